@@ -1,0 +1,3 @@
+//! The fleet server, as a library: the binary is a thin `main.rs`.
+
+pub mod clock;
