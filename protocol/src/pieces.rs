@@ -105,7 +105,7 @@ impl Pieces {
     }
 
     /// The ranges, both ends included, ascending.
-    pub fn ranges(&self) -> impl ExactSizeIterator<Item = (u64, u64)> + '_ {
+    pub fn ranges(&self) -> impl ExactSizeIterator<Item = (u64, u64)> + DoubleEndedIterator + '_ {
         self.ranges.iter().copied()
     }
 

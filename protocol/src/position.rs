@@ -59,13 +59,20 @@ impl LogHeld {
     /// All that is held. Past [`limits::MAX_PIECES_PER_LOG`] the farthest pieces are left out, and nothing is said
     /// of what lies beyond.
     pub fn cut(pieces: &Pieces) -> Self {
-        if pieces.ranges().len() <= limits::MAX_PIECES_PER_LOG {
-            return Self { pieces: pieces.clone(), complete_below: u64::MAX };
+        let mut all = Self { pieces: pieces.clone(), complete_below: u64::MAX };
+        all.shorten(limits::MAX_PIECES_PER_LOG);
+        all
+    }
+
+    /// Leaves out all but the first `most` pieces.
+    pub fn shorten(&mut self, most: usize) {
+        if self.pieces.ranges().len() <= most {
+            return;
         }
         let mut named = Pieces::new();
-        pieces.ranges().take(limits::MAX_PIECES_PER_LOG).for_each(|(first, last)| named.insert(first, last));
-        let complete_below = named.end();
-        Self { pieces: named, complete_below }
+        self.pieces.ranges().take(most).for_each(|(first, last)| named.insert(first, last));
+        self.complete_below = named.end();
+        self.pieces = named;
     }
 }
 

@@ -1,0 +1,107 @@
+//! Waiting for the next tick by the wall clock, which may be set while one waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lamplighter_protocol::{Grid, UtcMillis};
+
+use super::schedule::{Due, Schedule};
+use crate::clock::{Clock, Now, Stop, Waited};
+
+/// A clock that was set back by less than this is waited out; by this or more, a new run begins (D3).
+const LARGEST_STEP_BACK_MS: i64 = 3_600_000;
+
+/// By how much wall time may get ahead of monotonic time between two looks and still count as the same clock: more
+/// than a clock that is being slewed gains in [`LONGEST_WAIT`], less than the time for which a tick can be late.
+const CLOCK_SET_FORWARD_MS: i64 = 500;
+
+/// A wait is cut into pieces of this length, so that a clock that was set is noticed within it.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// The clock was set back too far to be waited out: the times of this run would repeat. A new run has to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ClockJumped {
+    /// By so many milliseconds.
+    pub(super) back_ms: i64,
+}
+
+/// Follows one schedule by one clock.
+#[derive(Debug)]
+pub(super) struct Pace {
+    clock: Arc<dyn Clock>,
+    stop: Stop,
+    schedule: Schedule,
+    seen: Now,
+    /// The latest wall time seen in this run.
+    latest: UtcMillis,
+}
+
+/// What is to be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Read the device at this place for this tick; so many ticks of it were missed before.
+    Read { place: usize, tick: UtcMillis, missed: u64 },
+    /// The time that was asked for besides has come.
+    Wake,
+    /// The process is stopping.
+    Stop,
+}
+
+impl Pace {
+    pub(super) fn new(grids: impl IntoIterator<Item = Grid>, clock: Arc<dyn Clock>, stop: Stop) -> Self {
+        let now = clock.now();
+        Self { schedule: Schedule::new(grids, now.wall), clock, stop, seen: now, latest: now.wall }
+    }
+
+    /// Waits until a device is due, or monotonic time reaches `wake`.
+    pub(super) fn next(&mut self, wake: Option<Duration>) -> Result<Step, ClockJumped> {
+        loop {
+            if self.stop.is_raised() {
+                return Ok(Step::Stop);
+            }
+            let now = self.look()?;
+            if wake.is_some_and(|wake| wake <= now.monotonic) {
+                return Ok(Step::Wake);
+            }
+            let until_tick = match self.schedule.due(now.wall) {
+                Due::Read { place, tick, missed } => return Ok(Step::Read { place, tick, missed }),
+                Due::At(tick) => {
+                    u64::try_from(tick.since_ms(now.wall)).map_or(LONGEST_WAIT, Duration::from_millis)
+                }
+                Due::Never => LONGEST_WAIT,
+            };
+            let until = now.monotonic + until_tick.min(LONGEST_WAIT);
+            match self.clock.wait(wake.map_or(until, |wake| wake.min(until)), &self.stop) {
+                Waited::Reached => {}
+                Waited::Stopped => return Ok(Step::Stop),
+            }
+        }
+    }
+
+    /// What the clock says.
+    pub(super) fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// The device has an observation of `time` for `tick`. Says how many ticks were missed besides.
+    pub(super) fn answered(&mut self, place: usize, tick: UtcMillis, time: UtcMillis) -> u64 {
+        self.schedule.answered(place, tick, time)
+    }
+
+    /// Reads the clock and finds out whether it was set.
+    fn look(&mut self) -> Result<Now, ClockJumped> {
+        let now = self.clock.now();
+        let back_ms = self.latest.since_ms(now.wall);
+        if back_ms >= LARGEST_STEP_BACK_MS {
+            return Err(ClockJumped { back_ms });
+        }
+        let lived = now.monotonic.saturating_sub(self.seen.monotonic);
+        let lived_ms = i64::try_from(lived.as_millis()).unwrap_or(i64::MAX);
+        if now.wall.since_ms(self.seen.wall).saturating_sub(lived_ms) > CLOCK_SET_FORWARD_MS {
+            self.schedule.skip_to(now.wall);
+        }
+        self.seen = now;
+        self.latest = self.latest.max(now.wall);
+        Ok(now)
+    }
+}

@@ -1,0 +1,317 @@
+//! The outbox: every record of this lamppost on its disk, from before it is sent until the server holds it.
+//!
+//! It is the only writer of durable sample data on the lamppost. One thread owns all of its files; the rest of the
+//! agent holds an [`Outbox`], a handle with which records are appended, read for sending, and, once the server
+//! says that it holds them, given up. What is sent when is the uplink's business.
+//!
+//! It keeps these rules of the delivery contract: a start opens a run that begins with a synced opening (D1);
+//! whatever is found on disk is synced before it is believed, and a failed write or sync ends the run (D2); a
+//! description is kept as long as a record written in it (D4); only what the last position lists is freed, oldest
+//! first, and only when the space is needed (D9); an outbox found on another lamppost or other hardware is set
+//! aside (D14).
+//!
+//! On disk, below the outbox's directory (directories have mode 0700, files 0600):
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `identity` | version of this layout, id of the outbox, lamppost and hardware that it belongs to |
+//! | `lock` | nothing; locked while an agent uses the outbox |
+//! | `position` | the last position that was believed |
+//! | `descriptions/DIGEST` | a description's payload |
+//! | `runs/NUMBER-RUN/LOG-FIRST.log` | a segment: records of one log in one description |
+//!
+//! The number of a run's directory is a hint for the order of runs and identifies nothing: the openings do, each
+//! of which names the run before.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use lamplighter_protocol::{
+    Description, Digest, LamppostNumber, Log, OutboxId, Pieces, Position, Record, RunId, UtcMillis,
+};
+use tokio::sync::{oneshot, watch};
+
+mod descriptions;
+mod disk;
+mod error;
+mod files;
+mod identity;
+mod opening;
+mod pen;
+mod queue;
+mod read;
+mod recover;
+mod run;
+mod sealed;
+mod segment;
+mod thread;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{OutboxClosed, OutboxError};
+
+use disk::SystemDisk;
+use files::{Files, Medium};
+use queue::{Append, Queue, Request};
+
+/// A segment is the least that can be freed: 1 MiB, and less in a small outbox, so that freeing one leaves most.
+const MAX_SEGMENT_BYTES: u64 = 1 << 20;
+const SEGMENTS_PER_OUTBOX: u64 = 64;
+/// A file takes a block of 4 KiB and an inode at least; below this they would outweigh what is in it.
+const MIN_SEGMENT_BYTES: u64 = 16 << 10;
+
+/// Where an outbox lives, whom it belongs to, and how much it may hold.
+#[derive(Clone, Debug)]
+pub struct OutboxOptions {
+    /// The outbox's own directory; made if it is not there, its parent has to be.
+    pub directory: PathBuf,
+    /// The lamppost that it belongs to.
+    pub lamppost: LamppostNumber,
+    /// The hardware that it belongs to; empty if the hardware has no serial number.
+    pub hardware_serial: String,
+    /// Most bytes of records on disk. Events may go past it by a small reserve.
+    pub max_bytes: u64,
+    /// Longest time for which a sample's append may stay unsynced; zero: each is synced singly, as events are.
+    pub sync_every: Duration,
+}
+
+/// One record: (run, log, sequence).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Whose record.
+    pub run: RunId,
+    /// Of which of its logs.
+    pub log: Log,
+    /// Counted from 0 in each log.
+    pub sequence: u64,
+}
+
+/// How much one [`Outbox::read`] may return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadLimit {
+    /// Most bytes, each record counted as it stands in a frame: with its tag and length. One record is returned
+    /// even if it has more.
+    pub bytes: usize,
+    /// Most records.
+    pub records: usize,
+    /// Last sequence that may be returned.
+    pub last: u64,
+}
+
+/// Records of one log with consecutive sequences, all written in one description.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Of the first record.
+    pub place: Place,
+    /// What the records are written in.
+    pub description: Digest,
+    /// The records, at least one, serialised.
+    pub records: Vec<Bytes>,
+}
+
+/// What the outbox holds, as of the last batch written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxState {
+    /// Which outbox.
+    pub outbox: OutboxId,
+    /// The run that this process opened.
+    pub run: RunId,
+    /// Every run of which something is on disk, oldest first, the current one last.
+    pub runs: Vec<Arc<RunState>>,
+    /// Bytes of all records on disk, with their framing.
+    pub bytes: u64,
+    /// Time of the oldest tick on disk that the last position does not list; none if there is no such tick.
+    pub oldest: Option<UtcMillis>,
+    /// Records that this run refused: there was no space, or they fit in no frame.
+    pub refused: u64,
+    /// Places on disk that this run found unreadable. Their sequences are in no log's pieces.
+    pub damaged: u64,
+}
+
+/// What the outbox holds of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunState {
+    /// Which run.
+    pub run: RunId,
+    /// Its samples.
+    pub samples: LogState,
+    /// Its events.
+    pub events: LogState,
+}
+
+impl RunState {
+    /// What the outbox holds of one of the run's logs.
+    pub fn log(&self, log: Log) -> &LogState {
+        match log {
+            Log::Samples => &self.samples,
+            Log::Events => &self.events,
+        }
+    }
+}
+
+/// What the outbox holds of one log.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct LogState {
+    /// The sequences that can be read here, synced or not.
+    pub on_disk: Pieces,
+    /// All sequences below this that are on disk are synced.
+    pub synced_end: u64,
+    /// One past the greatest sequence that was ever written and is known of: for the current run, the next one.
+    pub end: u64,
+    /// The sequences that the server holds, as the last position lists them.
+    pub held: Arc<Pieces>,
+}
+
+/// A handle to the outbox. Clones share it; when all are dropped, or one is [closed](Self::close), the outbox syncs
+/// what it was given and its thread ends.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    handles: Arc<Handles>,
+}
+
+/// What all handles share; the last one to go closes the queue.
+#[derive(Debug)]
+struct Handles {
+    queue: Arc<Queue>,
+    state: watch::Receiver<OutboxState>,
+}
+
+impl Drop for Handles {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// The thread that owns the outbox's files.
+#[derive(Debug)]
+#[must_use = "the thread says how the outbox ended"]
+pub struct OutboxThread {
+    thread: JoinHandle<Result<(), OutboxError>>,
+}
+
+impl OutboxThread {
+    /// Waits until the thread ends: all handles are dropped, one was closed, or a write or sync failed. Blocks.
+    ///
+    /// # Errors
+    /// The write or sync that failed. The run is over; a restart opens the next.
+    pub fn join(self) -> Result<(), OutboxError> {
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Whether the thread has ended: [`Self::join`] then returns at once.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+}
+
+impl Outbox {
+    /// Opens the outbox and a new run in it, whose opening is synced when this returns. Blocks: what an earlier run
+    /// left is synced and verified first. `opened` is the wall time.
+    ///
+    /// # Errors
+    /// [`OutboxError::InUse`] if another agent has it open; otherwise the file that could not be used, and why.
+    pub fn open(
+        options: OutboxOptions,
+        description: &Description,
+        opened: UtcMillis,
+    ) -> Result<(Self, OutboxThread), OutboxError> {
+        let segment_bytes =
+            (options.max_bytes / SEGMENTS_PER_OUTBOX).clamp(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES);
+        let medium = Medium { disk: Arc::new(SystemDisk), segment_bytes };
+        Self::open_on(medium, options, description, opened)
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "as in open, which takes them for good")]
+    fn open_on(
+        medium: Medium,
+        options: OutboxOptions,
+        description: &Description,
+        opened: UtcMillis,
+    ) -> Result<(Self, OutboxThread), OutboxError> {
+        let (payload, digest) = description.encode();
+        let mut files = Files::open(medium, &options, (&payload, digest), opened)?;
+        let (publish, state) = watch::channel(files.state());
+        let queue = Arc::new(Queue::default());
+        let (theirs, sync_every) = (Arc::clone(&queue), options.sync_every);
+        let thread = std::thread::Builder::new()
+            .name("outbox".to_owned())
+            .spawn(move || thread::run(files, &theirs, &publish, sync_every))
+            .map_err(OutboxError::Thread)?;
+        Ok((Self { handles: Arc::new(Handles { queue, state }) }, OutboxThread { thread }))
+    }
+
+    /// Appends a record. Blocks while the queue of the outbox's thread is full. A record that there is no space for
+    /// is refused and counted in [`OutboxState::refused`].
+    ///
+    /// # Errors
+    /// [`OutboxClosed`] if the outbox was closed, or a write or sync failed.
+    pub fn append(&self, log: Log, record: &Record) -> Result<(), OutboxClosed> {
+        let time = (log == Log::Samples).then(|| opening::time_in(record));
+        self.handles.queue.append(Append::Record { log, bytes: record.encode(), time })
+    }
+
+    /// Records appended from now on are written in this description.
+    ///
+    /// # Errors
+    /// [`OutboxClosed`] as for [`Self::append`].
+    pub fn describe(&self, description: &Description) -> Result<(), OutboxClosed> {
+        let (payload, digest) = description.encode();
+        self.handles.queue.append(Append::Description { digest, payload })
+    }
+
+    /// What the outbox holds. Changes after each batch written, each sync and each position believed. Its sender is
+    /// gone once the thread has ended.
+    pub fn state(&self) -> watch::Receiver<OutboxState> {
+        self.handles.state.clone()
+    }
+
+    /// Reads records from `from` on: of its run and log, in one description. None if `from` is not on disk.
+    ///
+    /// # Errors
+    /// [`OutboxError::Closed`], or the file that could not be read; the record is then no longer stated as on disk.
+    pub async fn read(&self, from: Place, limit: ReadLimit) -> Result<Option<Chunk>, OutboxError> {
+        let (answer, answered) = oneshot::channel();
+        self.handles.queue.request(Request::Read { from, limit, answer })?;
+        answered.await.map_err(|_| OutboxClosed)?
+    }
+
+    /// The payload of a description, as it was stored. None if it is not here.
+    ///
+    /// # Errors
+    /// [`OutboxError::Closed`], or the file that could not be read.
+    pub async fn description(&self, digest: Digest) -> Result<Option<Vec<u8>>, OutboxError> {
+        let (answer, answered) = oneshot::channel();
+        self.handles.queue.request(Request::Description { digest, answer })?;
+        answered.await.map_err(|_| OutboxClosed)?
+    }
+
+    /// Takes what this position lists, and that alone, as held by the server (D9). It is on disk when this returns.
+    /// Whether a position is to be believed (D8) is for the caller to know.
+    ///
+    /// # Errors
+    /// [`OutboxError::Closed`]; the outbox also closes if the position cannot be written.
+    pub async fn believe(&self, position: Position) -> Result<(), OutboxError> {
+        let (answer, answered) = oneshot::channel();
+        self.handles.queue.request(Request::Believe { position, answer })?;
+        Ok(answered.await.map_err(|_| OutboxClosed)?)
+    }
+
+    /// Syncs all that was appended before.
+    ///
+    /// # Errors
+    /// [`OutboxError::Closed`]; the outbox also closes if the sync fails.
+    pub async fn sync(&self) -> Result<(), OutboxError> {
+        let (answer, answered) = oneshot::channel();
+        self.handles.queue.request(Request::Sync { answer })?;
+        Ok(answered.await.map_err(|_| OutboxClosed)?)
+    }
+
+    /// Takes no more records, and lets the thread end once it has synced what it was given.
+    pub fn close(&self) {
+        self.handles.queue.close();
+    }
+}

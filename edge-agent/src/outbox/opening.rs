@@ -1,0 +1,76 @@
+//! How a run begins (D1).
+
+use std::path::Path;
+
+use lamplighter_protocol::{Digest, Log, Opening, Record, RunId, UtcMillis};
+
+use super::disk::{self, Disk};
+use super::error::{OutboxError, manage};
+use super::pen::Pen;
+use super::run::{Run, Segment, run_name, segment_name};
+use super::segment::{HEADER_BYTES, Header, Offsets, PREFIX_BYTES};
+use super::{ReadLimit, identity, read, recover};
+
+/// The opening of a run that follows this one (D1).
+pub(super) fn opening_after(before: Option<&Run>, opened: UtcMillis) -> Opening {
+    let Some(before) = before else {
+        return Opening { run_before: None, samples_end: 0, events_end: 0, ended: None, opened };
+    };
+    let last_time = |log: Log| time_of(before, log, before.log(log).state.on_disk.end().checked_sub(1)?);
+    Opening {
+        run_before: Some(before.id),
+        samples_end: before.samples.state.end,
+        events_end: before.events.state.end,
+        ended: last_time(Log::Samples).max(last_time(Log::Events)),
+        opened,
+    }
+}
+
+/// When a record says that the agent was alive. None if the record is not there or cannot be read.
+pub(super) fn time_of(run: &Run, log: Log, sequence: u64) -> Option<UtcMillis> {
+    let limit = ReadLimit { bytes: 0, records: 1, last: sequence };
+    let chunk = read::read(run, log, sequence, limit).ok()?.chunk()?;
+    Some(time_in(&Record::decode(chunk.records.first()?).ok()?))
+}
+
+/// The time that a record carries.
+pub(super) fn time_in(record: &Record) -> UtcMillis {
+    match record {
+        Record::Tick(tick) => tick.time,
+        Record::Opening(opening) => opening.opened,
+        Record::Command(report) => report.time,
+    }
+}
+
+/// Makes the directory of a new run, its opening synced. It has another name until then, so that a run that is
+/// found on disk has spoken its opening, or could have.
+pub(super) fn begin_run(
+    disk: &dyn Disk,
+    runs: &Path,
+    number: u64,
+    description: Digest,
+    opening: Opening,
+) -> Result<Run, OutboxError> {
+    let id = RunId(identity::random()?);
+    let unopened = runs.join(format!("{}{id}", recover::UNOPENED));
+    disk::create_directory(&unopened)?;
+    let header = Header { run: id, log: Log::Events, first: 0, description };
+    let mut pen = Pen::begin(unopened.join(segment_name(Log::Events, 0)), &header)?;
+    let record = Record::Opening(opening).encode();
+    let (place, offset) = pen.append(0, &record);
+    pen.write(disk)?;
+    pen.sync(disk)?;
+    let directory = runs.join(run_name(number, id));
+    std::fs::rename(&unopened, &directory).map_err(manage("name", &directory))?;
+    disk::sync_directory(disk, runs)?;
+
+    // The opening has this segment to itself: it is never freed, and what follows it is.
+    let mut run = Run::new(id, number, directory);
+    run.opening = Some(opening);
+    let (bytes, header, offsets) = (HEADER_BYTES as u64, Some((header, pen.seed)), Offsets::default());
+    let events = run.log_mut(Log::Events);
+    events.segments.push_back(Segment { first: 0, end: 0, bytes, header, offsets });
+    events.extend(place, offset, (PREFIX_BYTES + record.len()) as u64);
+    events.state.synced_end = 1;
+    Ok(run)
+}

@@ -1,0 +1,240 @@
+//! Opening what earlier runs left: synced before it is believed (D2), verified record by record, never more than
+//! one segment in memory.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File, OpenOptions};
+use std::io::Read as _;
+use std::path::Path;
+
+use lamplighter_protocol::{Log, Record, RunId};
+
+use super::disk::{self, Disk};
+use super::error::{OutboxError, manage};
+use super::run::{Run, Segment, parse_run_name, parse_segment_name};
+use super::sealed::VERSION;
+use super::segment::{self, BadHeader, HEADER_BYTES, Header, Offsets, Scan};
+
+/// Begins the name of a run's directory until its opening is synced. What has it after a restart never was a run.
+pub(super) const UNOPENED: &str = "opening-";
+
+/// A file with more bytes was not written by an outbox; only so many are looked at.
+const MAX_SEGMENT_BYTES: u64 = 16 << 20;
+
+/// What earlier runs left.
+#[derive(Debug, Default)]
+pub(super) struct Recovered {
+    /// Oldest first.
+    pub(super) runs: Vec<Run>,
+    /// Places on disk that are damaged.
+    pub(super) damaged: u64,
+}
+
+/// Reads all runs.
+pub(super) fn recover(disk: &dyn Disk, directory: &Path) -> Result<Recovered, OutboxError> {
+    let mut named = Vec::new();
+    for name in list(directory)? {
+        if let Some((number, run)) = parse_run_name(&name) {
+            named.push((number, run, directory.join(name)));
+        } else if name.starts_with(UNOPENED) {
+            let path = directory.join(name);
+            fs::remove_dir_all(&path).map_err(manage("remove", &path))?;
+        } else {
+            let path = directory.join(name);
+            tracing::warn!(path = %path.display(), "this is not a run: it is left alone");
+        }
+    }
+    named.sort();
+    let mut recovered = Recovered::default();
+    let mut bytes = Vec::new();
+    for (number, id, path) in named {
+        let mut run = Run::new(id, number, path);
+        recover_run(disk, &mut run, &mut bytes, &mut recovered.damaged)?;
+        recovered.runs.push(run);
+    }
+    disk::sync_directory(disk, directory)?;
+    recovered.runs = in_order(recovered.runs);
+    state_ends(&mut recovered.runs);
+    if let Some(last) = recovered.runs.last_mut() {
+        for log in Log::ALL {
+            cut_torn_tail(disk, last, log)?;
+        }
+    }
+    Ok(recovered)
+}
+
+fn list(directory: &Path) -> Result<Vec<String>, OutboxError> {
+    let entries = fs::read_dir(directory).map_err(manage("list", directory))?;
+    let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+    names.collect::<Result<_, _>>().map_err(manage("list", directory))
+}
+
+fn recover_run(
+    disk: &dyn Disk,
+    run: &mut Run,
+    bytes: &mut Vec<u8>,
+    damaged: &mut u64,
+) -> Result<(), OutboxError> {
+    let mut names: Vec<(Log, u64)> = Vec::new();
+    for name in list(&run.directory)? {
+        if let Some(segment) = parse_segment_name(&name) {
+            names.push(segment);
+        } else {
+            let path = run.directory.join(name);
+            tracing::warn!(path = %path.display(), "this is not a segment: it is left alone");
+        }
+    }
+    names.sort_unstable();
+    disk::sync_directory(disk, &run.directory)?;
+    for (at, (log, first)) in names.iter().enumerate() {
+        let tail = match names.get(at + 1) {
+            Some((next, _)) if next == log => Tail::Synced,
+            Some(_) | None => Tail::MayBeTorn,
+        };
+        recover_segment(disk, run, (*log, *first), tail, bytes, damaged)?;
+    }
+    for log in Log::ALL {
+        // All before a segment's first record was written, even if it is freed and the segment itself is torn.
+        let begun = names.iter().filter(|name| name.0 == log).map(|name| name.1).max();
+        let state = &mut run.log_mut(log).state;
+        state.end = state.on_disk.end().max(begun.unwrap_or(0));
+        state.synced_end = state.end;
+    }
+    Ok(())
+}
+
+/// How a segment may end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tail {
+    /// Another one follows, before which it was synced: bytes that are no record are damage.
+    Synced,
+    /// It is the last of its log: they may also be what a power cut left of a write.
+    MayBeTorn,
+}
+
+fn recover_segment(
+    disk: &dyn Disk,
+    run: &mut Run,
+    (log, first): (Log, u64),
+    tail: Tail,
+    bytes: &mut Vec<u8>,
+    damaged: &mut u64,
+) -> Result<(), OutboxError> {
+    let path = run.segment_path(log, first);
+    let file = OpenOptions::new().read(true).write(true).open(&path).map_err(manage("open", &path))?;
+    disk::sync(disk, &file, &path)?;
+    let length = file.metadata().map_err(manage("measure", &path))?.len();
+    bytes.clear();
+    let readable = (&file).take(MAX_SEGMENT_BYTES).read_to_end(bytes).is_ok();
+    let header = match Header::decode(bytes) {
+        Ok((header, seed)) if header.run == run.id && header.log == log && header.first == first => {
+            Some((header, seed))
+        }
+        Err(BadHeader::Newer(version)) => return Err(OutboxError::Newer { path, version, ours: VERSION }),
+        Err(BadHeader::Short) if readable => {
+            tracing::warn!(path = %path.display(), "the segment ends before its first record: it is removed");
+            return disk::remove_file(&path);
+        }
+        Ok(_) | Err(BadHeader::Damaged | BadHeader::Short) => None,
+    };
+    let Some((_, seed)) = &header else {
+        *damaged += 1;
+        tracing::error!(path = %path.display(), length, "the segment's header is damaged: its records are lost here");
+        let segment = Segment { first, end: first, bytes: length, header, offsets: Offsets::default() };
+        run.log_mut(log).segments.push_back(segment);
+        return Ok(());
+    };
+    let found = segment::scan(bytes, *seed);
+    *damaged += report(&path, &found, length, tail, readable);
+    let opening = (log == Log::Events && first == 0).then(|| {
+        segment::record_at(bytes, HEADER_BYTES, *seed, 0).and_then(|record| Record::decode(record).ok())
+    });
+    if let Some(Some(Record::Opening(opening))) = opening {
+        run.opening = Some(opening);
+    }
+    let index = run.log_mut(log);
+    for (from, to) in &found.whole {
+        index.state.on_disk.insert(first + u64::from(*from), first + u64::from(*to));
+    }
+    let end = found.whole.last().map_or(first, |range| first + u64::from(range.1) + 1);
+    index.segments.push_back(Segment { first, end, bytes: length, header, offsets: found.offsets });
+    Ok(())
+}
+
+/// Says what is wrong with a segment, and in how many places.
+fn report(path: &Path, found: &Scan, length: u64, tail: Tail, readable: bool) -> u64 {
+    let path = path.display();
+    let rest = length.saturating_sub(found.whole_bytes as u64);
+    let damaged = found.damaged + u64::from(!readable || (rest > 0 && tail == Tail::Synced));
+    if damaged > 0 {
+        tracing::error!(%path, places = damaged, "the segment is damaged: the records there are lost here");
+    } else if rest > 0 {
+        tracing::warn!(%path, bytes = rest, "the segment ends in bytes that are no whole record");
+    }
+    damaged
+}
+
+/// Oldest first: by the numbers of their directories, except that no run comes before the one that its opening
+/// names as the run before.
+fn in_order(runs: Vec<Run>) -> Vec<Run> {
+    let before: HashMap<RunId, RunId> =
+        runs.iter().filter_map(|run| Some((run.id, run.opening?.run_before?))).collect();
+    let mut waiting: HashMap<RunId, Run> = HashMap::new();
+    let numbered: Vec<RunId> = runs.iter().map(|run| run.id).collect();
+    waiting.extend(runs.into_iter().map(|run| (run.id, run)));
+    let mut ordered = Vec::new();
+    for id in numbered {
+        // This run and those before it that are still waiting, latest first. A ring of hostile openings ends it too.
+        let mut chain = Vec::new();
+        let mut seen = HashSet::new();
+        let mut next = Some(id);
+        while let Some(run) = next.filter(|run| waiting.contains_key(run) && seen.insert(*run)) {
+            chain.push(run);
+            next = before.get(&run).copied();
+        }
+        ordered.extend(chain.into_iter().rev().filter_map(|run| waiting.remove(&run)));
+    }
+    ordered
+}
+
+/// A log ends where the next run's opening says, even if its last records are freed or lost by now.
+fn state_ends(runs: &mut [Run]) {
+    let stated: Vec<_> = runs.iter().filter_map(|run| run.opening).collect();
+    let places: HashMap<RunId, usize> = runs.iter().enumerate().map(|(place, run)| (run.id, place)).collect();
+    for opening in stated {
+        let place = opening.run_before.and_then(|before| places.get(&before));
+        let Some(before) = place.and_then(|place| runs.get_mut(*place)) else { continue };
+        for (log, end) in [(Log::Samples, opening.samples_end), (Log::Events, opening.events_end)] {
+            let state = &mut before.log_mut(log).state;
+            state.end = state.end.max(end);
+            state.synced_end = state.end;
+        }
+    }
+}
+
+/// Cuts off what a power cut left of the last record of the run that was the last to write.
+fn cut_torn_tail(disk: &dyn Disk, run: &mut Run, log: Log) -> Result<(), OutboxError> {
+    let Some(last) = run.log(log).segments.back() else { return Ok(()) };
+    let path = run.segment_path(log, last.first);
+    let Some((_, seed)) = &last.header else { return Ok(()) };
+    let (seed, length) = (*seed, last.bytes);
+    // Read again: which run is the last to write is known only after all were read.
+    let file = OpenOptions::new().read(true).write(true).open(&path).map_err(manage("open", &path))?;
+    let Some(whole) = whole_bytes(&file, seed).filter(|whole| *whole < length) else { return Ok(()) };
+    if length - whole > segment::LOOK_AHEAD_BYTES as u64 {
+        // Too much for one torn write, and more than was looked through for whole records.
+        return Ok(());
+    }
+    file.set_len(whole).map_err(|source| OutboxError::Write { path: path.clone(), source })?;
+    disk::sync(disk, &file, &path)?;
+    if let Some(last) = run.log_mut(log).segments.back_mut() {
+        last.bytes = whole;
+    }
+    Ok(())
+}
+
+fn whole_bytes(file: &File, seed: u32) -> Option<u64> {
+    let mut bytes = Vec::new();
+    // A file that cannot be read to its end is not cut.
+    file.take(MAX_SEGMENT_BYTES).read_to_end(&mut bytes).ok()?;
+    Some(segment::scan(&bytes, seed).whole_bytes as u64)
+}

@@ -1,0 +1,52 @@
+//! Small files that are replaced whole: a magic, a version, a checksum, and what they hold.
+
+use std::path::Path;
+
+use super::disk::{self, Disk};
+use super::error::OutboxError;
+
+/// Newest version of the outbox's format: of its small files, and of its segments.
+pub(super) const VERSION: u16 = 1;
+
+const MAGIC: &[u8; 6] = b"LLOBOX";
+const HEAD: usize = MAGIC.len() + 2 + 4;
+
+/// What a small file was found to hold.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Sealed {
+    /// There is no such file.
+    Absent,
+    /// It is not as it was written.
+    Damaged,
+    /// It is whole.
+    Whole(Vec<u8>),
+}
+
+/// Replaces the file.
+pub(super) fn write(disk: &dyn Disk, path: &Path, body: &[u8]) -> Result<(), OutboxError> {
+    let mut bytes = Vec::with_capacity(HEAD + body.len());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    bytes.extend_from_slice(&checksum(VERSION, body).to_le_bytes());
+    bytes.extend_from_slice(body);
+    disk::replace(disk, path, &bytes)
+}
+
+/// Reads the file.
+pub(super) fn read(path: &Path) -> Result<Sealed, OutboxError> {
+    let Some(bytes) = disk::read_file(path)? else { return Ok(Sealed::Absent) };
+    let Some((head, body)) = bytes.split_first_chunk::<HEAD>() else { return Ok(Sealed::Damaged) };
+    let [m0, m1, m2, m3, m4, m5, v0, v1, c0, c1, c2, c3] = *head;
+    let version = u16::from_le_bytes([v0, v1]);
+    if [m0, m1, m2, m3, m4, m5] != *MAGIC || u32::from_le_bytes([c0, c1, c2, c3]) != checksum(version, body) {
+        return Ok(Sealed::Damaged);
+    }
+    if version > VERSION {
+        return Err(OutboxError::Newer { path: path.to_owned(), version, ours: VERSION });
+    }
+    Ok(Sealed::Whole(body.to_owned()))
+}
+
+fn checksum(version: u16, body: &[u8]) -> u32 {
+    crc32c::crc32c_append(u32::from(version), body)
+}

@@ -1,0 +1,104 @@
+//! What the agent says about itself, as it travels over the status socket.
+
+use serde::{Deserialize, Serialize};
+
+/// One moment of one agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the agent's software.
+    pub agent_version: String,
+    /// Number of the lamppost.
+    pub lamppost: String,
+    /// Id of this life of the agent, hexadecimal.
+    pub run: String,
+    /// Id of the outbox, hexadecimal.
+    pub outbox: String,
+    /// Generation of the configuration that runs.
+    pub generation: u64,
+    /// Whether the wall time is known to be right.
+    pub clock_trusted: bool,
+    /// The agent's wall time when it took this snapshot, ms UTC: ages are counted from it.
+    pub now_ms: i64,
+    /// The connection to the server.
+    pub connection: ConnectionStatus,
+    /// What the server does not hold yet.
+    pub backlog: Backlog,
+    /// Each bus, in the order of the configuration.
+    pub buses: Vec<BusStatus>,
+    /// Each sensor, in the order of the configuration.
+    pub sensors: Vec<SensorStatus>,
+}
+
+/// The connection to the server. Times are ms UTC.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionStatus {
+    /// Whether there is one now.
+    pub connected: bool,
+    /// Since when it is as `connected` says.
+    pub since_ms: Option<i64>,
+    /// Where to: `host:port`.
+    pub server: String,
+    /// Why the last attempt or connection ended.
+    pub last_error: Option<String>,
+    /// When the server last acknowledged something.
+    pub last_acknowledgement_ms: Option<i64>,
+    /// When the server last said what it holds.
+    pub last_position_ms: Option<i64>,
+    /// Records sent and not acknowledged yet.
+    pub in_flight_records: u64,
+    /// Until the next attempt, if there is no connection.
+    pub retry_in_ms: Option<u64>,
+}
+
+/// What the server does not hold yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backlog {
+    /// Records.
+    pub records: u64,
+    /// Bytes of the outbox on disk.
+    pub bytes: u64,
+    /// Time of the oldest of those records, ms UTC.
+    pub oldest_ms: Option<i64>,
+}
+
+/// One bus.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BusStatus {
+    /// Its name in the configuration.
+    pub name: String,
+    /// `i2c` or `serial`.
+    pub kind: String,
+    /// Its device file.
+    pub path: String,
+    /// Whether it is open now.
+    pub open: bool,
+    /// How often it was opened again after a failure.
+    pub reopened: u64,
+    /// What failed last.
+    pub last_error: Option<String>,
+}
+
+/// One sensor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SensorStatus {
+    /// The device's name in the configuration.
+    pub name: String,
+    /// Its kind: `bme280`.
+    pub sensor: String,
+    /// The bus that it is on.
+    pub bus: String,
+    /// Whether it identified itself as what the configuration says.
+    pub identified: bool,
+    /// The last tick that has a record, ms UTC.
+    pub last_tick_ms: Option<i64>,
+    /// How many values that tick had, bad ones not counted.
+    pub last_values: u64,
+    /// Ticks read.
+    pub read: u64,
+    /// Ticks at which it was not read.
+    pub missed: u64,
+    /// Ticks that were read and gave no good value.
+    pub bad: u64,
+    /// What failed last.
+    pub last_error: Option<String>,
+}

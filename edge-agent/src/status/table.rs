@@ -1,0 +1,164 @@
+//! The status as people read it.
+
+use std::io::{self, Write};
+
+use super::report::{Backlog, BusStatus, ConnectionStatus, SensorStatus, Status};
+
+/// Writes the status for people. Ages count from the moment at which the agent took it.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_table(status: &Status, out: &mut dyn Write) -> io::Result<()> {
+    let clock =
+        if status.clock_trusted { "clock confirmed" } else { "clock NOT confirmed: values are uncertain" };
+    let (version, generation) = (printable(&status.agent_version), status.generation);
+    writeln!(out, "lamppost  {}", printable(&status.lamppost))?;
+    writeln!(out, "agent     {version}, configuration {generation}, {clock}")?;
+    writeln!(out, "run       {}, outbox {}", printable(&status.run), printable(&status.outbox))?;
+    for (heading, line) in std::iter::once("server")
+        .chain(std::iter::repeat(""))
+        .zip(connection(&status.connection, status.now_ms))
+    {
+        writeln!(out, "{heading:<10}{line}")?;
+    }
+    writeln!(out, "backlog   {}", backlog(&status.backlog, status.now_ms))?;
+    if !status.buses.is_empty() {
+        let heading = ["BUS", "KIND", "PATH", "OPEN", "REOPENED", "LAST ERROR"];
+        write_columns(heading, status.buses.iter().map(bus), out)?;
+    }
+    if !status.sensors.is_empty() {
+        let heading = [
+            "SENSOR",
+            "KIND",
+            "BUS",
+            "IDENTIFIED",
+            "LAST TICK",
+            "VALUES",
+            "READ",
+            "MISSED",
+            "BAD",
+            "LAST ERROR",
+        ];
+        write_columns(heading, status.sensors.iter().map(|one| sensor(one, status.now_ms)), out)?;
+    }
+    Ok(())
+}
+
+fn connection(connection: &ConnectionStatus, now_ms: i64) -> Vec<String> {
+    let since = connection
+        .since_ms
+        .map(|since| format!(" for {}", span(now_ms.saturating_sub(since))))
+        .unwrap_or_default();
+    let state = if connection.connected { "connected" } else { "NOT connected" };
+    let retry = connection
+        .retry_in_ms
+        .filter(|_| !connection.connected)
+        .map(|ms| format!(", next attempt in {}", span(i64::try_from(ms).unwrap_or(i64::MAX))))
+        .unwrap_or_default();
+    let mut lines = vec![
+        format!("{}, {state}{since}{retry}", printable(&connection.server)),
+        format!(
+            "last acknowledgement {}, last position {}, {} records under way",
+            age(connection.last_acknowledgement_ms, now_ms),
+            age(connection.last_position_ms, now_ms),
+            connection.in_flight_records
+        ),
+    ];
+    if let Some(error) = &connection.last_error {
+        lines.push(format!("last error: {}", printable(error)));
+    }
+    lines
+}
+
+fn backlog(backlog: &Backlog, now_ms: i64) -> String {
+    let Backlog { records, bytes, oldest_ms } = backlog;
+    let oldest =
+        oldest_ms.map(|oldest| format!(", the oldest {}", age(Some(oldest), now_ms))).unwrap_or_default();
+    format!("{records} records that the server does not hold yet{oldest}; {} on disk", size(*bytes))
+}
+
+fn bus(bus: &BusStatus) -> [String; 6] {
+    [
+        printable(&bus.name),
+        printable(&bus.kind),
+        printable(&bus.path),
+        yes_or_no(bus.open).to_owned(),
+        bus.reopened.to_string(),
+        error(bus.last_error.as_deref()),
+    ]
+}
+
+fn sensor(sensor: &SensorStatus, now_ms: i64) -> [String; 10] {
+    [
+        printable(&sensor.name),
+        printable(&sensor.sensor),
+        printable(&sensor.bus),
+        yes_or_no(sensor.identified).to_owned(),
+        age(sensor.last_tick_ms, now_ms),
+        sensor.last_values.to_string(),
+        sensor.read.to_string(),
+        sensor.missed.to_string(),
+        sensor.bad.to_string(),
+        error(sensor.last_error.as_deref()),
+    ]
+}
+
+fn yes_or_no(yes: bool) -> &'static str {
+    if yes { "yes" } else { "NO" }
+}
+
+fn error(error: Option<&str>) -> String {
+    error.map_or_else(|| "-".to_owned(), printable)
+}
+
+fn age(then_ms: Option<i64>, now_ms: i64) -> String {
+    then_ms.map_or_else(|| "never".to_owned(), |then| format!("{} ago", span(now_ms.saturating_sub(then))))
+}
+
+/// A length of time in its two greatest units.
+fn span(ms: i64) -> String {
+    let seconds = ms.max(0) / 1000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{minutes} min {} s", seconds % 60),
+        3600..86_400 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    UNITS.iter().find(|(unit, _)| bytes >= *unit).map_or_else(
+        || format!("{bytes} B"),
+        |(unit, name)| {
+            // Whole tenths, without floats.
+            let tenths = u128::from(bytes) * 10 / u128::from(*unit);
+            format!("{}.{} {name}", tenths / 10, tenths % 10)
+        },
+    )
+}
+
+/// Without control characters: an error may quote what came over the network, and a terminal obeys such characters.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// Columns as wide as their widest cell, below an empty line.
+fn write_columns<const N: usize>(
+    heading: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut lines = vec![heading.map(str::to_owned)];
+    lines.extend(rows);
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    });
+    writeln!(out)?;
+    for line in lines {
+        let padded = line.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        writeln!(out, "{}", padded.collect::<Vec<String>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}

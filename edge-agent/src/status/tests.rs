@@ -1,0 +1,218 @@
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+
+const HOUR_MS: i64 = 3_600_000;
+const NOW_MS: i64 = 500_000 * HOUR_MS;
+
+fn status() -> Status {
+    Status {
+        agent_version: "0.1.0".into(),
+        lamppost: "DF3637".into(),
+        run: "00112233445566778899aabbccddeeff".into(),
+        outbox: "ffeeddccbbaa99887766554433221100".into(),
+        generation: 7,
+        clock_trusted: true,
+        now_ms: NOW_MS,
+        connection: ConnectionStatus {
+            connected: true,
+            since_ms: Some(NOW_MS - 2 * HOUR_MS - 90_000),
+            server: "fleet.example.city:8883".into(),
+            last_error: None,
+            last_acknowledgement_ms: Some(NOW_MS - 900),
+            last_position_ms: Some(NOW_MS - 42_000),
+            in_flight_records: 3,
+            retry_in_ms: None,
+        },
+        backlog: Backlog { records: 120, bytes: 3_500_000, oldest_ms: Some(NOW_MS - 120_000) },
+        buses: vec![BusStatus {
+            name: "i2c-env".into(),
+            kind: "i2c".into(),
+            path: "/dev/i2c-1".into(),
+            open: true,
+            reopened: 0,
+            last_error: None,
+        }],
+        sensors: vec![
+            SensorStatus {
+                name: "weather-1".into(),
+                sensor: "bme280".into(),
+                bus: "i2c-env".into(),
+                identified: true,
+                last_tick_ms: Some(NOW_MS - 5_000),
+                last_values: 3,
+                read: 720,
+                missed: 0,
+                bad: 1,
+                last_error: Some("no answer at 0x76\n\u{1b}[2J".into()),
+            },
+            SensorStatus {
+                name: "w2".into(),
+                sensor: "bme280".into(),
+                bus: "i2c-env".into(),
+                ..Default::default()
+            },
+        ],
+    }
+}
+
+fn table(status: &Status) -> String {
+    let mut out = Vec::new();
+    write_table(status, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// An agent's folder with a served status: asks from another thread, as another process does.
+async fn served<T: Send + 'static>(ask: impl FnOnce(PathBuf) -> T + Send + 'static) -> (T, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("status.sock");
+    let listener = listen(&path).unwrap();
+    let cancel = CancellationToken::new();
+    let asking = async {
+        let answer = tokio::task::spawn_blocking({
+            let path = path.clone();
+            move || ask(path)
+        });
+        let answer = answer.await.unwrap();
+        cancel.cancel();
+        answer
+    };
+    let ((), answer) = tokio::join!(serve(listener, status, cancel.clone()), asking);
+    assert!(!path.exists(), "the socket's file goes with the agent");
+    (answer, path)
+}
+
+#[tokio::test]
+async fn every_client_is_given_one_status_and_only_the_user_can_ask() {
+    let (answers, _) = served(|path| {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        [ask(&path).unwrap(), ask(&path).unwrap()]
+    })
+    .await;
+    assert_eq!(answers, [status(), status()]);
+}
+
+#[tokio::test]
+async fn clients_that_go_or_talk_or_do_not_read_take_nothing_from_the_next() {
+    let (answer, _) = served(|path| {
+        let _silent = UnixStream::connect(&path).unwrap();
+        let mut talking = UnixStream::connect(&path).unwrap();
+        drop(UnixStream::connect(&path).unwrap());
+        // It may be closed by now; either way it is no matter to the agent.
+        drop(talking.write_all(b"GET / HTTP/1.1\r\n\r\n"));
+        ask(&path).unwrap()
+    })
+    .await;
+    assert_eq!(answer, status());
+}
+
+#[tokio::test]
+async fn what_a_killed_agent_left_is_replaced_and_a_living_agent_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("status.sock");
+    drop(UnixListener::bind(&path).unwrap());
+    assert!(path.exists());
+    let living = listen(&path).unwrap();
+    let error = listen(&path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    assert!(error.to_string().contains("another agent answers there; stop it"), "{error}");
+    assert!(path.exists());
+    drop(living);
+
+    std::fs::remove_file(&path).unwrap();
+    std::fs::File::create(&path).unwrap();
+    assert_eq!(listen(&path).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert!(path.exists(), "a file that is no socket is nobody's to remove");
+
+    let nowhere = folder.path().join("none").join("status.sock");
+    assert_eq!(listen(&nowhere).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn without_an_agent_the_error_names_the_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("status.sock");
+    let said = format!("no agent is running: nothing answers at {}", path.display());
+    assert_eq!(ask(&path).unwrap_err().to_string(), said);
+    drop(UnixListener::bind(&path).unwrap());
+    assert_eq!(ask(&path).unwrap_err().to_string(), said);
+}
+
+#[test]
+fn an_answer_that_is_no_status_is_an_error() {
+    for (answer, text) in
+        [("", "is no status"), ("{}", "is no status"), ("{\"agent_version\":", "is no status")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("status.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let agent =
+            std::thread::spawn(move || listener.accept().unwrap().0.write_all(answer.as_bytes()).unwrap());
+        let error = ask(&path).unwrap_err().to_string();
+        agent.join().unwrap();
+        assert!(error.contains(text), "{error}");
+    }
+}
+
+#[test]
+fn people_see_each_bus_and_sensor_and_ages_instead_of_times() {
+    let expected = "\
+lamppost  DF3637
+agent     0.1.0, configuration 7, clock confirmed
+run       00112233445566778899aabbccddeeff, outbox ffeeddccbbaa99887766554433221100
+server    fleet.example.city:8883, connected for 2 h 1 min
+          last acknowledgement 0 s ago, last position 42 s ago, 3 records under way
+backlog   120 records that the server does not hold yet, the oldest 2 min 0 s ago; 3.3 MiB on disk
+
+BUS      KIND  PATH        OPEN  REOPENED  LAST ERROR
+i2c-env  i2c   /dev/i2c-1  yes   0         -
+
+SENSOR     KIND    BUS      IDENTIFIED  LAST TICK  VALUES  READ  MISSED  BAD  LAST ERROR
+weather-1  bme280  i2c-env  yes         5 s ago    3       720   0       1    no answer at 0x76\u{fffd}\u{fffd}[2J
+w2         bme280  i2c-env  NO          never      0       0     0       0    -
+";
+    assert_eq!(table(&status()), expected);
+}
+
+#[test]
+fn people_see_why_there_is_no_connection_and_when_it_is_tried_again() {
+    let connection = ConnectionStatus {
+        connected: false,
+        since_ms: Some(NOW_MS - 50 * HOUR_MS),
+        last_error: Some("connection refused".into()),
+        last_acknowledgement_ms: None,
+        retry_in_ms: Some(8_000),
+        ..status().connection
+    };
+    let backlog = Backlog { records: 0, bytes: 512, oldest_ms: None };
+    let shown = table(&Status {
+        connection,
+        backlog,
+        clock_trusted: false,
+        buses: vec![],
+        sensors: vec![],
+        ..status()
+    });
+    let expected = "\
+agent     0.1.0, configuration 7, clock NOT confirmed: values are uncertain
+run       00112233445566778899aabbccddeeff, outbox ffeeddccbbaa99887766554433221100
+server    fleet.example.city:8883, NOT connected for 2 d 2 h, next attempt in 8 s
+          last acknowledgement never, last position 42 s ago, 3 records under way
+          last error: connection refused
+backlog   0 records that the server does not hold yet; 512 B on disk
+";
+    assert_eq!(shown.split_once('\n').unwrap().1, expected);
+}
+
+#[test]
+fn a_status_of_a_later_version_with_more_in_it_is_still_read() {
+    let mut document = serde_json::to_value(status()).unwrap();
+    document["more"] = 1.into();
+    assert_eq!(serde_json::from_value::<Status>(document).unwrap(), status());
+}

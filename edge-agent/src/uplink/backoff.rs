@@ -1,0 +1,42 @@
+//! How long to wait before the next connection: full jitter, so that a city that lost its server does not come back
+//! all at once.
+
+use std::time::Duration;
+
+const FIRST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_mins(1);
+
+/// Counts attempts that failed since one last worked.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// A connection worked.
+    pub(super) fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// A connection failed or ended: how long to wait. `random` is uniform over all of `u32`.
+    pub(super) fn wait(&mut self, random: u32) -> Duration {
+        let ceiling = FIRST.saturating_mul(2u32.saturating_pow(self.failures)).min(LONGEST);
+        self.failures = (self.failures + 1).min(16);
+        ceiling.mul_f64(f64::from(random) / f64::from(u32::MAX)).max(Duration::from_millis(50))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_a_minute_and_start_anew_after_success() {
+        let mut backoff = Backoff::default();
+        let ceilings: Vec<u64> = (0..8).map(|_| backoff.wait(u32::MAX).as_secs()).collect();
+        assert_eq!(ceilings, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(backoff.wait(0), Duration::from_millis(50));
+        backoff.reset();
+        assert!(backoff.wait(u32::MAX) <= Duration::from_secs(1));
+    }
+}

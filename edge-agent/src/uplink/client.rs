@@ -1,0 +1,363 @@
+//! The shell around the session: one `rumqttc` client for each connection.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lamplighter_protocol::{
+    CommandId, CommandReport, LamppostNumber, Leaf, Log, Nonce, Position, Record, Topic, limits, wire,
+};
+use prost::Message as _;
+use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, SubscribeReasonCode, TlsConfiguration, Transport};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::Backoff;
+use super::session::{Heard, Next, Session, Speaker};
+use super::tls::{self, TlsError};
+use crate::clock::Clock;
+use crate::config::ServerConfig;
+use crate::outbox::{Outbox, OutboxClosed, OutboxError, Place, ReadLimit};
+use crate::status::ConnectionStatus;
+
+/// Longest time by which a lamppost holds back what it has just read, so that the lampposts of a city, which all
+/// read on the same ticks, do not all send in the same instant. Each has its own share of it, by a hash of its number.
+const SPREAD_MS: u64 = 100;
+
+/// Longest time for TCP, TLS and CONNACK together, in seconds.
+const CONNECT_TIMEOUT_S: u64 = 20;
+
+/// The way to the server. It ends only when it is told to, or with the outbox.
+#[derive(Debug)]
+pub struct Uplink {
+    lamppost: LamppostNumber,
+    server: ServerConfig,
+    outbox: Outbox,
+    clock: Arc<dyn Clock>,
+    status: watch::Sender<ConnectionStatus>,
+    session: Session,
+    started: Instant,
+}
+
+/// Why the uplink ended.
+#[derive(Debug, thiserror::Error)]
+pub enum UplinkError {
+    /// The outbox ended: what is read could not be kept.
+    #[error("the outbox ended")]
+    Outbox(#[from] OutboxError),
+    /// The outbox ended: its handle answers no more.
+    #[error(transparent)]
+    OutboxClosed(#[from] OutboxClosed),
+}
+
+/// Why one connection ended. Every one of them is tried again.
+#[derive(Debug, thiserror::Error)]
+enum LinkError {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("no randomness from the operating system")]
+    Random(#[from] getrandom::Error),
+    #[error("{0}")]
+    Connection(String),
+    #[error("the server refuses to let this lamppost listen")]
+    NotSubscribed,
+    #[error("the server acknowledged nothing for too long")]
+    Silent,
+    #[error("the MQTT client takes nothing more")]
+    ClientFull,
+    #[error(transparent)]
+    Ended(#[from] UplinkError),
+}
+
+impl From<OutboxError> for LinkError {
+    fn from(error: OutboxError) -> Self {
+        Self::Ended(error.into())
+    }
+}
+
+impl From<OutboxClosed> for LinkError {
+    fn from(error: OutboxClosed) -> Self {
+        Self::Ended(error.into())
+    }
+}
+
+impl Uplink {
+    /// Prepares the way; nothing is connected yet. `status` is told what happens.
+    pub(crate) fn new(
+        lamppost: LamppostNumber,
+        server: ServerConfig,
+        speaker: Speaker,
+        outbox: Outbox,
+        clock: Arc<dyn Clock>,
+        status: watch::Sender<ConnectionStatus>,
+    ) -> Self {
+        let session = Session::new(speaker, outbox.state().borrow().clone());
+        status.send_modify(|status| status.server = format!("{}:{}", server.host, server.port));
+        Self { lamppost, server, outbox, clock, status, session, started: Instant::now() }
+    }
+
+    /// Connects, and connects again, until `stop`.
+    ///
+    /// # Errors
+    /// [`UplinkError`] when the outbox ends. Everything else is tried again.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), UplinkError> {
+        let mut backoff = Backoff::default();
+        loop {
+            let outcome = self.connection(&stop, &mut backoff).await;
+            self.session.disconnected();
+            let error = match outcome {
+                Ok(()) => return Ok(()),
+                Err(LinkError::Ended(error)) => return Err(error),
+                Err(error) => error,
+            };
+            let wait = backoff.wait(random_u32());
+            let text = chain(&error);
+            tracing::warn!(error = %text, retry_in_ms = wait.as_millis(), "not connected to {}", self.status.borrow().server);
+            let now = self.clock.now().wall;
+            self.status.send_modify(|status| {
+                if status.connected || status.since_ms.is_none() {
+                    status.since_ms = Some(now.0);
+                }
+                status.connected = false;
+                status.last_error = Some(text);
+                status.in_flight_records = 0;
+                status.retry_in_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            });
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn connection(&mut self, stop: &CancellationToken, backoff: &mut Backoff) -> Result<(), LinkError> {
+        let (client, mut events) = self.client()?;
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            event = events.poll() => event.map_err(|error| LinkError::Connection(chain(&error)))?,
+        };
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce)?;
+        self.session.outbox_changed(self.outbox.state().borrow().clone());
+        self.session.connected(Nonce(nonce), self.now());
+        client.try_subscribe(Topic::down_filter(&self.lamppost), QoS::AtLeastOnce).map_err(|_| LinkError::ClientFull)?;
+        tracing::info!("connected to {}", self.status.borrow().server);
+        let now = self.clock.now().wall;
+        self.status.send_modify(|status| {
+            status.connected = true;
+            status.since_ms = Some(now.0);
+            status.retry_in_ms = None;
+        });
+        self.converse(&client, &mut events, stop, backoff).await
+    }
+
+    async fn converse(
+        &mut self,
+        client: &AsyncClient,
+        events: &mut EventLoop,
+        stop: &CancellationToken,
+        backoff: &mut Backoff,
+    ) -> Result<(), LinkError> {
+        let spread = self.spread();
+        let mut changes = self.outbox.state();
+        let mut idle_until = self.pump(client).await?;
+        loop {
+            // The future lives until it is done: cut off in mid-flush it would leave bytes behind.
+            let mut event = pin!(events.poll());
+            let event = loop {
+                tokio::select! {
+                    event = &mut event => break event,
+                    () = stop.cancelled() => {
+                        client.try_disconnect().map_err(|_| LinkError::ClientFull)?;
+                        // Two rounds let the DISCONNECT out; a server that does not read is not waited for.
+                        let goodbye = tokio::time::timeout(Duration::from_millis(500), event).await;
+                        tracing::debug!(?goodbye, "disconnected");
+                        return Ok(());
+                    }
+                    news = changes.changed() => {
+                        news.map_err(|_| LinkError::Ended(OutboxClosed.into()))?;
+                        self.session.outbox_changed(changes.borrow_and_update().clone());
+                        idle_until = idle_until.min(self.now() + spread);
+                    }
+                    () = tokio::time::sleep_until(self.started + idle_until) => {
+                        idle_until = self.pump(client).await?;
+                    }
+                }
+            };
+            match event.map_err(|error| LinkError::Connection(chain(&error)))? {
+                Event::Incoming(Packet::PubAck(_)) => {
+                    self.session.acknowledged(self.now());
+                    self.acknowledged();
+                }
+                Event::Incoming(Packet::Publish(publish)) => {
+                    if self.incoming(&publish).await? {
+                        backoff.reset();
+                    }
+                }
+                Event::Incoming(Packet::SubAck(ack)) => {
+                    if !ack.return_codes.iter().all(|code| matches!(code, SubscribeReasonCode::Success(_))) {
+                        return Err(LinkError::NotSubscribed);
+                    }
+                    continue;
+                }
+                Event::Incoming(_) | Event::Outgoing(_) => continue,
+            }
+            idle_until = self.pump(client).await?;
+        }
+    }
+
+    /// Sends all that the window has room for; returns until when there is nothing to do.
+    async fn pump(&mut self, client: &AsyncClient) -> Result<Duration, LinkError> {
+        loop {
+            let now = self.now();
+            match self.session.next(now) {
+                Next::Idle { until } => {
+                    let in_flight = self.session.records_in_flight();
+                    self.status.send_if_modified(|status| {
+                        std::mem::replace(&mut status.in_flight_records, in_flight) != in_flight
+                    });
+                    return Ok(until.min(now + Duration::from_hours(1)));
+                }
+                Next::GiveUp => {
+                    self.session.fell_silent();
+                    return Err(LinkError::Silent);
+                }
+                Next::Hello => {
+                    if let Some(payload) = self.session.hello(now) {
+                        self.publish(client, Leaf::Hello, payload)?;
+                    }
+                }
+                Next::Read(place, limit) => self.send(client, place, limit).await?,
+            }
+        }
+    }
+
+    async fn send(&mut self, client: &AsyncClient, place: Place, limit: ReadLimit) -> Result<(), LinkError> {
+        let Some(chunk) = self.outbox.read(place, limit).await? else {
+            self.session.nothing_at(place, self.now());
+            return Ok(());
+        };
+        let log = chunk.place.log;
+        if !self.session.is_described(chunk.description) {
+            let Some(payload) = self.outbox.description(chunk.description).await? else {
+                tracing::error!(digest = %chunk.description, "the outbox lost a description: what is written in it waits");
+                self.session.nothing_at(place, self.now());
+                return Ok(());
+            };
+            self.session.describe(chunk.description, payload.len(), self.now());
+            self.publish(client, Leaf::Description, payload)?;
+        }
+        if let Some(payload) = self.session.frame(chunk, self.now()) {
+            self.publish(client, Leaf::Frames(log), payload)?;
+        }
+        Ok(())
+    }
+
+    fn publish(&self, client: &AsyncClient, leaf: Leaf, payload: Vec<u8>) -> Result<(), LinkError> {
+        let topic = Topic::new(self.lamppost.clone(), leaf).to_string();
+        client.try_publish(topic, QoS::AtLeastOnce, false, payload).map_err(|_| LinkError::ClientFull)
+    }
+
+    /// Returns whether the connection has proved itself: the server read what we say and answered.
+    async fn incoming(&mut self, publish: &rumqttc::Publish) -> Result<bool, LinkError> {
+        match publish.topic.parse::<Topic>().map(|topic| topic.leaf) {
+            Ok(Leaf::Position) => self.position(&publish.payload).await,
+            Ok(Leaf::Command) => self.command(&publish.payload),
+            Ok(Leaf::Hello | Leaf::Description | Leaf::Frames(_)) | Err(_) => {
+                tracing::warn!(topic = publish.topic, "the server sent something on a topic that is not for us");
+                Ok(false)
+            }
+        }
+    }
+
+    async fn position(&mut self, payload: &[u8]) -> Result<bool, LinkError> {
+        let position = match Position::decode(payload) {
+            Ok(position) => position,
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "the server sent a position that cannot be read");
+                return Ok(false);
+            }
+        };
+        if self.session.position(&position, self.now()) == Heard::Ignored {
+            return Ok(false);
+        }
+        self.clock.hear_server_time(position.server_time);
+        self.outbox.believe(position).await?;
+        let now = self.clock.now().wall;
+        self.status.send_modify(|status| status.last_position_ms = Some(now.0));
+        Ok(true)
+    }
+
+    /// This version executes no command yet, and says so: a command never hangs between sent and done.
+    fn command(&self, payload: &[u8]) -> Result<bool, LinkError> {
+        let command = wire::Command::decode(payload).ok();
+        let Some(id) = command.and_then(|command| CommandId::from_slice(&command.id).ok()) else {
+            tracing::warn!("the server sent a command that cannot be read");
+            return Ok(false);
+        };
+        let report = CommandReport {
+            id,
+            state: wire::CommandState::Failed,
+            time: self.clock.now().wall,
+            detail: format!("edge-agent {} executes no commands", env!("CARGO_PKG_VERSION")),
+        };
+        self.outbox.append(Log::Events, &Record::Command(report))?;
+        Ok(false)
+    }
+
+    fn acknowledged(&self) {
+        let now = self.clock.now().wall;
+        self.status.send_modify(|status| status.last_acknowledgement_ms = Some(now.0));
+    }
+
+    fn client(&self) -> Result<(AsyncClient, EventLoop), LinkError> {
+        let mut options = MqttOptions::new(self.lamppost.as_str(), &self.server.host, self.server.port);
+        let tls = TlsConfiguration::Rustls(tls::client_config(&self.server)?);
+        options.set_transport(Transport::Tls(tls));
+        options.set_keep_alive(self.server.keep_alive);
+        options.set_clean_session(true);
+        options.set_max_packet_size(limits::MAX_PACKET_BYTES, limits::MAX_PACKET_BYTES);
+        // Room for the window, the subscription and the goodbye: the client never has to hold anything back.
+        let publishes = limits::WINDOW_PUBLISHES + 4;
+        options.set_inflight(u16::try_from(publishes).unwrap_or(u16::MAX));
+        let (client, mut events) = AsyncClient::new(options, publishes);
+        let mut network = events.network_options();
+        network.set_connection_timeout(CONNECT_TIMEOUT_S);
+        network.set_tcp_nodelay(true);
+        events.set_network_options(network);
+        Ok((client, events))
+    }
+
+    fn spread(&self) -> Duration {
+        let mut hasher = DefaultHasher::new();
+        self.lamppost.hash(&mut hasher);
+        Duration::from_millis(hasher.finish() % SPREAD_MS)
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+fn random_u32() -> u32 {
+    getrandom::u32().unwrap_or(u32::MAX)
+}
+
+/// The whole chain of an error, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some libraries repeat their source in their own text.
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,427 @@
+//! The session with the server as a pure state machine: what is owed, what is under way, what comes next (D6 to D9).
+//!
+//! Every sequence of a log that is on disk is in exactly one place:
+//!
+//! | place | meaning |
+//! | --- | --- |
+//! | *held* | the last position lists it |
+//! | *in flight* | sent on this connection, no PUBACK yet |
+//! | *sent* | PUBACK came, no position names it yet; forgotten at a restart |
+//! | *waiting* | a position showed it as missing; it is sent again when its back-off is over |
+//! | *owed* | none of these: it is sent next |
+//!
+//! The session owns no socket, file or clock. Its shell tells it what happened and asks [`Session::next`] what to do.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lamplighter_protocol::{Digest, Frame, Hello, Log, Nonce, Pieces, Position, RunHeld, RunId, UtcMillis, limits};
+
+use super::stretch::{Resends, Sent, Stretch};
+use crate::outbox::{Chunk, OutboxState, Place, ReadLimit, RunState};
+
+/// A hello is said again this long after something was sent that no position names (D8); it doubles up to
+/// [`HELLO_AT_LEAST_EVERY`].
+const HELLO_AFTER_UNNAMED: Duration = Duration::from_mins(1);
+
+/// A hello is said at least this often (D8).
+const HELLO_AT_LEAST_EVERY: Duration = Duration::from_hours(1);
+
+/// A connection on which no PUBACK came for this long, while one was due, is given up (D6); it doubles each time.
+const SILENCE: Duration = Duration::from_mins(10);
+
+/// Bytes of a frame besides its records: envelope fields, and a few for each record's own header.
+const ENVELOPE_BYTES: usize = 160;
+
+/// Who speaks, for the hello.
+#[derive(Clone, Debug)]
+pub(crate) struct Speaker {
+    pub agent_version: String,
+    pub hardware_serial: String,
+    pub generation: u64,
+}
+
+/// What the shell is to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Publish what [`Session::hello`] returns.
+    Hello,
+    /// Read this from the outbox, describe it if need be, and publish what [`Session::frame`] makes of it.
+    Read(Place, ReadLimit),
+    /// Nothing before this moment, unless something happens.
+    Idle { until: Duration },
+    /// The connection is dead: make a new one.
+    GiveUp,
+}
+
+/// What became of a position.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It replaces the one before.
+    Believed,
+    /// Of another connection, or not newer than the last (D8).
+    Ignored,
+}
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    speaker: Speaker,
+    outbox: OutboxState,
+    held: BTreeMap<(RunId, Log), Arc<Pieces>>,
+    /// In flight, sent or waiting.
+    under_way: BTreeMap<(RunId, Log), Pieces>,
+    sent: Vec<Sent>,
+    resends: Resends,
+    link: Option<Link>,
+    silences: u32,
+}
+
+#[derive(Debug)]
+struct Link {
+    nonce: Nonce,
+    count: u64,
+    in_flight: VecDeque<InFlight>,
+    bytes: usize,
+    records: usize,
+    described: BTreeSet<Digest>,
+    /// Where the current run's logs ended when the connection was made: what comes after is live.
+    live_from: [u64; 2],
+    hello_said: Option<Duration>,
+    hello_doublings: u32,
+    last_position: Option<UtcMillis>,
+    /// When the server last acknowledged, or had nothing to acknowledge.
+    last_puback: Duration,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    bytes: usize,
+    frame: Option<Sent>,
+}
+
+impl Session {
+    pub(crate) fn new(speaker: Speaker, outbox: OutboxState) -> Self {
+        let mut held = BTreeMap::new();
+        for run in &outbox.runs {
+            for log in Log::ALL {
+                held.insert((run.run, log), Arc::clone(&run.log(log).held));
+            }
+        }
+        Self {
+            speaker,
+            outbox,
+            held,
+            under_way: BTreeMap::new(),
+            sent: Vec::new(),
+            resends: Resends::default(),
+            link: None,
+            silences: 0,
+        }
+    }
+
+    pub(crate) fn outbox_changed(&mut self, state: OutboxState) {
+        self.outbox = state;
+    }
+
+    pub(crate) fn connected(&mut self, nonce: Nonce, now: Duration) {
+        self.disconnected();
+        let live_from = self.outbox.runs.last().map_or([0, 0], |run| [run.samples.end, run.events.end]);
+        self.link = Some(Link {
+            nonce,
+            count: 0,
+            in_flight: VecDeque::new(),
+            bytes: 0,
+            records: 0,
+            described: BTreeSet::new(),
+            live_from,
+            hello_said: None,
+            hello_doublings: 0,
+            last_position: None,
+            last_puback: now,
+        });
+    }
+
+    /// What was in flight is owed again; what was acknowledged counts as before everything of the next connection.
+    pub(crate) fn disconnected(&mut self) {
+        let Some(link) = self.link.take() else { return };
+        for sent in link.in_flight.into_iter().filter_map(|one| one.frame) {
+            self.forget(sent.stretch);
+        }
+        for sent in &mut self.sent {
+            sent.count = None;
+        }
+    }
+
+    pub(crate) fn next(&mut self, now: Duration) -> Next {
+        for stretch in self.resends.due(now) {
+            self.forget(stretch);
+        }
+        let Some(link) = &self.link else { return Next::Idle { until: Duration::MAX } };
+        if link.in_flight.len() >= limits::WINDOW_PUBLISHES {
+            return self.idle(link, now);
+        }
+        if self.hello_due(link) <= now {
+            return Next::Hello;
+        }
+        let bytes = limits::WINDOW_BYTES.saturating_sub(link.bytes);
+        let records = limits::WINDOW_RECORDS.saturating_sub(link.records);
+        // A read that could not fill a quarter of a payload waits for acknowledgements: small frames cost the most.
+        if bytes < limits::MAX_PAYLOAD_BYTES || records == 0 {
+            return self.idle(link, now);
+        }
+        match self.first_owed(link) {
+            Some(stretch) => {
+                let limit = ReadLimit {
+                    bytes: limits::MAX_PAYLOAD_BYTES - ENVELOPE_BYTES,
+                    records: records.min(limits::MAX_RECORDS_PER_FRAME),
+                    last: stretch.last,
+                };
+                Next::Read(Place { run: stretch.run, log: stretch.log, sequence: stretch.first }, limit)
+            }
+            None => self.idle(link, now),
+        }
+    }
+
+    /// A hello to publish: it opens the connection, or is said again (D8).
+    pub(crate) fn hello(&mut self, now: Duration) -> Option<Vec<u8>> {
+        let runs = self.runs_to_name();
+        let link = self.link.as_mut()?;
+        link.count += 1;
+        if link.hello_said.is_some() {
+            link.hello_doublings = (link.hello_doublings + 1).min(16);
+        }
+        link.hello_said = Some(now);
+        let hello = Hello {
+            nonce: link.nonce,
+            count: link.count,
+            outbox: self.outbox.outbox,
+            run: self.outbox.run,
+            runs,
+            agent_version: self.speaker.agent_version.clone(),
+            hardware_serial: self.speaker.hardware_serial.clone(),
+            generation: self.speaker.generation,
+        };
+        let payload = hello.encode();
+        link.put(InFlight { bytes: payload.len(), frame: None }, now);
+        Some(payload)
+    }
+
+    /// Whether this description was sent on this connection: it goes before the first frame that needs it (D4).
+    pub(crate) fn is_described(&self, digest: Digest) -> bool {
+        self.link.as_ref().is_some_and(|link| link.described.contains(&digest))
+    }
+
+    /// Records that were read, as a frame to publish; none without a connection.
+    pub(crate) fn frame(&mut self, chunk: Chunk, now: Duration) -> Option<Vec<u8>> {
+        let link = self.link.as_mut()?;
+        link.count += 1;
+        let frame = Frame {
+            nonce: link.nonce,
+            count: link.count,
+            run: chunk.place.run,
+            first: chunk.place.sequence,
+            description: chunk.description,
+            records: chunk.records,
+        };
+        let stretch = Stretch { run: frame.run, log: chunk.place.log, first: frame.first, last: frame.last() };
+        let payload = frame.encode();
+        let sent = Sent { stretch, count: Some(frame.count), at: now };
+        link.put(InFlight { bytes: payload.len(), frame: Some(sent) }, now);
+        self.under_way.entry((stretch.run, stretch.log)).or_default().insert(stretch.first, stretch.last);
+        Some(payload)
+    }
+
+    /// A description's payload is about to be published.
+    pub(crate) fn describe(&mut self, digest: Digest, bytes: usize, now: Duration) {
+        if let Some(link) = &mut self.link {
+            link.described.insert(digest);
+            link.put(InFlight { bytes, frame: None }, now);
+        }
+    }
+
+    /// The outbox has nothing at this place after all (a damaged record, a log freed meanwhile): asked for again
+    /// when its back-off is over.
+    pub(crate) fn nothing_at(&mut self, place: Place, now: Duration) {
+        let stretch = Stretch { run: place.run, log: place.log, first: place.sequence, last: place.sequence };
+        self.under_way.entry((stretch.run, stretch.log)).or_default().insert(stretch.first, stretch.last);
+        self.resends.unreadable(stretch, now);
+    }
+
+    /// The oldest publish in flight was acknowledged: it opens the window and says "sent" (D5).
+    pub(crate) fn acknowledged(&mut self, now: Duration) {
+        let Some(link) = &mut self.link else { return };
+        link.last_puback = now;
+        self.silences = 0;
+        let Some(done) = link.in_flight.pop_front() else { return };
+        link.bytes -= done.bytes;
+        if let Some(sent) = done.frame {
+            link.records -= sent.stretch.len();
+            self.sent.push(sent);
+        }
+    }
+
+    /// A position arrived (D7 to D9).
+    pub(crate) fn position(&mut self, position: &Position, now: Duration) -> Heard {
+        let Some(link) = &mut self.link else { return Heard::Ignored };
+        let newer = link.last_position.is_none_or(|last| position.server_time > last);
+        if position.nonce != link.nonce || !newer {
+            return Heard::Ignored;
+        }
+        link.last_position = Some(position.server_time);
+        link.hello_doublings = 0;
+        for digest in &position.lacking {
+            link.described.remove(digest);
+        }
+        for run in &position.runs {
+            for log in Log::ALL {
+                self.held.insert((run.run, log), Arc::new(run.log(log).pieces.clone()));
+                self.resends.held(run.run, log, &run.log(log).pieces);
+            }
+        }
+        for sent in std::mem::take(&mut self.sent) {
+            self.settle(sent, position, now);
+        }
+        Heard::Believed
+    }
+
+    /// Nothing is awaited any more from a silent server: the next connection waits longer (D6).
+    pub(crate) fn fell_silent(&mut self) {
+        self.silences = (self.silences + 1).min(6);
+    }
+
+    pub(crate) fn records_in_flight(&self) -> u64 {
+        self.link.as_ref().map_or(0, |link| link.records as u64)
+    }
+
+    /// Records on disk that no position has named yet.
+    pub(crate) fn backlog(outbox: &OutboxState) -> u64 {
+        let logs = outbox.runs.iter().flat_map(|run| Log::ALL.map(|log| run.log(log)));
+        let missing = logs.flat_map(|log| {
+            let held = Arc::clone(&log.held);
+            log.on_disk.ranges().flat_map(move |(first, last)| held.missing_in(first, last)).collect::<Vec<_>>()
+        });
+        missing.map(|(first, last)| last - first + 1).sum()
+    }
+
+    /// Sorts one acknowledged stretch by what a position says of it: held, missing, or not spoken of.
+    fn settle(&mut self, sent: Sent, position: &Position, now: Duration) {
+        let Stretch { run, log, first, last } = sent.stretch;
+        let Some(named) = position.of(run) else {
+            self.sent.push(sent);
+            return;
+        };
+        let named = named.log(log);
+        // Of an earlier connection: before everything. Of this one: only what the server had read by then (D7).
+        let was_read = sent.count.is_none_or(|count| count <= position.count);
+        self.forget(sent.stretch);
+        for (from, to) in named.pieces.missing_in(first, last) {
+            let spoken_of = if was_read { named.complete_below } else { 0 };
+            let missing_to = to.min(spoken_of.saturating_sub(1));
+            if spoken_of > from {
+                let missing = Stretch { run, log, first: from, last: missing_to };
+                if self.resends.again(missing, now) {
+                    self.under_way.entry((run, log)).or_default().insert(from, missing_to);
+                }
+            }
+            let rest = from.max(spoken_of);
+            if rest <= to {
+                self.under_way.entry((run, log)).or_default().insert(rest, to);
+                self.sent.push(Sent { stretch: Stretch { run, log, first: rest, last: to }, ..sent });
+            }
+        }
+    }
+
+    /// Live data first, events before samples; then the backlog, the oldest run first (D6).
+    fn first_owed(&self, link: &Link) -> Option<Stretch> {
+        let (current, earlier) = self.outbox.runs.split_last()?;
+        let [live_samples, live_events] = link.live_from;
+        self.owed_in(current, Log::Events, live_events, u64::MAX)
+            .or_else(|| self.owed_in(current, Log::Samples, live_samples, u64::MAX))
+            .or_else(|| {
+                earlier.iter().find_map(|run| {
+                    self.owed_in(run, Log::Events, 0, u64::MAX).or_else(|| self.owed_in(run, Log::Samples, 0, u64::MAX))
+                })
+            })
+            .or_else(|| self.owed_in(current, Log::Events, 0, u64::MAX))
+            .or_else(|| self.owed_in(current, Log::Samples, 0, u64::MAX))
+    }
+
+    fn owed_in(&self, run: &RunState, log: Log, from: u64, to: u64) -> Option<Stretch> {
+        static NONE: Pieces = Pieces::new();
+        let key = (run.run, log);
+        let held = self.held.get(&key).map_or(&NONE, |held| held);
+        let under_way = self.under_way.get(&key).unwrap_or(&NONE);
+        let on_disk = run.log(log).on_disk.ranges().filter(|range| range.1 >= from && range.0 <= to);
+        for (first, last) in on_disk {
+            for (first, last) in held.missing_in(first.max(from), last.min(to)) {
+                if let Some(&(first, last)) = under_way.missing_in(first, last).first() {
+                    return Some(Stretch { run: run.run, log, first, last });
+                }
+            }
+        }
+        None
+    }
+
+    /// The current run, then runs of which something is not held, then the newest of the others.
+    fn runs_to_name(&self) -> Vec<RunHeld> {
+        let wholly_held = |run: &RunState| {
+            Log::ALL.into_iter().all(|log| {
+                let held = self.held.get(&(run.run, log));
+                let mut on_disk = run.log(log).on_disk.ranges();
+                on_disk.all(|(first, last)| held.is_some_and(|held| held.contains_all(first, last)))
+            })
+        };
+        let (current, earlier) = match self.outbox.runs.split_last() {
+            Some((current, earlier)) => (Some(current), earlier),
+            None => (None, &[][..]),
+        };
+        let unheld = earlier.iter().filter(|run| !wholly_held(run));
+        let others = earlier.iter().rev().filter(|run| wholly_held(run));
+        let runs = current.into_iter().chain(unheld).chain(others).take(limits::MAX_RUNS_PER_HELLO);
+        runs.map(|run| RunHeld {
+            run: run.run,
+            samples: run.samples.on_disk.clone(),
+            events: run.events.on_disk.clone(),
+        })
+        .collect()
+    }
+
+    fn hello_due(&self, link: &Link) -> Duration {
+        let Some(said) = link.hello_said else { return Duration::ZERO };
+        let at_least = said + HELLO_AT_LEAST_EVERY;
+        let in_flight = link.in_flight.iter().filter_map(|one| one.frame.as_ref());
+        let Some(oldest) = self.sent.iter().chain(in_flight).map(|sent| sent.at).min() else { return at_least };
+        let patience = HELLO_AFTER_UNNAMED * 2u32.saturating_pow(link.hello_doublings);
+        at_least.min(oldest.max(said) + patience)
+    }
+
+    fn idle(&self, link: &Link, now: Duration) -> Next {
+        let give_up = link.last_puback + SILENCE * 2u32.saturating_pow(self.silences);
+        if !link.in_flight.is_empty() && give_up <= now {
+            return Next::GiveUp;
+        }
+        let mut until = self.hello_due(link).min(self.resends.next_due());
+        if !link.in_flight.is_empty() {
+            until = until.min(give_up);
+        }
+        Next::Idle { until: until.max(now + Duration::from_millis(1)) }
+    }
+
+    fn forget(&mut self, stretch: Stretch) {
+        if let Some(under_way) = self.under_way.get_mut(&(stretch.run, stretch.log)) {
+            under_way.remove(stretch.first, stretch.last);
+        }
+    }
+}
+
+impl Link {
+    fn put(&mut self, publish: InFlight, now: Duration) {
+        if self.in_flight.is_empty() {
+            self.last_puback = now;
+        }
+        self.bytes += publish.bytes;
+        self.records += publish.frame.as_ref().map_or(0, |sent| sent.stretch.len());
+        self.in_flight.push_back(publish);
+    }
+}

@@ -1,0 +1,98 @@
+//! Stretches of a log that were sent, and those that have to be sent again.
+
+use std::time::Duration;
+
+use lamplighter_protocol::{Log, Pieces, RunId};
+
+/// Consecutive sequences of one log of one run, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub run: RunId,
+    pub log: Log,
+    pub first: u64,
+    pub last: u64,
+}
+
+impl Stretch {
+    pub(super) fn len(self) -> usize {
+        usize::try_from(self.last - self.first + 1).unwrap_or(usize::MAX)
+    }
+
+    fn touches(self, other: Self) -> bool {
+        (self.run, self.log) == (other.run, other.log) && self.first <= other.last && other.first <= self.last
+    }
+}
+
+/// A stretch that went out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sent {
+    pub stretch: Stretch,
+    /// Number of its frame on this connection; none: an earlier connection.
+    pub count: Option<u64>,
+    /// When it was sent.
+    pub at: Duration,
+}
+
+/// Longest time between two resends of a record (D7).
+const LONGEST: Duration = Duration::from_hours(1);
+const FIRST: Duration = Duration::from_secs(5);
+
+/// Stretches that a position showed as missing. The first resend is immediate, each further one waits twice as long,
+/// up to an hour (D7).
+#[derive(Debug, Default)]
+pub(super) struct Resends {
+    resends: Vec<Resend>,
+}
+
+#[derive(Debug)]
+struct Resend {
+    stretch: Stretch,
+    times: u32,
+    /// Not to be sent before; none: it is sent, or may be.
+    due: Option<Duration>,
+}
+
+impl Resends {
+    /// This stretch is missing at the server. Returns whether it has to wait for its turn ([`Resends::due`]).
+    pub(super) fn again(&mut self, stretch: Stretch, now: Duration) -> bool {
+        let times =
+            self.resends.iter().filter(|one| one.stretch.touches(stretch)).map(|one| one.times + 1).max().unwrap_or(0);
+        self.resends.retain(|one| !one.stretch.touches(stretch));
+        let due = (times > 0).then(|| now + wait(times));
+        self.resends.push(Resend { stretch, times, due });
+        due.is_some()
+    }
+
+    /// This stretch could not be read: it waits at once.
+    pub(super) fn unreadable(&mut self, stretch: Stretch, now: Duration) {
+        if !self.again(stretch, now) {
+            self.again(stretch, now);
+        }
+    }
+
+    /// Takes out what may be sent now.
+    pub(super) fn due(&mut self, now: Duration) -> Vec<Stretch> {
+        let due = self.resends.iter_mut().filter(|one| one.due.is_some_and(|at| at <= now));
+        due.map(|one| {
+            one.due = None;
+            one.stretch
+        })
+        .collect()
+    }
+
+    /// When the next one may be sent.
+    pub(super) fn next_due(&self) -> Duration {
+        self.resends.iter().filter_map(|one| one.due).min().unwrap_or(Duration::MAX)
+    }
+
+    /// The server holds these now: whatever lies wholly in them need not be remembered.
+    pub(super) fn held(&mut self, run: RunId, log: Log, held: &Pieces) {
+        self.resends.retain(|one| {
+            (one.stretch.run, one.stretch.log) != (run, log) || !held.contains_all(one.stretch.first, one.stretch.last)
+        });
+    }
+}
+
+fn wait(times: u32) -> Duration {
+    FIRST.saturating_mul(2u32.saturating_pow(times.saturating_sub(1))).min(LONGEST)
+}
