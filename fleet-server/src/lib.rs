@@ -1,3 +1,13 @@
 //! The fleet server, as a library: the binary is a thin `main.rs`.
 
+pub mod ca;
+pub mod cli;
 pub mod clock;
+pub mod gateway;
+pub mod ingest;
+pub mod journal;
+pub mod live;
+pub mod registry;
+pub mod server;
+pub mod store;
+pub mod web;

@@ -1,0 +1,199 @@
+//! What is put into a certificate.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lamplighter_protocol::{LamppostNumber, UtcMillis};
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SerialNumber};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use x509_parser::certificate::X509Certificate;
+
+use super::authority::AuthorityError;
+use super::files::{self, CaFileError, Readable};
+use crate::registry::CertificateSerial;
+
+/// Every certificate begins this long before it is issued, so that one can be used at once by a lamppost whose clock
+/// is behind.
+pub const BACKDATED: Duration = Duration::from_hours(1);
+
+/// How long a lamppost's certificate is good, in days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Validity {
+    days: u16,
+}
+
+/// A number of days is none that a certificate may be good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a certificate is good for 1 to 3650 days (as long as the CA itself), not for {days}")]
+pub struct NotAValidity {
+    days: u16,
+}
+
+impl Validity {
+    /// Two years and a quarter. A lamppost cannot renew its certificate by itself, so one that ends means that
+    /// somebody has to go there: it has to outlast a two-yearly inspection, with time to spare. It is also the most
+    /// that common TLS clients ever accepted of a private CA.
+    pub const LAMPPOST: Self = Self { days: 825 };
+
+    /// So many days.
+    ///
+    /// # Errors
+    /// [`NotAValidity`] unless there are 1 to 3650 of them.
+    pub fn days(days: u16) -> Result<Self, NotAValidity> {
+        if (1..=3650).contains(&days) { Ok(Self { days }) } else { Err(NotAValidity { days }) }
+    }
+
+    /// The last moment of what is issued now.
+    pub(super) fn end(self, now: UtcMillis) -> UtcMillis {
+        now.plus_ms(i64::from(self.days) * 86_400_000)
+    }
+}
+
+impl std::str::FromStr for Validity {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let days = text.parse().map_err(|_| "days are a whole number".to_owned())?;
+        Self::days(days).map_err(|error| error.to_string())
+    }
+}
+
+impl fmt::Display for Validity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.days)
+    }
+}
+
+/// A private key, PKCS #8 in PEM. It does not print.
+#[derive(Clone)]
+pub struct PrivateKeyPem(String);
+
+impl PrivateKeyPem {
+    pub(super) fn of(key: &KeyPair) -> Self {
+        Self(key.serialize_pem())
+    }
+
+    /// The key itself: whoever has it is the lamppost.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PrivateKeyPem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PrivateKeyPem(..)")
+    }
+}
+
+/// A lamppost's certificate with its key: all that its agent needs to be this lamppost.
+#[derive(Debug, Clone)]
+pub struct IssuedCertificate {
+    /// The lamppost.
+    pub lamppost: LamppostNumber,
+    /// Its certificate, PEM.
+    pub certificate_pem: String,
+    /// Its key. It is kept nowhere else.
+    pub key_pem: PrivateKeyPem,
+    /// The CA's certificate, PEM: by it the lamppost knows the gateway.
+    pub ca_pem: String,
+    /// Serial number of the certificate.
+    pub serial: CertificateSerial,
+    /// When it was issued.
+    pub issued: UtcMillis,
+    /// The last moment at which it is good.
+    pub not_after: UtcMillis,
+}
+
+/// Where the parts of an [`IssuedCertificate`] are written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuedFiles {
+    /// `NUMBER.pem`.
+    pub certificate: PathBuf,
+    /// `NUMBER.key`, readable by its owner alone.
+    pub key: PathBuf,
+    /// `ca.pem`.
+    pub ca: PathBuf,
+}
+
+impl IssuedFiles {
+    /// The files of a lamppost in a directory.
+    pub fn of(number: &LamppostNumber, directory: &Path) -> Self {
+        Self {
+            certificate: directory.join(format!("{number}.pem")),
+            key: directory.join(format!("{number}.key")),
+            ca: directory.join("ca.pem"),
+        }
+    }
+
+    /// The first of the files that is there already.
+    pub fn present(&self) -> Option<&Path> {
+        [&self.certificate, &self.key, &self.ca].into_iter().find(|path| path.exists()).map(PathBuf::as_path)
+    }
+}
+
+impl IssuedCertificate {
+    /// Writes the three files into a directory, which is made (mode 0700) if it is not there. Nothing is overwritten.
+    ///
+    /// # Errors
+    /// [`CaFileError`]; what is written by then stays.
+    pub fn write_to(&self, directory: &Path) -> Result<IssuedFiles, CaFileError> {
+        let files = IssuedFiles::of(&self.lamppost, directory);
+        files::make_directory(directory)?;
+        files::create(&files.key, self.key_pem.reveal(), Readable::ByOwner)?;
+        files::create(&files.certificate, &self.certificate_pem, Readable::ByAll)?;
+        files::create(&files.ca, &self.ca_pem, Readable::ByAll)?;
+        Ok(files)
+    }
+}
+
+/// A moment as people write it: `2029-02-23T10:26:01Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Date(pub UtcMillis);
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = date(self.0).ok().and_then(|date| date.format(&Rfc3339).ok());
+        f.write_str(text.as_deref().unwrap_or("(no date)"))
+    }
+}
+
+/// From when until when a certificate is good.
+pub(super) fn validity(certificate: &X509Certificate<'_>) -> (UtcMillis, UtcMillis) {
+    let validity = certificate.validity();
+    let millis = |seconds: i64| UtcMillis(seconds.saturating_mul(1000));
+    (millis(validity.not_before.timestamp()), millis(validity.not_after.timestamp()))
+}
+
+/// The part that all certificates share: name, dates, and a random serial number.
+pub(super) fn parameters(
+    common_name: &str,
+    now: UtcMillis,
+    not_after: UtcMillis,
+) -> Result<(CertificateParams, CertificateSerial), AuthorityError> {
+    let (serial, number) = random_serial()?;
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name = DistinguishedName::new();
+    parameters.distinguished_name.push(DnType::CommonName, common_name);
+    parameters.not_before = date(now.plus_ms(-i64::try_from(BACKDATED.as_millis()).unwrap_or(0)))?;
+    parameters.not_after = date(not_after)?;
+    parameters.serial_number = Some(number);
+    parameters.use_authority_key_identifier_extension = true;
+    Ok((parameters, serial))
+}
+
+/// 16 random bytes. The first bit is 0, for serials are positive (RFC 5280, 4.1.2.2), and the second 1, so that all
+/// are equally long.
+fn random_serial() -> Result<(CertificateSerial, SerialNumber), AuthorityError> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(|source| AuthorityError::Random { source })?;
+    bytes[0] = bytes[0] & 0x7f | 0x40;
+    let serial =
+        CertificateSerial::from_der_integer(&bytes).expect("16 bytes that begin with a 1 are a serial");
+    Ok((serial, SerialNumber::from_slice(&bytes)))
+}
+
+fn date(at: UtcMillis) -> Result<OffsetDateTime, AuthorityError> {
+    OffsetDateTime::from_unix_timestamp(at.0.div_euclid(1000)).map_err(|_| AuthorityError::Clock { at })
+}

@@ -1,0 +1,31 @@
+//! The fleet's certificate authority, and the TLS that rests on it.
+//!
+//! A lamppost is who its certificate says it is, and only this CA says so: it signs the gateway's certificate and one
+//! for each lamppost. Everything lives in two directories of the data directory, keys readable by their owner alone:
+//!
+//! | file | is |
+//! | --- | --- |
+//! | `ca/ca.pem`, `ca/ca.key` | the CA: made on first use, good for ten years; lampposts are given `ca.pem` |
+//! | `tls/server.pem`, `tls/server.key` | the gateway's own certificate: derived, made anew when need be |
+//!
+//! Keys are ECDSA P-256. Every certificate is back-dated by [`BACKDATED`]: a lamppost's clock may be behind.
+//! Whether a certificate is revoked is the registry's to say; TLS checks the chain, the dates and the purpose.
+
+mod authority;
+mod certificate;
+mod enrolment;
+mod files;
+mod server_certificate;
+mod tls;
+
+#[cfg(test)]
+mod tests;
+
+pub use authority::{Authority, AuthorityError, Origin};
+pub use certificate::{
+    BACKDATED, Date, IssuedCertificate, IssuedFiles, NotAValidity, PrivateKeyPem, Validity,
+};
+pub use enrolment::{EnrolmentError, enrol};
+pub use files::CaFileError;
+pub use server_certificate::{ServerCertificate, WhyMade};
+pub use tls::server_tls;

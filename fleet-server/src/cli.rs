@@ -1,0 +1,212 @@
+//! The command line: what it understands, and the subcommands that are not the server itself. They work beside a
+//! running server, on the same registry and the same CA, and on a data directory that no server has seen yet.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Parser, Subcommand};
+use lamplighter_protocol::{LamppostNumber, UtcMillis};
+use rustls::pki_types::ServerName;
+use tracing_subscriber::filter::Targets;
+
+use crate::ca::{Authority, Date, IssuedFiles, Origin, Validity, enrol};
+use crate::registry::{Registry, read_csv};
+use crate::store::TailOptions;
+
+#[cfg(test)]
+mod tests;
+
+const EXAMPLES: &str = "\
+Examples:
+  fleet-server lamppost import lampposts.csv --data /var/lib/lamplighter
+  fleet-server cert issue DF3637 --data /var/lib/lamplighter --out DF3637
+  fleet-server run --data /var/lib/lamplighter --name fleet.example.org
+
+The first two also work while the server runs.";
+
+const IMPORT_HELP: &str = "\
+The file is CSV (UTF-8, comma) with a header that names the columns, in any order:
+  number     official number, 1 to 32 of A-Z a-z 0-9 _ -
+  latitude   degrees, WGS 84
+  longitude  degrees, WGS 84
+  road       text
+  district   text
+and, where they are known:
+  feeder, pillar, height_m (metres), remarks
+
+Lampposts that are new are added, those that differ are changed, those that the file does not name stay. If anything in the file is wrong, all of it is told and nothing is stored.
+
+Example:
+  fleet-server lamppost import lampposts.csv --data /var/lib/lamplighter";
+
+const ISSUE_HELP: &str = "\
+Writes NUMBER.pem, NUMBER.key and ca.pem, which the lamppost's agent needs (certificate_file, key_file and ca_file of its configuration). The key is made here and kept nowhere else. Certificates that the lamppost was given before stay good.
+
+Example:
+  fleet-server cert issue DF3637 --data /var/lib/lamplighter --out /media/card/lamplighter";
+
+/// The fleet server of Lamplighter: takes in what the city's lampposts observe, and serves it.
+#[derive(Debug, Parser)]
+#[command(name = "fleet-server", version, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the fleet server can be told to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server until it is told to stop (SIGTERM or Ctrl-C)
+    ///
+    /// At the first start it makes its data directory, the fleet's own CA, and its certificate.
+    Run(RunArgs),
+    /// Register lampposts
+    #[command(subcommand)]
+    Lamppost(LamppostCommand),
+    /// Certificates of lampposts
+    #[command(subcommand)]
+    Cert(CertCommand),
+}
+
+/// How the server is to run.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Directory of everything that the server keeps
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Where lampposts connect (MQTT over mutual TLS); port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8883")]
+    pub mqtt: SocketAddr,
+    /// Where people and tools connect; loopback only, for it has no TLS
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", value_parser = loopback)]
+    pub http: SocketAddr,
+    /// A name or address by which lampposts reach this server; may be repeated
+    ///
+    /// The server's certificate is made for these names, and for `localhost`, `127.0.0.1` and `::1`. It is made anew when
+    /// they change.
+    #[arg(long = "name", value_name = "HOSTNAME", value_parser = server_name)]
+    pub names: Vec<ServerName<'static>>,
+    /// How many observations are kept in memory, for all series together; the store's own bound if none is given.
+    #[arg(long, value_name = "N", help = tail_help())]
+    pub tail_observations: Option<usize>,
+    /// What is logged (to standard error): error, warn, info, debug or trace, or a filter such as
+    /// `info,fleet_server::gateway=debug`
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    pub log: Targets,
+}
+
+/// What can be done about lampposts.
+#[derive(Debug, Subcommand)]
+pub enum LamppostCommand {
+    /// Add and change lampposts from a CSV file, all or none
+    #[command(after_help = IMPORT_HELP)]
+    Import(ImportArgs),
+}
+
+/// What to import.
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// The CSV file
+    pub file: PathBuf,
+    /// Directory of everything that the server keeps
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+}
+
+/// What can be done about certificates.
+#[derive(Debug, Subcommand)]
+pub enum CertCommand {
+    /// Issue a certificate, with its key, to a registered lamppost
+    #[command(after_help = ISSUE_HELP)]
+    Issue(IssueArgs),
+}
+
+/// Which certificate to issue.
+#[derive(Debug, Clone, Args)]
+pub struct IssueArgs {
+    /// Official number of the lamppost
+    pub number: LamppostNumber,
+    /// Directory of everything that the server keeps
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Where the files are written; nothing is overwritten [default: ./NUMBER]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// For how many days the certificate is good
+    ///
+    /// A lamppost cannot renew it by itself: it has to last until somebody comes by.
+    #[arg(long, value_name = "N", default_value_t = Validity::LAMPPOST)]
+    pub days: Validity,
+}
+
+/// `lamppost import`: registers the lampposts of a file.
+///
+/// # Errors
+/// Every problem of the file, or what failed at the registry; nothing is stored then.
+pub async fn import_lampposts(args: &ImportArgs, now: UtcMillis, out: &mut dyn Write) -> anyhow::Result<()> {
+    let lampposts = read_csv(&args.file)?;
+    let registry = Registry::open(&args.data.join(Registry::FILE_NAME)).await?;
+    let imported = registry.import(lampposts, now).await?;
+    let count = registry.count().await?;
+    registry.close().await;
+    writeln!(
+        out,
+        "{} added, {} changed, {} unchanged; {count} lampposts are registered",
+        imported.added, imported.changed, imported.unchanged
+    )?;
+    Ok(())
+}
+
+/// `cert issue`: issues a certificate to a lamppost and writes it to files.
+///
+/// # Errors
+/// When the lamppost is not registered, a file is there already, or registry, CA or disk fail.
+pub async fn issue_certificate(args: &IssueArgs, now: UtcMillis, out: &mut dyn Write) -> anyhow::Result<()> {
+    let directory = args.out.clone().unwrap_or_else(|| PathBuf::from(args.number.as_str()));
+    if let Some(present) = IssuedFiles::of(&args.number, &directory).present() {
+        bail!("{} is there already: remove it, or name another directory with --out", present.display());
+    }
+    let registry = Registry::open(&args.data.join(Registry::FILE_NAME)).await?;
+    let authority_directory = args.data.join(Authority::DIRECTORY_NAME);
+    let (authority, origin) = Authority::open_or_create(&authority_directory, now)?;
+    match origin {
+        Origin::Found => {}
+        Origin::Created => writeln!(out, "made the fleet CA in {}", authority_directory.display())?,
+        Origin::Completed => {
+            writeln!(out, "made the certificate of the fleet CA anew in {}", authority_directory.display())?;
+        }
+    }
+    let issued = enrol(&registry, &authority, &args.number, args.days, now).await?;
+    registry.close().await;
+    let files = issued.write_to(&directory).with_context(|| {
+        format!("the certificate {} is issued, but its files could not be written", issued.serial)
+    })?;
+    writeln!(out, "lamppost {}: certificate {}", issued.lamppost, issued.serial)?;
+    writeln!(out, "  good until  {}", Date(issued.not_after))?;
+    writeln!(out, "  certificate {}", files.certificate.display())?;
+    writeln!(out, "  key         {}", files.key.display())?;
+    writeln!(out, "  CA          {}", files.ca.display())?;
+    Ok(())
+}
+
+fn tail_help() -> String {
+    let bound = TailOptions::default().max_observations;
+    format!("How many observations are kept in memory, for all series together [default: {bound}]")
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr =
+        text.parse().map_err(|_| "give ADDRESS:PORT, such as 127.0.0.1:8080".to_owned())?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err("this listener has no TLS, so it is for loopback (127.0.0.1 or [::1]) only; reach it through a tunnel".into())
+}
+
+fn server_name(text: &str) -> Result<ServerName<'static>, String> {
+    ServerName::try_from(text.to_owned())
+        .map_err(|_| "give a DNS name or an IP address, without a port".to_owned())
+}

@@ -1,0 +1,176 @@
+use std::fs;
+use std::path::Path;
+
+use clap::CommandFactory as _;
+
+use super::*;
+use crate::clock;
+use crate::registry::CertificateSerial;
+
+const CITY: &str = "number,latitude,longitude,road,district\n\
+                    DF3637,22.32,114.21,Wang Chiu Road,Kwun Tong\n\
+                    DF3638,22.33,114.21,Wang Chiu Road,Kwun Tong\n";
+
+#[expect(clippy::disallowed_methods, reason = "a test's own file")]
+fn put(path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
+    std::fs::write(path, text).unwrap();
+}
+
+fn parse(line: &str) -> Result<Cli, String> {
+    Cli::try_parse_from(line.split(' ')).map_err(|error| error.to_string())
+}
+
+/// Does what a line says; what is printed, or the error with its causes.
+async fn perform(line: &str) -> Result<String, String> {
+    let mut out = Vec::new();
+    let done = match parse(line)?.command {
+        Command::Run(_) => panic!("not here"),
+        Command::Lamppost(LamppostCommand::Import(args)) => {
+            import_lampposts(&args, clock::wall(), &mut out).await
+        }
+        Command::Cert(CertCommand::Issue(args)) => issue_certificate(&args, clock::wall(), &mut out).await,
+    };
+    done.map_err(|error| format!("{error:#}"))?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+async fn import(directory: &Path, text: &str) -> Result<String, String> {
+    let file = directory.join("city.csv");
+    put(&file, text);
+    perform(&format!("fleet-server lamppost import {} --data {}/data", file.display(), directory.display()))
+        .await
+}
+
+async fn issue(directory: &Path, number: &str, more: &str) -> Result<String, String> {
+    let directory = directory.display();
+    perform(&format!("fleet-server cert issue {number} --data {directory}/data --out {directory}/out{more}"))
+        .await
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn run_has_defaults_and_takes_names() {
+    let Command::Run(run) =
+        parse("fleet-server run --data d --name a.example.org --name 10.0.0.1").unwrap().command
+    else {
+        panic!("run is run");
+    };
+    assert_eq!(run.mqtt.to_string(), "0.0.0.0:8883");
+    assert_eq!(run.http.to_string(), "127.0.0.1:8080");
+    assert_eq!(
+        run.names.iter().map(|name| name.to_str().into_owned()).collect::<Vec<_>>(),
+        ["a.example.org", "10.0.0.1"]
+    );
+    assert_eq!(run.tail_observations, None);
+}
+
+#[test]
+fn a_wrong_argument_is_refused_with_what_is_right() {
+    let cases = [
+        ("run", "--data <DIR>"),
+        (
+            "run --data d --http 0.0.0.0:8080",
+            "this listener has no TLS, so it is for loopback (127.0.0.1 or [::1]) only",
+        ),
+        ("run --data d --http 8080", "give ADDRESS:PORT, such as 127.0.0.1:8080"),
+        ("run --data d --name host:8883", "give a DNS name or an IP address, without a port"),
+        ("run --data d --log fleet_server=loud", "invalid value 'fleet_server=loud' for '--log <FILTER>'"),
+        ("run --data d --port 8883", "unexpected argument '--port'"),
+        ("cert issue DF/37 --data d", "\"DF/37\" is not a lamppost number"),
+        ("cert issue A1 --data d --days 0", "a certificate is good for 1 to 3650 days"),
+    ];
+    for (line, expected) in cases {
+        let message = parse(&format!("fleet-server {line}")).unwrap_err();
+        assert!(message.contains(expected), "{line}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn an_import_tells_what_it_did_and_can_be_done_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = import(directory.path(), CITY).await.unwrap();
+    assert_eq!(first, "2 added, 0 changed, 0 unchanged; 2 lampposts are registered\n");
+    let more = format!("{}DF3639,22.34,114.2,Kai Cheung Road,Kwun Tong\n", CITY.replace("22.33", "22.35"));
+    let second = import(directory.path(), &more).await.unwrap();
+    assert_eq!(second, "1 added, 1 changed, 1 unchanged; 3 lampposts are registered\n");
+}
+
+#[tokio::test]
+async fn an_import_with_a_bad_row_stores_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    import(directory.path(), CITY).await.unwrap();
+    let bad =
+        import(directory.path(), &format!("{CITY}DF3640,22.3,114.2,New Road,Kwun Tong\nDF3641,922,x,,\n"))
+            .await
+            .unwrap_err();
+    let lines: Vec<_> = bad.lines().skip(1).collect();
+    assert_eq!(
+        lines,
+        [
+            "  line 5, latitude: \"922\" is not a number from -90 to 90 (degrees)",
+            "  line 5, longitude: \"x\" is not a number from -180 to 180 (degrees)",
+            "  line 5, road: is empty",
+            "  line 5, district: is empty",
+        ]
+    );
+    let again = import(directory.path(), CITY).await.unwrap();
+    assert_eq!(again, "0 added, 0 changed, 2 unchanged; 2 lampposts are registered\n");
+}
+
+#[tokio::test]
+async fn a_certificate_is_written_and_recorded_beside_a_server_that_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let server = Registry::open(&data.join(Registry::FILE_NAME)).await.unwrap();
+    let (authority, _) = Authority::open_or_create(&data.join("ca"), clock::wall()).unwrap();
+    import(directory.path(), CITY).await.unwrap();
+    let said = issue(directory.path(), "DF3637", " --days 30").await.unwrap();
+    assert!(!said.contains("made the fleet CA"), "{said}");
+    let out = directory.path().join("out");
+    assert_eq!(fs::read_to_string(out.join("ca.pem")).unwrap(), authority.certificate_pem());
+    let pem = fs::read_to_string(out.join("DF3637.pem")).unwrap();
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
+    let serial = CertificateSerial::of_certificate(&pem.contents).unwrap();
+    let record = server.certificate(&serial).await.unwrap().unwrap();
+    assert_eq!(record.lamppost.as_str(), "DF3637");
+    assert_eq!(record.not_after.since_ms(record.issued), 30 * 86_400_000);
+    assert!(said.contains(&format!("lamppost DF3637: certificate {serial}")), "{said}");
+}
+
+#[tokio::test]
+async fn a_certificate_can_be_issued_before_any_server_has_run() {
+    let directory = tempfile::tempdir().unwrap();
+    import(directory.path(), CITY).await.unwrap();
+    let said = issue(directory.path(), "DF3637", "").await.unwrap();
+    assert!(said.starts_with("made the fleet CA in "), "{said}");
+    let (_, origin) = Authority::open_or_create(&directory.path().join("data/ca"), clock::wall()).unwrap();
+    assert_eq!(origin, Origin::Found);
+}
+
+#[tokio::test]
+async fn a_number_that_is_not_registered_gets_no_certificate_but_a_hint() {
+    let directory = tempfile::tempdir().unwrap();
+    import(directory.path(), CITY).await.unwrap();
+    let error = issue(directory.path(), "DF9999", "").await.unwrap_err();
+    assert_eq!(error, "lamppost DF9999 is not registered: add it with `fleet-server lamppost import FILE`");
+    assert!(!directory.path().join("out").exists());
+}
+
+#[tokio::test]
+async fn no_certificate_is_issued_over_files_that_are_there() {
+    let directory = tempfile::tempdir().unwrap();
+    import(directory.path(), CITY).await.unwrap();
+    issue(directory.path(), "DF3637", "").await.unwrap();
+    let before = fs::read(directory.path().join("out/DF3637.key")).unwrap();
+    let error = issue(directory.path(), "DF3637", "").await.unwrap_err();
+    let present = directory.path().join("out/DF3637.pem");
+    assert_eq!(
+        error,
+        format!("{} is there already: remove it, or name another directory with --out", present.display())
+    );
+    assert_eq!(fs::read(directory.path().join("out/DF3637.key")).unwrap(), before);
+}

@@ -1,0 +1,300 @@
+//! The gateway: what lampposts connect to, and the only part of the server that faces the network on the MQTT port.
+//!
+//! It takes publishes from lampposts that prove who they are, journals the bytes, and acknowledges them once they are
+//! on disk (D5). It speaks MQTT 3.1.1, `QoS` 1, for exactly this purpose, and is no broker: nothing is routed from
+//! one client to another, retained, or remembered after a connection.
+//!
+//! What it guarantees:
+//! - PUBACK means: on disk. A cut journal closes the connections whose publishes it forgot (D15).
+//! - A lamppost speaks on its own `up`, listens on its own `down`; the certificate says who it is, admission whether
+//!   it may; at every login, also by TLS resumption, and until the certificate ends.
+//! - No client makes another wait: each connection is a task of its own, every buffer and rate has a bound, and a
+//!   stranger who says nothing takes neither the accept loop nor the place of a lamppost.
+//! - What is refused closes the connection, is counted by reason, and logged at a bounded rate without payloads.
+//!
+//! It knows nothing of what payloads mean: that is for ingest, which reads what the journal committed.
+
+mod admission;
+mod codec;
+mod connection;
+mod identity;
+mod limits;
+mod log;
+mod metrics;
+mod pace;
+mod reason;
+mod session;
+mod sessions;
+mod subscriptions;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinError, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+use self::connection::Connection;
+use self::identity::Identity;
+use self::log::RefusalLog;
+use self::metrics::Outcome;
+use crate::journal::JournalHandle;
+
+pub use admission::{Admission, Admitted, Admitting, Refusal};
+pub use limits::{Limits, Rate};
+pub use metrics::GatewayMetrics;
+pub use sessions::{Sent, SessionInfo, Sessions};
+
+/// What the gateway grants.
+#[derive(Clone, Debug, Default)]
+pub struct GatewayOptions {
+    /// To one client, and to all together.
+    pub limits: Limits,
+}
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The listener does not say where it listens.
+    #[error("the listener for lampposts does not know its address")]
+    Address(#[source] io::Error),
+}
+
+/// A gateway that has its port, and serves nobody yet.
+pub struct Gateway {
+    listener: TcpListener,
+    address: SocketAddr,
+    connections: Arc<Semaphore>,
+    opening: Arc<Semaphore>,
+    context: Arc<Context>,
+}
+
+/// What all connections share.
+struct Context {
+    limits: Arc<Limits>,
+    acceptor: TlsAcceptor,
+    journal: JournalHandle,
+    admission: Arc<dyn Admission>,
+    sessions: Sessions,
+    metrics: GatewayMetrics,
+    log: RefusalLog,
+}
+
+/// How long the loop rests when no connection can be accepted: the cause (no file descriptor is free) does not pass
+/// by asking again at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What a connection may need past the grace time of a stop: its last words.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+impl Gateway {
+    /// A gateway on a port that is taken already: it is taken before the journal is read, so that a port in use
+    /// shows at once; who connects before [`Self::run`] waits in the kernel's queue.
+    ///
+    /// `tls` has to demand a client certificate of the fleet's CA; its dates and chain are not looked at again here,
+    /// except for the end of its validity.
+    ///
+    /// # Errors
+    /// [`GatewayError::Address`].
+    pub fn new(
+        listener: TcpListener,
+        options: GatewayOptions,
+        tls: Arc<rustls::ServerConfig>,
+        journal: JournalHandle,
+        admission: Arc<dyn Admission>,
+        sessions: Sessions,
+        metrics: GatewayMetrics,
+    ) -> Result<Self, GatewayError> {
+        let GatewayOptions { limits } = options;
+        let address = listener.local_addr().map_err(GatewayError::Address)?;
+        let context = Context {
+            acceptor: TlsAcceptor::from(tls),
+            journal,
+            admission,
+            sessions,
+            metrics,
+            log: RefusalLog::default(),
+            limits: Arc::new(limits),
+        };
+        Ok(Self {
+            listener,
+            address,
+            connections: Arc::new(Semaphore::new(context.limits.connections.min(Semaphore::MAX_PERMITS))),
+            opening: Arc::new(Semaphore::new(context.limits.opening.min(Semaphore::MAX_PERMITS))),
+            context: Arc::new(context),
+        })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves lampposts until `cancel`; then accepts no more, lets connections see the commits that they wait for
+    /// ([`Limits::stop`]), and closes them all.
+    pub async fn run(self, cancel: CancellationToken) {
+        let Self { listener, connections, opening, context, .. } = self;
+        let mut tasks = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                Some(ended) = tasks.join_next(), if !tasks.is_empty() => note_panic(ended),
+                accepted = listener.accept() => match accepted {
+                    Ok((tcp, peer)) => {
+                        // Never waits: the next one is accepted at once, whatever this one does.
+                        let places = Places::take(&connections, &opening, &context, peer);
+                        if let Some(places) = places {
+                            tasks.spawn(serve(Arc::clone(&context), tcp, peer, places, cancel.clone()));
+                        }
+                    }
+                    Err(error) => {
+                        context.metrics.accept_failures.inc();
+                        tracing::warn!(%error, "cannot accept a connection; are enough file descriptors allowed?");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        drop(listener);
+        let all = async {
+            while let Some(ended) = tasks.join_next().await {
+                note_panic(ended);
+            }
+        };
+        if tokio::time::timeout(context.limits.stop + LAST_WORDS, all).await.is_err() {
+            tracing::warn!(connections = tasks.len(), "connections did not end in time and are cut");
+            tasks.shutdown().await;
+        }
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// The places that a new connection takes.
+struct Places {
+    _connection: OwnedSemaphorePermit,
+    opening: OwnedSemaphorePermit,
+}
+
+impl Places {
+    fn take(
+        connections: &Arc<Semaphore>,
+        opening: &Arc<Semaphore>,
+        context: &Context,
+        peer: SocketAddr,
+    ) -> Option<Self> {
+        let take = |places: &Arc<Semaphore>, reason| {
+            let place = Arc::clone(places).try_acquire_owned().ok();
+            if place.is_none() {
+                context.metrics.refused(reason);
+                context.log.refused_stranger(peer, reason, crate::clock::monotonic());
+            }
+            place
+        };
+        let connection = take(connections, "too_many_connections")?;
+        Some(Self { _connection: connection, opening: take(opening, "too_many_opening")? })
+    }
+}
+
+/// Counts something for as long as it lives, however it ends.
+struct Counted(prometheus_client::metrics::gauge::Gauge);
+
+impl Counted {
+    fn new(gauge: &prometheus_client::metrics::gauge::Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// One connection, from its first byte to its last.
+async fn serve(
+    context: Arc<Context>,
+    tcp: TcpStream,
+    peer: SocketAddr,
+    places: Places,
+    cancel: CancellationToken,
+) {
+    let _counted = Counted::new(&context.metrics.connections);
+    let Places { _connection, opening } = places;
+    let shaken = tokio::select! {
+        () = cancel.cancelled() => return,
+        shaken = shake_hands(&context, tcp, peer) => shaken,
+    };
+    let Some((stream, identity)) = shaken else { return };
+    let number = identity.number.clone();
+    let reason = Connection::new(Arc::clone(&context), identity, peer, opening).run(stream, &cancel).await;
+    context.metrics.ended(reason);
+    if reason.is_refusal() {
+        context.log.refused(&number, peer, reason.label(), crate::clock::monotonic());
+    } else {
+        tracing::debug!(lamppost = %number, %peer, reason = reason.label(), "a connection ended");
+    }
+}
+
+/// TLS, and whose certificate it is. None: it was counted and logged.
+async fn shake_hands(
+    context: &Context,
+    tcp: TcpStream,
+    peer: SocketAddr,
+) -> Option<(TlsStream<TcpStream>, Identity)> {
+    // Acknowledgements are small and must not wait for company; without it they are only slower.
+    drop(tcp.set_nodelay(true));
+    let shaken = tokio::time::timeout(context.limits.handshake, context.acceptor.accept(tcp)).await;
+    let outcome = match shaken {
+        Ok(Ok(stream)) => {
+            let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+            match Identity::of_certificate(leaf.map(AsRef::as_ref)) {
+                Ok(identity) => {
+                    context.metrics.handshake(Outcome::Done);
+                    return Some((stream, identity));
+                }
+                Err(error) => {
+                    context.log.no_handshake(peer, &error, crate::clock::monotonic());
+                    Outcome::NoLamppost
+                }
+            }
+        }
+        Ok(Err(error)) => {
+            context.log.no_handshake(peer, &error, crate::clock::monotonic());
+            outcome_of(&error)
+        }
+        Err(_elapsed) => Outcome::Timeout,
+    };
+    context.metrics.handshake(outcome);
+    None
+}
+
+fn outcome_of(error: &io::Error) -> Outcome {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::NoCertificatesPresented) => Outcome::NoCertificate,
+        Some(rustls::Error::InvalidCertificate(_)) => Outcome::BadCertificate,
+        Some(_) | None => Outcome::Failed,
+    }
+}
+
+fn note_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        // One connection is lost, the others go on; it is our own bug all the same.
+        tracing::error!(%error, "the task of a connection panicked");
+    }
+}
+
+#[cfg(test)]
+mod tests;

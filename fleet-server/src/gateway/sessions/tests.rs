@@ -1,0 +1,139 @@
+use std::time::Duration;
+
+use super::*;
+use crate::gateway::connection::now;
+use crate::gateway::subscriptions::Granted;
+
+fn identity(not_before: i64) -> Arc<Identity> {
+    Arc::new(Identity {
+        number: number(),
+        certificate_serial: format!("{not_before:02x}"),
+        not_before: UtcMillis(not_before),
+        not_after: UtcMillis(i64::MAX),
+    })
+}
+
+fn number() -> LamppostNumber {
+    LamppostNumber::new("DF3637").unwrap()
+}
+
+fn peer() -> SocketAddr {
+    ([127, 0, 0, 1], 40000).into()
+}
+
+fn enter(sessions: &Sessions) -> Registration {
+    sessions.enter(&identity(0), peer(), &Limits::default(), now()).unwrap()
+}
+
+fn listens(registration: &Registration) {
+    let mut subscriptions = Subscriptions::default();
+    assert!(subscriptions.grant(&number(), "lampposts/DF3637/down/#", Granted::Acknowledged));
+    registration.subscribed(subscriptions);
+}
+
+fn letters(registration: &Registration) -> Vec<Letter> {
+    std::iter::from_fn(|| lock(&registration.slot.mail).take(true)).collect()
+}
+
+#[test]
+fn a_session_is_known_for_as_long_as_its_connection_lives() {
+    let sessions = Sessions::default();
+    assert_eq!(sessions.connected(&number()), None);
+    let registration = enter(&sessions);
+    registration.heard(UtcMillis(77));
+    let info = sessions.connected(&number()).unwrap();
+    assert_eq!((info.peer, info.last_message, info.subscribed), (peer(), UtcMillis(77), false));
+    listens(&registration);
+    assert!(sessions.list()[0].1.subscribed);
+    drop(registration);
+    assert_eq!(sessions.count(), 0);
+}
+
+#[test]
+fn only_who_listens_is_sent_to() {
+    let sessions = Sessions::default();
+    let payload = Bytes::from_static(b"p");
+    assert_eq!(sessions.send(&number(), Leaf::Position, payload.clone()), Sent::NotConnected);
+    let registration = enter(&sessions);
+    assert_eq!(sessions.send(&number(), Leaf::Position, payload.clone()), Sent::NotSubscribed);
+    listens(&registration);
+    assert_eq!(sessions.send(&number(), Leaf::Hello, payload), Sent::NotSubscribed);
+    let long = Bytes::from(vec![0; MAX_PAYLOAD_BYTES + 1]);
+    assert_eq!(sessions.send(&number(), Leaf::Position, long), Sent::TooLong);
+    assert!(letters(&registration).is_empty());
+}
+
+#[test]
+fn the_newest_position_replaces_an_unsent_one_and_commands_keep_their_order_within_a_bound() {
+    let sessions = Sessions::default();
+    let registration = enter(&sessions);
+    listens(&registration);
+    let send = |leaf, text: String| sessions.send(&number(), leaf, Bytes::from(text));
+    assert_eq!(send(Leaf::Position, "old".into()), Sent::Queued);
+    assert_eq!(send(Leaf::Position, "new".into()), Sent::Replaced);
+    for command in 0..16 {
+        assert_eq!(send(Leaf::Command, command.to_string()), Sent::Queued);
+    }
+    assert_eq!(send(Leaf::Command, "17th".into()), Sent::Full);
+    let mut expected = vec![Letter::Downlink(Leaf::Position, Bytes::from("new"))];
+    expected.extend((0..16).map(|n| Letter::Downlink(Leaf::Command, Bytes::from(n.to_string()))));
+    assert_eq!(letters(&registration), expected);
+    assert_eq!(send(Leaf::Command, "18th".into()), Sent::Queued);
+}
+
+#[test]
+fn the_newer_connection_wins_and_the_older_leaves_its_place_alone() {
+    let sessions = Sessions::default();
+    let older = enter(&sessions);
+    let newer = enter(&sessions);
+    assert!(!older.took_over() && newer.took_over());
+    assert_eq!(lock(&older.slot.mail).take(true), Some(Letter::TakenOver));
+    drop(older);
+    assert!(sessions.connected(&number()).is_some());
+    drop(newer);
+    assert!(sessions.connected(&number()).is_none());
+}
+
+#[test]
+fn take_overs_are_damped() {
+    let sessions = Sessions::default();
+    let start = now();
+    let at = |seconds| Now { monotonic: start.monotonic + Duration::from_secs(seconds), ..start };
+    let mut held = Vec::new();
+    let mut enter_at = |seconds| {
+        let entered = sessions.enter(&identity(0), peer(), &Limits::default(), at(seconds));
+        entered.map(|registration| held.push(registration))
+    };
+    for _ in 0..=10 {
+        assert_eq!(enter_at(0), Ok(()), "the first login, and ten take-overs");
+    }
+    assert_eq!(enter_at(0), Err(Reason::TakeoversTooOften));
+    assert_eq!(enter_at(5), Err(Reason::TakeoversTooOften));
+    assert_eq!(enter_at(6), Ok(()));
+    assert_eq!(enter_at(6), Err(Reason::TakeoversTooOften));
+}
+
+#[test]
+fn an_older_certificate_does_not_throw_out_a_newer_one() {
+    let sessions = Sessions::default();
+    let enter = |not_before| sessions.enter(&identity(not_before), peer(), &Limits::default(), now());
+    let first = enter(10).unwrap();
+    let renewed = enter(20).unwrap();
+    assert_eq!(enter(10).unwrap_err(), Reason::OlderCertificate);
+    assert_eq!(sessions.connected(&number()).unwrap().certificate_serial, "14");
+    drop((first, renewed));
+    assert!(enter(10).is_ok(), "alone it may");
+}
+
+#[tokio::test]
+async fn a_letter_wakes_who_waits_for_it() {
+    let sessions = Sessions::default();
+    let registration = enter(&sessions);
+    listens(&registration);
+    let (letter, sent) = tokio::join!(registration.letter(true), async {
+        tokio::task::yield_now().await;
+        sessions.send(&number(), Leaf::Command, Bytes::from_static(b"c"))
+    });
+    assert_eq!(sent, Sent::Queued);
+    assert_eq!(letter, Letter::Downlink(Leaf::Command, Bytes::from_static(b"c")));
+}

@@ -1,0 +1,72 @@
+//! Descriptions that the server has (D4), each compared with the catalogue once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use lamplighter_protocol::{Catalogue, Decimal, Description, Digest, Statistic};
+
+use super::metrics::Verdict;
+
+/// Most descriptions of the whole fleet. Lampposts of one kind share theirs.
+const MOST: usize = 200_000;
+
+/// A description with what the catalogue says of each of its series.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub description: Description,
+    /// By device and series.
+    pub series: Vec<Vec<SeriesKind>>,
+}
+
+/// What the catalogue says of a described series.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum SeriesKind {
+    /// It is taken.
+    Taken { statistic: Statistic, resolution: Decimal },
+    /// Its observations are rejected, for this reason.
+    Rejected(Verdict),
+}
+
+#[derive(Debug)]
+pub(super) struct Descriptions {
+    catalogue: Catalogue,
+    known: HashMap<Digest, Arc<Known>>,
+}
+
+impl Descriptions {
+    pub(super) fn new(catalogue: Catalogue) -> Self {
+        Self { catalogue, known: HashMap::new() }
+    }
+
+    pub(super) fn get(&self, digest: Digest) -> Option<Arc<Known>> {
+        self.known.get(&digest).cloned()
+    }
+
+    /// Keeps a description. Returns whether there was room for it.
+    pub(super) fn keep(&mut self, digest: Digest, description: Description) -> bool {
+        if self.known.len() >= MOST && !self.known.contains_key(&digest) {
+            return false;
+        }
+        let catalogue = &self.catalogue;
+        self.known.entry(digest).or_insert_with(|| Arc::new(compare(description, catalogue)));
+        true
+    }
+}
+
+fn compare(description: Description, catalogue: &Catalogue) -> Known {
+    let kinds = |device: &lamplighter_protocol::Device| {
+        let series = device.series.iter().map(|series| match catalogue.get(&series.property) {
+            None => SeriesKind::Rejected(Verdict::UnknownProperty),
+            // Resolution may differ from the catalogue's, type and unit may not (D4).
+            Some(property) if property.unit != series.unit || property.value_type != series.value_type => {
+                SeriesKind::Rejected(Verdict::Type)
+            }
+            Some(property) => {
+                SeriesKind::Taken { statistic: property.statistic, resolution: series.resolution }
+            }
+        });
+        series.collect()
+    };
+    let series = description.devices.iter().map(kinds).collect();
+    Known { description, series }
+}

@@ -1,0 +1,262 @@
+//! What ingest knows of one lamppost.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use lamplighter_protocol::{
+    DeviceName, Digest, Grid, Hello, Log, LogHeld, Nonce, Opening, OutboxId, Pieces, Position, RunId, RunPosition,
+    SeriesName, UtcMillis, limits,
+};
+
+use super::known::Known;
+use crate::store::SeriesId;
+
+/// Most runs of one lamppost: thirty years of a start a day.
+const MOST_RUNS: usize = 10_000;
+
+/// Most pieces of one log that the server remembers; past it, it forgets the farthest, and they come again (D8).
+const MOST_PIECES: usize = 4_096;
+
+/// Most descriptions that one position names as lacking.
+const MOST_LACKING: usize = 64;
+
+#[derive(Debug, Default)]
+pub(super) struct Lamppost {
+    hello: Option<SaidHello>,
+    runs: HashMap<RunId, Run>,
+    /// In the order in which their openings came.
+    openings: Vec<Opened>,
+    lacking: BTreeSet<Digest>,
+    /// Where the store keeps the series of each description that this lamppost writes in.
+    pub(super) series: HashMap<Digest, Vec<Vec<Option<SeriesId>>>>,
+    described: Option<(Digest, Arc<Known>)>,
+    last_observation: Option<UtcMillis>,
+    last_position: UtcMillis,
+}
+
+#[derive(Debug)]
+struct Opened {
+    run: RunId,
+    opening: Opening,
+    /// By the description that the opening came in.
+    grids: Vec<(DeviceName, Grid)>,
+}
+
+#[derive(Debug)]
+struct SaidHello {
+    hello: Hello,
+    received: UtcMillis,
+    /// The greatest count read under its nonce.
+    count: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    samples: Pieces,
+    events: Pieces,
+}
+
+/// What is known of a lamppost, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LamppostReport {
+    /// The outbox that last spoke.
+    pub outbox: OutboxId,
+    /// The run that last spoke.
+    pub run: RunId,
+    /// Version of its agent.
+    pub agent_version: String,
+    /// Serial number of its hardware; empty if it has none.
+    pub hardware_serial: String,
+    /// Generation of the configuration that it runs.
+    pub generation: u64,
+    /// When the server received its last hello.
+    pub last_hello: UtcMillis,
+    /// Greatest time of an observation.
+    pub last_observation: Option<UtcMillis>,
+    /// Digest of the description that it last wrote in.
+    pub description: Option<Digest>,
+    /// Its devices, by that description.
+    pub devices: Vec<DeviceReport>,
+    /// When its agent was stopped, the oldest first.
+    pub stops: Vec<Stop>,
+}
+
+/// A device as its lamppost describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceReport {
+    /// Its name.
+    pub name: DeviceName,
+    /// What it is.
+    pub model: String,
+    /// When it is read; none: by exception.
+    pub grid: Option<Grid>,
+    /// What it observes.
+    pub series: Vec<SeriesName>,
+}
+
+/// A time in which an agent was stopped (D2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The run that ended.
+    pub run_before: RunId,
+    /// The run that opened.
+    pub run: RunId,
+    /// When the run before was last known to be alive.
+    pub ended: UtcMillis,
+    /// When the next run opened.
+    pub opened: UtcMillis,
+    /// On which grids devices would have been read.
+    pub grids: Vec<(DeviceName, Grid)>,
+}
+
+/// A run that names the same run before as another one does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fork;
+
+impl Lamppost {
+    pub(super) fn hello(&mut self, hello: Hello, received: UtcMillis) {
+        let counted = self.hello.as_ref().filter(|said| said.hello.nonce == hello.nonce).map_or(0, |said| said.count);
+        let count = counted.max(hello.count);
+        self.hello = Some(SaidHello { hello, received, count });
+    }
+
+    /// Something was read on the connection of this nonce.
+    pub(super) fn counted(&mut self, nonce: Nonce, count: u64) {
+        if let Some(said) = self.hello.as_mut().filter(|said| said.hello.nonce == nonce) {
+            said.count = said.count.max(count);
+        }
+    }
+
+    /// The run of this id; none if it would be one too many.
+    pub(super) fn run(&mut self, run: RunId) -> Option<&mut Run> {
+        if self.runs.len() >= MOST_RUNS && !self.runs.contains_key(&run) {
+            return None;
+        }
+        Some(self.runs.entry(run).or_default())
+    }
+
+    pub(super) fn lacks(&mut self, digest: Digest) {
+        if self.lacking.len() < MOST_LACKING {
+            self.lacking.insert(digest);
+        }
+    }
+
+    pub(super) fn described(&mut self, digest: Digest, known: &Arc<Known>) {
+        self.lacking.remove(&digest);
+        if self.described.as_ref().is_none_or(|(of, _)| *of != digest) {
+            self.described = Some((digest, Arc::clone(known)));
+        }
+    }
+
+    pub(super) fn observed(&mut self, time: UtcMillis) {
+        self.last_observation = self.last_observation.max(Some(time));
+    }
+
+    /// Takes a run's opening (D1).
+    pub(super) fn opened(&mut self, run: RunId, opening: Opening, known: &Known) -> Result<(), Fork> {
+        if self.openings.iter().any(|opened| opened.run == run) {
+            return Ok(());
+        }
+        let before = opening.run_before;
+        let fork = before.is_some() && self.openings.iter().any(|other| other.opening.run_before == before);
+        let devices = known.description.devices.iter();
+        let grids = devices.filter_map(|device| Some((device.name.clone(), known.description.grid_of(device)?)));
+        self.openings.push(Opened { run, opening, grids: grids.collect() });
+        if fork { Err(Fork) } else { Ok(()) }
+    }
+
+    /// The answer to the last hello (D8): a function of what was read from the journal, and of the time.
+    pub(super) fn position(&mut self, now: UtcMillis, is_known: impl Fn(Digest) -> bool) -> Option<Position> {
+        let said = self.hello.as_ref()?;
+        let held = |pieces: Option<&Pieces>| pieces.map(LogHeld::cut).unwrap_or_default();
+        let runs = said.hello.runs.iter().map(|named| {
+            let run = self.runs.get(&named.run);
+            RunPosition {
+                run: named.run,
+                samples: held(run.map(|run| &run.samples)),
+                events: held(run.map(|run| &run.events)),
+            }
+        });
+        // Strictly newer than the one before, so that the agent can tell which of two is.
+        self.last_position = now.max(self.last_position.plus_ms(1));
+        let mut position = Position {
+            nonce: said.hello.nonce,
+            count: said.count,
+            server_time: self.last_position,
+            runs: runs.collect(),
+            lacking: self.lacking.iter().copied().filter(|digest| !is_known(*digest)).collect(),
+            newest_version: limits::VERSION,
+        };
+        shorten(&mut position);
+        Some(position)
+    }
+
+    pub(super) fn report(&self) -> Option<LamppostReport> {
+        let said = self.hello.as_ref()?;
+        let devices = self.described.iter().flat_map(|(_, known)| {
+            known.description.devices.iter().map(|device| DeviceReport {
+                name: device.name.clone(),
+                model: device.model.clone(),
+                grid: known.description.grid_of(device),
+                series: device.series.iter().map(|series| device.name_of(series)).collect(),
+            })
+        });
+        let mut stops: Vec<Stop> = self.openings.iter().filter_map(stop).collect();
+        stops.sort_by_key(|stop| stop.ended);
+        Some(LamppostReport {
+            outbox: said.hello.outbox,
+            run: said.hello.run,
+            agent_version: said.hello.agent_version.clone(),
+            hardware_serial: said.hello.hardware_serial.clone(),
+            generation: said.hello.generation,
+            last_hello: said.received,
+            last_observation: self.last_observation,
+            description: self.described.as_ref().map(|(digest, _)| *digest),
+            devices: devices.collect(),
+            stops,
+        })
+    }
+}
+
+impl Run {
+    fn log(&mut self, log: Log) -> &mut Pieces {
+        match log {
+            Log::Samples => &mut self.samples,
+            Log::Events => &mut self.events,
+        }
+    }
+
+    /// The parts of these sequences that are not held yet.
+    pub(super) fn missing_in(&mut self, log: Log, first: u64, last: u64) -> Vec<(u64, u64)> {
+        self.log(log).missing_in(first, last)
+    }
+
+    /// These sequences are stored, or have another verdict.
+    pub(super) fn hold(&mut self, log: Log, first: u64, last: u64) {
+        let pieces = self.log(log);
+        pieces.insert(first, last);
+        while pieces.ranges().len() > MOST_PIECES {
+            let Some((first, last)) = pieces.ranges().next_back() else { return };
+            pieces.remove(first, last);
+        }
+    }
+}
+
+fn stop(opened: &Opened) -> Option<Stop> {
+    let Opened { run, opening, grids } = opened;
+    let (run_before, ended) = (opening.run_before?, opening.ended?);
+    Some(Stop { run_before, run: *run, ended, opened: opening.opened, grids: grids.clone() })
+}
+
+/// Leaves out pieces, the farthest first, until the position fits a payload.
+fn shorten(position: &mut Position) {
+    for most in [16, 4, 1] {
+        if position.encode().len() <= limits::MAX_PAYLOAD_BYTES {
+            return;
+        }
+        for run in &mut position.runs {
+            run.samples.shorten(most);
+            run.events.shorten(most);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What ingest counts.
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+/// What became of an observation (D12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Verdict {
+    /// In the store, as the first of its series and time.
+    Stored,
+    /// One of the same series and time was there, and the better of both is (D13).
+    Merged,
+    /// Held in the journal, but older than what the store keeps in memory.
+    OlderThanTail,
+    /// Rejected: its time lies further ahead of its receipt than a clock may be wrong.
+    Future,
+    /// Rejected: older than anything is kept.
+    Retention,
+    /// Rejected: its type or unit is not the catalogue's, or its description does not know it.
+    Type,
+    /// Rejected, for now: a property that the catalogue does not know. The journal keeps it.
+    UnknownProperty,
+    /// Rejected: the store takes no more series.
+    TooManySeries,
+}
+
+/// What could not be used at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Malformed {
+    /// A hello that cannot be read.
+    Hello,
+    /// A description that cannot be read.
+    Description,
+    /// A frame whose envelope cannot be read.
+    Envelope,
+    /// A record that cannot be read; the others of its frame are not touched.
+    Record,
+    /// A frame or hello of a newer version of the language; it is not held.
+    Newer,
+    /// A frame whose description is not here; it is not held, and the description is asked for.
+    Undescribed,
+    /// A run or a description too many for one lamppost; it is not held.
+    TooMany,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerdictLabel {
+    verdict: Verdict,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MalformedLabel {
+    what: Malformed,
+}
+
+/// Counters of ingest. They count from the start of the process, the replayed journal included.
+#[derive(Clone, Debug, Default)]
+pub struct IngestMetrics {
+    /// Frames read.
+    pub frames: Counter,
+    /// Records that were held already when they came again (D13).
+    pub repeated: Counter,
+    /// Runs that name the same run before: two lives of one outbox (D1).
+    pub forks: Counter,
+    /// Positions sent.
+    pub positions: Counter,
+    observations: Family<VerdictLabel, Counter>,
+    malformed: Family<MalformedLabel, Counter>,
+}
+
+impl IngestMetrics {
+    /// Counts observations with a verdict.
+    pub fn observed(&self, verdict: Verdict, count: u64) {
+        self.observations.get_or_create(&VerdictLabel { verdict }).inc_by(count);
+    }
+
+    /// How many observations had this verdict.
+    pub fn observations(&self, verdict: Verdict) -> u64 {
+        self.observations.get_or_create(&VerdictLabel { verdict }).get()
+    }
+
+    /// Counts something that could not be used.
+    pub fn refuse(&self, what: Malformed) {
+        self.malformed.get_or_create(&MalformedLabel { what }).inc();
+    }
+
+    /// How many of these could not be used.
+    pub fn malformed(&self, what: Malformed) -> u64 {
+        self.malformed.get_or_create(&MalformedLabel { what }).get()
+    }
+
+    /// Makes the counters visible.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("lamplighter_ingest_frames", "Frames read from the journal", self.frames.clone());
+        registry.register(
+            "lamplighter_ingest_repeated_records",
+            "Records that came again although they were held: not ingested twice",
+            self.repeated.clone(),
+        );
+        registry.register(
+            "lamplighter_ingest_forks",
+            "Runs that name the same run before as another one: a copied outbox or card",
+            self.forks.clone(),
+        );
+        registry.register("lamplighter_ingest_positions", "Positions sent to lampposts", self.positions.clone());
+        registry.register(
+            "lamplighter_ingest_observations",
+            "Observations by verdict: Stored, Merged, OlderThanTail (journal only), or why one was rejected",
+            self.observations.clone(),
+        );
+        registry.register(
+            "lamplighter_ingest_malformed",
+            "What could not be used, by kind; the journal keeps the bytes of all of it",
+            self.malformed.clone(),
+        );
+    }
+}

@@ -1,0 +1,302 @@
+//! Ingest: what each kind of entry leaves behind.
+
+use bytes::Bytes;
+use lamplighter_protocol::{
+    Catalogue, Description, Device, Digest, Frame, Grid, Hello, Leaf, Log, Nonce, Observation, Opening, OutboxId,
+    Pieces, Position, Reason, Record, RunHeld, RunId, Series, SeriesName, Tick, UtcMillis, ValueType, limits,
+};
+use proptest::prelude::*;
+
+use super::{Fresh, Ingest, IngestMetrics, Malformed, Verdict};
+use crate::journal::Entry;
+use crate::live::LiveObservation;
+use crate::store::{SeriesKey, Tail, TailOptions};
+
+const NOW: UtcMillis = UtcMillis(1_800_000_000_000);
+const NONCE: Nonce = Nonce([7; 16]);
+const RUN: RunId = RunId([1; 16]);
+
+struct Bench {
+    ingest: Ingest,
+    store: Tail,
+    metrics: IngestMetrics,
+    live: Vec<LiveObservation>,
+    sequence: u64,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let metrics = IngestMetrics::default();
+        Self {
+            ingest: Ingest::new(Catalogue::built_in(), metrics.clone()),
+            store: Tail::new(TailOptions::default()),
+            metrics,
+            live: Vec::new(),
+            sequence: 0,
+        }
+    }
+
+    fn apply(&mut self, leaf: Leaf, payload: impl Into<Bytes>) -> Fresh {
+        let entry = Entry {
+            sequence: self.sequence,
+            received: NOW,
+            lamppost: "A1".parse().unwrap(),
+            leaf,
+            payload: payload.into(),
+        };
+        self.sequence += 1;
+        let live = &mut self.live;
+        self.ingest.apply(&entry, &mut self.store, &mut |observation| live.push(observation))
+    }
+
+    fn hello(&mut self) {
+        let named = |id| RunHeld { run: RunId([id; 16]), samples: Pieces::below(1000), events: Pieces::below(10) };
+        let hello = Hello {
+            nonce: NONCE,
+            count: 1,
+            outbox: OutboxId([3; 16]),
+            run: RUN,
+            runs: vec![named(1), named(2)],
+            agent_version: "0.1.0".into(),
+            hardware_serial: "S1".into(),
+            generation: 4,
+        };
+        assert_eq!(self.apply(Leaf::Hello, hello.encode()), Fresh::Hello);
+    }
+
+    fn describe(&mut self) -> Digest {
+        let (payload, digest) = description("weather-1", "air_temperature", "Cel").encode();
+        self.apply(Leaf::Description, payload);
+        digest
+    }
+
+    fn values(&self, device: &str, property: &str) -> Vec<(i64, Option<f64>, u8)> {
+        let name = SeriesName { device: device.parse().unwrap(), property: property.parse().unwrap(), channel: None };
+        let key = SeriesKey { lamppost: "A1".parse().unwrap(), name };
+        let Some(id) = self.store.find(&key) else { return Vec::new() };
+        let page = self.store.range(id, UtcMillis(0), UtcMillis(i64::MAX), 1000).unwrap();
+        page.points.iter().map(|point| (point.time.0 - NOW.0, point.value, point.reason.0)).collect()
+    }
+
+    fn position(&mut self) -> Position {
+        Position::decode(&self.ingest.position(&"A1".parse().unwrap(), NOW).unwrap()).unwrap()
+    }
+}
+
+fn description(device: &str, property: &str, unit: &str) -> Description {
+    let series = Series {
+        property: property.parse().unwrap(),
+        channel: None,
+        value_type: ValueType::Quantity,
+        unit: unit.into(),
+        resolution: "0.1".parse().unwrap(),
+    };
+    Description {
+        grids: vec![Grid { period_ms: 1000, phase_ms: 0 }],
+        devices: vec![Device {
+            name: device.parse().unwrap(),
+            grid: Some(0),
+            model: "bme280".into(),
+            series: vec![series],
+        }],
+    }
+}
+
+fn tick(at_ms: i64, value: Option<i64>, reason: Reason) -> Bytes {
+    let observations = vec![Observation { series: 0, value, reason }];
+    Record::Tick(Tick { device: 0, time: NOW.plus_ms(at_ms), observations }).encode().into()
+}
+
+fn frame(count: u64, run: RunId, first: u64, description: Digest, records: Vec<Bytes>) -> Vec<u8> {
+    Frame { nonce: NONCE, count, run, first, description, records }.encode()
+}
+
+const SAMPLES: Leaf = Leaf::Frames(Log::Samples);
+const EVENTS: Leaf = Leaf::Frames(Log::Events);
+
+#[test]
+fn values_come_out_in_their_unit_and_once() {
+    let mut bench = Bench::new();
+    bench.hello();
+    let digest = bench.describe();
+    let records = vec![tick(0, Some(161), Reason::GOOD), tick(1000, None, Reason::NO_ANSWER)];
+    bench.apply(SAMPLES, frame(2, RUN, 0, digest, records.clone()));
+    bench.apply(SAMPLES, frame(3, RUN, 0, digest, records));
+    assert_eq!(bench.values("weather-1", "air_temperature"), [(0, Some(16.1), 0), (1000, None, 64)]);
+    assert_eq!(bench.metrics.observations(Verdict::Stored), 2);
+    assert_eq!(bench.metrics.repeated.get(), 2);
+    assert_eq!(bench.live.len(), 2);
+    assert_eq!(bench.live[0].unit, "Cel");
+}
+
+#[test]
+fn d13_a_held_position_is_not_ingested_again_whatever_it_carries() {
+    let mut bench = Bench::new();
+    let digest = bench.describe();
+    bench.apply(SAMPLES, frame(1, RUN, 5, digest, vec![tick(0, Some(1), Reason::GOOD)]));
+    bench.apply(SAMPLES, frame(2, RUN, 5, digest, vec![tick(0, Some(999), Reason::GOOD)]));
+    bench.apply(SAMPLES, frame(3, RUN, 5, digest, vec![tick(500, Some(999), Reason::GOOD)]));
+    assert_eq!(bench.values("weather-1", "air_temperature"), [(0, Some(0.1), 0)]);
+}
+
+#[test]
+fn d12_a_frame_without_its_description_is_not_held_and_its_description_is_asked_for() {
+    let mut bench = Bench::new();
+    bench.hello();
+    let (payload, digest) = description("weather-1", "air_temperature", "Cel").encode();
+    let records = || vec![tick(0, Some(161), Reason::GOOD)];
+    bench.apply(SAMPLES, frame(2, RUN, 0, digest, records()));
+    let position = bench.position();
+    assert_eq!((position.lacking, position.count), (vec![digest], 2));
+    assert!(position.runs[0].samples.pieces.is_empty());
+    assert_eq!(bench.metrics.malformed(Malformed::Undescribed), 1);
+
+    bench.apply(Leaf::Description, payload);
+    assert!(bench.position().lacking.is_empty());
+    bench.apply(SAMPLES, frame(4, RUN, 0, digest, records()));
+    assert_eq!(bench.values("weather-1", "air_temperature").len(), 1);
+    assert_eq!(bench.position().runs[0].samples.pieces, Pieces::below(1));
+}
+
+#[test]
+fn d12_what_cannot_be_read_costs_nothing_but_itself() {
+    let mut bench = Bench::new();
+    let digest = bench.describe();
+    let garbage = Bytes::from_static(&[0xff; 9]);
+    let records = vec![tick(0, Some(1), Reason::GOOD), garbage.clone(), tick(2000, Some(3), Reason::GOOD)];
+    bench.apply(SAMPLES, frame(1, RUN, 0, digest, records));
+    for leaf in [Leaf::Hello, Leaf::Description, SAMPLES] {
+        assert_eq!(bench.apply(leaf, garbage.clone()), Fresh::Nothing);
+    }
+    assert_eq!(bench.values("weather-1", "air_temperature").len(), 2);
+    for what in [Malformed::Record, Malformed::Hello, Malformed::Description, Malformed::Envelope] {
+        assert_eq!(bench.metrics.malformed(what), 1, "{what:?}");
+    }
+}
+
+#[test]
+fn d12_rejected_observations_are_counted_by_reason_and_held() {
+    let mut bench = Bench::new();
+    bench.hello();
+    let digest = bench.describe();
+    let hour = 3_600_000;
+    let records = vec![tick(hour, Some(1), Reason::GOOD), tick(-500 * 24 * hour, Some(1), Reason::GOOD)];
+    bench.apply(SAMPLES, frame(2, RUN, 0, digest, records));
+    for (name, property, unit) in [("a-1", "phlogiston", "1"), ("b-1", "air_temperature", "K")] {
+        let (payload, digest) = description(name, property, unit).encode();
+        bench.apply(Leaf::Description, payload);
+        let first = if name == "a-1" { 2 } else { 3 };
+        bench.apply(SAMPLES, frame(3, RUN, first, digest, vec![tick(0, Some(1), Reason::GOOD)]));
+    }
+    for verdict in [Verdict::Future, Verdict::Retention, Verdict::UnknownProperty, Verdict::Type] {
+        assert_eq!(bench.metrics.observations(verdict), 1, "{verdict:?}");
+    }
+    assert_eq!(bench.metrics.observations(Verdict::Stored), 0);
+    assert_eq!(bench.position().runs[0].samples.pieces, Pieces::below(4), "a verdict is a verdict");
+}
+
+#[test]
+fn d13_the_order_of_two_runs_does_not_matter_to_what_is_stored() {
+    let records = [(RUN, tick(0, None, Reason::NO_ANSWER)), (RunId([2; 16]), tick(0, Some(161), Reason::GOOD))];
+    for order in [[0, 1], [1, 0]] {
+        let mut bench = Bench::new();
+        let digest = bench.describe();
+        for place in order {
+            let (run, record) = records[place].clone();
+            bench.apply(SAMPLES, frame(1, run, 0, digest, vec![record]));
+        }
+        assert_eq!(bench.values("weather-1", "air_temperature"), [(0, Some(16.1), 0)]);
+        assert_eq!(bench.metrics.observations(Verdict::Merged), 1);
+    }
+}
+
+#[test]
+fn d1_openings_tell_when_the_agent_was_stopped_and_a_fork_is_noticed() {
+    let mut bench = Bench::new();
+    bench.hello();
+    let digest = bench.describe();
+    let opening = |ended, opened| {
+        let opening = Opening {
+            run_before: Some(RunId([8; 16])),
+            samples_end: 10,
+            events_end: 1,
+            ended: Some(NOW.plus_ms(ended)),
+            opened: NOW.plus_ms(opened),
+        };
+        vec![Bytes::from(Record::Opening(opening).encode())]
+    };
+    bench.apply(EVENTS, frame(2, RUN, 0, digest, opening(-9000, -2000)));
+    let report = bench.ingest.report(&"A1".parse().unwrap()).unwrap();
+    assert_eq!(report.stops.len(), 1);
+    assert_eq!((report.stops[0].ended, report.stops[0].opened), (NOW.plus_ms(-9000), NOW.plus_ms(-2000)));
+    assert_eq!((report.generation, report.devices[0].name.as_str()), (4, "weather-1"));
+    assert_eq!(bench.metrics.forks.get(), 0);
+
+    bench.apply(EVENTS, frame(3, RunId([2; 16]), 0, digest, opening(-9000, -1000)));
+    assert_eq!(bench.metrics.forks.get(), 1);
+}
+
+#[test]
+fn d8_a_position_fits_one_payload_however_torn_the_logs_are() {
+    let mut bench = Bench::new();
+    let digest = bench.describe();
+    let mut runs = Vec::new();
+    for id in 0..200u8 {
+        let run = RunId([id; 16]);
+        runs.push(RunHeld { run, samples: Pieces::below(9), events: Pieces::new() });
+        for piece in 0..40 {
+            bench.apply(SAMPLES, frame(1, run, (1 << 40) + piece * 3, digest, vec![tick(0, Some(1), Reason::GOOD)]));
+        }
+    }
+    let hello = Hello {
+        nonce: NONCE,
+        count: 1,
+        outbox: OutboxId([3; 16]),
+        run: RUN,
+        runs,
+        agent_version: String::new(),
+        hardware_serial: String::new(),
+        generation: 0,
+    };
+    bench.apply(Leaf::Hello, hello.encode());
+    let payload = bench.ingest.position(&"A1".parse().unwrap(), NOW).unwrap();
+    assert!(payload.len() <= limits::MAX_PAYLOAD_BYTES, "{}", payload.len());
+    let position = Position::decode(&payload).unwrap();
+    let held = &position.runs[0].samples;
+    assert_eq!(held.complete_below, held.pieces.end(), "nothing is said of what was left out");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_from_outside_end_ingest(payloads in prop::collection::vec((0u8..4, prop::collection::vec(any::<u8>(), 0..80)), 1..20)) {
+        let mut bench = Bench::new();
+        for (leaf, payload) in payloads {
+            let leaf = [Leaf::Hello, Leaf::Description, SAMPLES, EVENTS][usize::from(leaf)];
+            bench.apply(leaf, payload);
+        }
+    }
+
+    /// The journal's frames in any order, and some of them twice, come to the same store and the same positions.
+    #[test]
+    fn d13_the_order_of_arrival_never_matters(
+        records in prop::collection::vec((0i64..6, prop::option::of(-5i64..5), 0u8..3), 1..12),
+        order in prop::collection::vec(any::<prop::sample::Index>(), 12..24),
+    ) {
+        let build = |order: Vec<usize>| {
+            let mut bench = Bench::new();
+            bench.hello();
+            let digest = bench.describe();
+            for place in order {
+                let (at, value, doubt) = records[place];
+                let reason = if value.is_some() { Reason(doubt) } else { Reason(64 + doubt) };
+                bench.apply(SAMPLES, frame(2, RUN, place as u64, digest, vec![tick(at * 1000, value, reason)]));
+            }
+            let runs = bench.position().runs;
+            (bench.values("weather-1", "air_temperature"), runs)
+        };
+        let straight = build((0..records.len()).collect());
+        let mut shuffled: Vec<usize> = order.iter().map(|index| index.index(records.len())).collect();
+        shuffled.extend((0..records.len()).rev());
+        prop_assert_eq!(build(shuffled), straight);
+    }
+}

@@ -1,0 +1,183 @@
+//! What waits for a commit, between the gateway's tasks and the thread that writes.
+//!
+//! The sequence is assigned while queueing, under the lock that also orders the queue, so a ticket costs no round trip
+//! and the writer takes whatever has gathered as its next batch. The queue is bounded in bytes: when it is full an
+//! append waits, acknowledgements wait with it, and nothing is discarded (D6).
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+
+use super::entry::{Draft, Entry, LARGEST_PAYLOAD_BYTES};
+use super::metrics::JournalMetrics;
+use super::segment::{self, LARGEST_RECORD_BYTES};
+use super::{Commit, JournalHealth, Ticket};
+
+/// The journal takes no more entries: the server stops, or ingest is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the journal is closed and takes no more entries")]
+pub struct JournalClosed;
+
+/// Appends to the journal. The journal closes when the last handle is dropped, or by [`JournalHandle::close`].
+#[derive(Debug, Clone)]
+pub struct JournalHandle {
+    queue: Arc<Queue>,
+    commits: watch::Receiver<Commit>,
+    health: watch::Receiver<JournalHealth>,
+    _open: Arc<CloseOnDrop>,
+}
+
+impl JournalHandle {
+    pub(super) fn new(
+        queue: Arc<Queue>,
+        commits: watch::Receiver<Commit>,
+        health: watch::Receiver<JournalHealth>,
+    ) -> Self {
+        let open = Arc::new(CloseOnDrop(Arc::clone(&queue)));
+        Self { queue, commits, health, _open: open }
+    }
+
+    /// Queues the draft and says where it will stand; it may be acknowledged once [`Commit::fate`] of the ticket is
+    /// committed. Waits while the queue is full, in the order of the calls. Cancel safe: a call that is dropped while
+    /// it waits has queued nothing.
+    ///
+    /// # Errors
+    /// [`JournalClosed`].
+    ///
+    /// # Panics
+    /// If the payload is larger than [`LARGEST_PAYLOAD_BYTES`]: the gateway's limit is far below.
+    pub async fn append(&self, draft: Draft) -> Result<Ticket, JournalClosed> {
+        assert!(draft.payload.len() <= LARGEST_PAYLOAD_BYTES, "the gateway takes no payload of that size");
+        let record_bytes = segment::record_bytes(&draft.lamppost, &draft.payload);
+        let cost = u32::try_from(record_bytes).expect("a record has at most LARGEST_RECORD_BYTES");
+        let room = self.queue.room.acquire_many(cost).await.map_err(|_| JournalClosed)?;
+        let ticket = self.queue.push(draft, cost)?;
+        // Given back by the writer, once the entry is committed or forgotten.
+        room.forget();
+        Ok(ticket)
+    }
+
+    /// How far the journal is durable; changes with every commit and every failure.
+    pub fn committed(&self) -> watch::Receiver<Commit> {
+        self.commits.clone()
+    }
+
+    /// Whether the journal can be written now.
+    pub fn health(&self) -> JournalHealth {
+        self.health.borrow().clone()
+    }
+
+    /// Takes no more entries; those that are queued are still committed and handed on.
+    pub fn close(&self) {
+        self.queue.close();
+    }
+}
+
+/// Closes the queue when the last of its owners is gone.
+#[derive(Debug)]
+pub(super) struct CloseOnDrop(pub(super) Arc<Queue>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+    /// Bytes for which there is room.
+    room: Semaphore,
+    metrics: JournalMetrics,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    epoch: u64,
+    next: u64,
+    batch: Batch,
+    closed: bool,
+}
+
+/// Entries that are committed together.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) entries: Vec<Entry>,
+    /// Bytes of their records.
+    pub(super) bytes: u64,
+}
+
+impl Queue {
+    /// An empty queue for this many bytes, at least one largest record.
+    pub(super) fn new(next: u64, queue_bytes: u32, metrics: JournalMetrics) -> Self {
+        let room = usize::try_from(queue_bytes).unwrap_or(usize::MAX).max(LARGEST_RECORD_BYTES);
+        Self {
+            waiting: Mutex::new(Waiting { epoch: 0, next, batch: Batch::default(), closed: false }),
+            changed: Condvar::new(),
+            room: Semaphore::new(room.min(Semaphore::MAX_PERMITS)),
+            metrics,
+        }
+    }
+
+    /// Waits for entries and takes all of them; none when the queue is closed and empty.
+    pub(super) fn take(&self) -> Option<Batch> {
+        let waiting = self.lock();
+        let idle = |waiting: &mut Waiting| waiting.batch.entries.is_empty() && !waiting.closed;
+        let mut waiting = self.changed.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner);
+        let batch = std::mem::take(&mut waiting.batch);
+        (!batch.entries.is_empty()).then_some(batch)
+    }
+
+    /// Makes room for others, because the batch is committed or forgotten.
+    pub(super) fn release(&self, batch_bytes: u64) {
+        self.metrics.queue_bytes.dec_by(i64::try_from(batch_bytes).unwrap_or(i64::MAX));
+        self.room.add_permits(usize::try_from(batch_bytes).unwrap_or(0));
+    }
+
+    /// Begins an epoch whose first sequence is `next`; gives back what was queued in the one before.
+    pub(super) fn begin_epoch(&self, epoch: u64, next: u64) -> Batch {
+        let mut waiting = self.lock();
+        (waiting.epoch, waiting.next) = (epoch, next);
+        std::mem::take(&mut waiting.batch)
+    }
+
+    /// Waits for this long, or until the queue is closed; says whether it is.
+    pub(super) fn is_closed_within(&self, wait: Duration) -> bool {
+        let waiting = self.changed.wait_timeout_while(self.lock(), wait, |waiting| !waiting.closed);
+        waiting.unwrap_or_else(PoisonError::into_inner).0.closed
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.room.close();
+        self.changed.notify_all();
+    }
+
+    fn push(&self, draft: Draft, cost: u32) -> Result<Ticket, JournalClosed> {
+        let mut waiting = self.lock();
+        if waiting.closed {
+            return Err(JournalClosed);
+        }
+        let ticket = Ticket { epoch: waiting.epoch, sequence: waiting.next };
+        let Draft { received, lamppost, leaf, payload } = draft;
+        waiting.batch.entries.push(Entry { sequence: ticket.sequence, received, lamppost, leaf, payload });
+        waiting.batch.bytes += u64::from(cost);
+        waiting.next += 1;
+        // Counted under the lock, so that the writer cannot take it off before.
+        self.metrics.queue_bytes.inc_by(i64::from(cost));
+        let first = waiting.batch.entries.len() == 1;
+        drop(waiting);
+        if first {
+            self.changed.notify_one();
+        }
+        Ok(ticket)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // No code that holds the lock can panic half way through a change.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,59 @@
+//! The fleet server.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use fleet_server::cli::{self, CertCommand, Cli, Command, LamppostCommand};
+use fleet_server::{clock, server::Server};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no runtime")
+        .and_then(|runtime| runtime.block_on(run(cli.command)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error may be gone; the exit code tells all the same.
+            writeln!(std::io::stderr(), "fleet-server: {error:#}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    match command {
+        Command::Lamppost(LamppostCommand::Import(args)) => {
+            cli::import_lampposts(&args, clock::wall(), &mut out).await
+        }
+        Command::Cert(CertCommand::Issue(args)) => cli::issue_certificate(&args, clock::wall(), &mut out).await,
+        Command::Run(args) => {
+            let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+            tracing_subscriber::registry().with(lines.with_filter(args.log.clone())).init();
+            let stop = CancellationToken::new();
+            let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+            let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+            let mut running = std::pin::pin!(async {
+                let server = Server::build(&args, &mut out).await?;
+                server.run(stop.clone()).await
+            });
+            tokio::select! {
+                ended = &mut running => return ended,
+                _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+                _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+            }
+            stop.cancel();
+            running.await
+        }
+    }
+}

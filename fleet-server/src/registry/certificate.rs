@@ -1,0 +1,94 @@
+//! What the registry knows of a certificate that the fleet's CA issued.
+
+use std::fmt;
+use std::str::FromStr;
+
+use lamplighter_protocol::{LamppostNumber, UtcMillis};
+
+/// Serial number of a certificate: up to 20 bytes (RFC 5280, 4.1.2.2), without leading zeros.
+/// Printed, stored and compared as lowercase hexadecimal digits without separators.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CertificateSerial(Box<str>);
+
+/// A text or a run of bytes is no serial number of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a certificate's serial number is 1 to 20 bytes, not all of them zero, written as hexadecimal digits"
+)]
+pub struct NotASerial;
+
+impl CertificateSerial {
+    /// The serial as its bytes stand in the certificate, most significant first; the zero byte that DER puts before
+    /// a high bit is left out.
+    ///
+    /// # Errors
+    /// [`NotASerial`] when nothing but zeros is there, or more than 20 bytes follow them.
+    pub fn from_der_integer(bytes: &[u8]) -> Result<Self, NotASerial> {
+        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+        let significant = &bytes[zeros..];
+        if significant.is_empty() || significant.len() > 20 {
+            return Err(NotASerial);
+        }
+        let digits = |byte: &u8| {
+            [byte >> 4, byte & 0xf].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
+        };
+        Ok(Self(significant.iter().flat_map(digits).collect::<String>().into()))
+    }
+
+    /// The serial of a certificate in DER.
+    ///
+    /// # Errors
+    /// [`NotASerial`] when the bytes are no certificate, or its serial breaks the rule.
+    pub fn of_certificate(der: &[u8]) -> Result<Self, NotASerial> {
+        let (_, certificate) = x509_parser::parse_x509_certificate(der).map_err(|_| NotASerial)?;
+        Self::from_der_integer(certificate.raw_serial())
+    }
+
+    /// Lowercase hexadecimal digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for CertificateSerial {
+    type Err = NotASerial;
+
+    /// Takes digits of either case, with or without the colons that tools such as `openssl` print.
+    fn from_str(text: &str) -> Result<Self, NotASerial> {
+        let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
+        let value = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let bytes: Option<Vec<u8>> = digits
+            .rchunks(2)
+            .rev()
+            .map(|pair| pair.iter().try_fold(0_u8, |byte, digit| Some(byte << 4 | value(*digit)?)))
+            .collect();
+        Self::from_der_integer(&bytes.ok_or(NotASerial)?)
+    }
+}
+
+impl fmt::Display for CertificateSerial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for CertificateSerial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A certificate that was issued to a lamppost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateRecord {
+    /// Its serial number, unique under the fleet's CA.
+    pub serial: CertificateSerial,
+    /// The lamppost that it was issued to.
+    pub lamppost: LamppostNumber,
+    /// When it was issued.
+    pub issued: UtcMillis,
+    /// The last moment at which it is good.
+    pub not_after: UtcMillis,
+    /// Since when it is not to be trusted any more, if so.
+    pub revoked: Option<UtcMillis>,
+}

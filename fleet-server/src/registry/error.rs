@@ -1,0 +1,100 @@
+//! What can fail at the registry.
+
+use std::io;
+use std::path::PathBuf;
+
+use lamplighter_protocol::LamppostNumber;
+use sqlx::migrate::MigrateError;
+
+use super::CertificateSerial;
+
+/// What failed at the registry.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The directory of the file could not be made.
+    #[error("cannot make the registry's directory {path}")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file that keeps two processes from creating the registry at once could not be locked.
+    #[error("cannot lock {path}, which guards the opening of the registry")]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The database could not be opened.
+    #[error("cannot open the registry {path}: is it a SQLite database, and may this user write it?")]
+    Open {
+        /// The database file.
+        path: PathBuf,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// A later release has changed the schema.
+    #[error(
+        "the registry {path} was written by a later release (its schema is number {schema}): use that release"
+    )]
+    Newer {
+        /// The database file.
+        path: PathBuf,
+        /// The schema number that this release does not know.
+        schema: i64,
+    },
+    /// The schema could not be brought up to date.
+    #[error("cannot bring the schema of the registry {path} up to date")]
+    Migrate {
+        /// The database file.
+        path: PathBuf,
+        /// Why.
+        source: MigrateError,
+    },
+    /// Reading failed. Retryable.
+    #[error("cannot read {what} from the registry")]
+    Read {
+        /// What was asked for.
+        what: &'static str,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// Writing failed, and nothing was changed. Retryable.
+    #[error("cannot write {what} to the registry; it is as it was before")]
+    Write {
+        /// What was to be written.
+        what: &'static str,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// A row breaks a rule that everything which is written keeps: somebody else wrote it.
+    #[error("the registry {path} is damaged: {what} {key:?} breaks its rule")]
+    Damaged {
+        /// The database file.
+        path: PathBuf,
+        /// Which kind of thing the row is, and which part of it is wrong.
+        what: &'static str,
+        /// The row's key.
+        key: String,
+    },
+    /// One import names a lamppost twice.
+    #[error("lamppost {number} stands twice in one import; nothing was stored")]
+    Twice {
+        /// The lamppost.
+        number: LamppostNumber,
+    },
+    /// A certificate names a lamppost that is not there.
+    #[error("lamppost {number} is not registered")]
+    NotRegistered {
+        /// The lamppost.
+        number: LamppostNumber,
+    },
+    /// A certificate of this serial number is recorded already.
+    #[error("a certificate with the serial number {serial} is recorded already")]
+    SerialTaken {
+        /// The serial number.
+        serial: CertificateSerial,
+    },
+}

@@ -1,0 +1,23 @@
+//! The registry: which lampposts there are, and which certificates they were given. Relational, small, and rarely
+//! written: nothing of the path of observations writes here, not even a login.
+//!
+//! It is one SQLite file (write-ahead log, every commit synced). The server and its subcommands open the same file
+//! side by side: one writes at a time, the others wait for it (up to [`BUSY_TIMEOUT`]), readers wait for nobody.
+//! SQL keeps to what SQLite and PostgreSQL share.
+
+mod admission;
+mod certificate;
+mod csv;
+mod error;
+mod lamppost;
+mod sqlite;
+
+#[cfg(test)]
+mod tests;
+
+pub use admission::RegistryAdmission;
+pub use certificate::{CertificateRecord, CertificateSerial, NotASerial};
+pub use csv::{CsvError, Fault, LARGEST_CSV_BYTES, MOST_PROBLEMS, Problem, read_csv};
+pub use error::RegistryError;
+pub use lamppost::{Coordinates, Lamppost, OffTheGlobe};
+pub use sqlite::{BUSY_TIMEOUT, Imported, Registry};

@@ -1,0 +1,212 @@
+//! The tail of the whole fleet.
+
+use std::collections::BTreeMap;
+
+use lamplighter_protocol::{LamppostNumber, UtcMillis};
+
+use super::series::Series;
+use super::{
+    AggregateError, Bucket, Inserted, MAX_PAGE, Merge, OlderThanTail, Point, RangePage, SeriesId, SeriesKey,
+    SeriesLatest, SeriesMeta, TailOptions, TailSize, TailTally, TooManySeries, aggregate, evict,
+};
+
+/// All series in memory, as far back as the bound reaches. A [`SeriesId`] is only for the tail that gave it out: with
+/// that of another one, methods panic or speak of another series.
+#[derive(Debug)]
+pub struct Tail {
+    options: TailOptions,
+    /// By id.
+    series: Vec<Series>,
+    /// Each lamppost's series in order of their names.
+    lampposts: BTreeMap<LamppostNumber, Vec<SeriesId>>,
+    observations: usize,
+    tally: TailTally,
+}
+
+impl Tail {
+    /// An empty tail.
+    pub fn new(options: TailOptions) -> Self {
+        Self {
+            options,
+            series: Vec::new(),
+            lampposts: BTreeMap::new(),
+            observations: 0,
+            tally: TailTally::default(),
+        }
+    }
+
+    /// The id of a series, which is made if it is not known; what is said of a known one is taken over.
+    ///
+    /// # Errors
+    /// [`TooManySeries`]: it is not known, and there is no place for it.
+    pub fn series(&mut self, meta: SeriesMeta) -> Result<SeriesId, TooManySeries> {
+        if let Some(id) = self.find(&meta.key) {
+            self.at_mut(id).meta = meta;
+            return Ok(id);
+        }
+        let limit = self.options.max_series;
+        let id = u32::try_from(self.series.len()).map_err(|_| TooManySeries { limit })?;
+        if self.series.len() >= limit {
+            return Err(TooManySeries { limit });
+        }
+        let siblings = self.lampposts.entry(meta.key.lamppost.clone()).or_default();
+        let place = siblings.partition_point(|one| name_of(&self.series, *one) < &meta.key.name);
+        siblings.insert(place, SeriesId(id));
+        self.series.push(Series::new(meta));
+        Ok(SeriesId(id))
+    }
+
+    /// Puts an observation in its place, merged by D13 with one of the same time. When the tail is full the oldest
+    /// sixteenth of all observations leaves it at once.
+    pub fn insert(&mut self, id: SeriesId, point: Point) -> Inserted {
+        let point = Point { value: point.value.filter(|value| value.is_finite()), ..point };
+        let inserted = self.at_mut(id).insert(point);
+        match inserted {
+            Inserted::Stored { .. } => {
+                self.tally.stored += 1;
+                self.observations += 1;
+                self.evict();
+            }
+            Inserted::Merged(Merge::Kept) => self.tally.merged_kept += 1,
+            Inserted::Merged(Merge::Replaced) => self.tally.merged_replaced += 1,
+            Inserted::OlderThanTail => self.tally.older_than_tail += 1,
+        }
+        inserted
+    }
+
+    /// The id of a series, if it is known.
+    pub fn find(&self, key: &SeriesKey) -> Option<SeriesId> {
+        let siblings = self.lampposts.get(&key.lamppost)?;
+        let place = siblings.binary_search_by(|one| name_of(&self.series, *one).cmp(&key.name)).ok()?;
+        siblings.get(place).copied()
+    }
+
+    /// All series of a lamppost in order of their names.
+    pub fn of_lamppost(&self, lamppost: &LamppostNumber) -> Vec<SeriesId> {
+        self.lampposts.get(lamppost).cloned().unwrap_or_default()
+    }
+
+    /// All series of a lamppost in order of their names, each with its newest observation.
+    pub fn latest_of_lamppost(&self, lamppost: &LamppostNumber) -> impl Iterator<Item = SeriesLatest<'_>> {
+        self.lampposts.get(lamppost).into_iter().flatten().map(|id| self.latest_at(*id))
+    }
+
+    /// All series of the fleet in order of lamppost and name, each with its newest observation.
+    pub fn all(&self) -> impl Iterator<Item = SeriesLatest<'_>> {
+        self.lampposts.values().flatten().map(|id| self.latest_at(*id))
+    }
+
+    /// What a series is.
+    pub fn meta(&self, id: SeriesId) -> &SeriesMeta {
+        &self.at(id).meta
+    }
+
+    /// The newest observation by time, also when it has left the tail itself; none if there never was one.
+    pub fn latest(&self, id: SeriesId) -> Option<Point> {
+        self.at(id).latest()
+    }
+
+    /// From here on the series is whole: nothing that was inserted is missing.
+    pub fn floor(&self, id: SeriesId) -> UtcMillis {
+        self.at(id).floor()
+    }
+
+    /// Observations from `from` to before `to` in ascending order of time, at most `limit` of them (held between 1
+    /// and [`MAX_PAGE`]).
+    ///
+    /// # Errors
+    /// [`OlderThanTail`] if `from` is below the series' floor.
+    pub fn range(
+        &self,
+        id: SeriesId,
+        from: UtcMillis,
+        to: UtcMillis,
+        limit: usize,
+    ) -> Result<RangePage, OlderThanTail> {
+        let series = self.whole_from(id, from)?;
+        let limit = limit.clamp(1, MAX_PAGE);
+        let mut found = series.points(from, to);
+        let points = found.by_ref().take(limit).collect();
+        Ok(RangePage { points, next: found.next().map(|point| point.time) })
+    }
+
+    /// Observations from `from` to before `to`, summed up by the property's statistic into buckets that begin at
+    /// whole multiples of `step_ms` since 1970-01-01T00:00:00Z. The first and last bucket hold only what lies
+    /// between `from` and `to`; where nothing lies there is no bucket.
+    ///
+    /// # Errors
+    /// [`AggregateError`].
+    pub fn aggregate(
+        &self,
+        id: SeriesId,
+        from: UtcMillis,
+        to: UtcMillis,
+        step_ms: i64,
+    ) -> Result<Vec<Bucket>, AggregateError> {
+        let series = self.whole_from(id, from)?;
+        aggregate::buckets(series.points(from, to), series.meta.statistic, step_ms)
+    }
+
+    /// How much there is. Walks all blocks: for a scrape, not for every insert.
+    pub fn size(&self) -> TailSize {
+        let ids: usize = self.lampposts.values().map(|ids| ids.capacity() * size_of::<SeriesId>()).sum();
+        let numbers: usize = self.lampposts.keys().map(|number| number.as_str().len()).sum();
+        // A node of the tree is two thirds full on average.
+        let entry = size_of::<LamppostNumber>() + size_of::<Vec<SeriesId>>();
+        let index = ids + numbers + self.lampposts.len() * entry * 3 / 2;
+        let behind: usize = self.series.iter().map(Series::bytes).sum();
+        let bytes = index + self.series.capacity() * size_of::<Series>() + behind;
+        TailSize { series: self.series.len(), observations: self.observations, bytes }
+    }
+
+    /// What has happened to observations so far.
+    pub fn tally(&self) -> TailTally {
+        self.tally
+    }
+
+    fn evict(&mut self) {
+        let bound = self.options.max_observations.max(1);
+        if self.observations <= bound {
+            return;
+        }
+        let keep = bound - bound / 16;
+        // The cut is an estimate that may fall short; each takes at least one observation.
+        while self.observations > bound {
+            let Some(cut) = evict::cut_for(&self.series, self.observations, self.observations - keep) else {
+                return;
+            };
+            let evicted: usize = self.series.iter_mut().map(|series| series.evict(cut)).sum();
+            self.observations -= evicted;
+            self.tally.evicted += evicted as u64;
+        }
+    }
+
+    fn whole_from(&self, id: SeriesId, from: UtcMillis) -> Result<&Series, OlderThanTail> {
+        let series = self.at(id);
+        if from < series.floor() {
+            return Err(OlderThanTail { floor: series.floor() });
+        }
+        Ok(series)
+    }
+
+    fn latest_at(&self, id: SeriesId) -> SeriesLatest<'_> {
+        let series = self.at(id);
+        SeriesLatest { id, meta: &series.meta, latest: series.latest() }
+    }
+
+    fn at(&self, id: SeriesId) -> &Series {
+        at(&self.series, id)
+    }
+
+    fn at_mut(&mut self, id: SeriesId) -> &mut Series {
+        self.series.get_mut(id.0 as usize).expect("an id is used with the tail that gave it out")
+    }
+}
+
+fn name_of(series: &[Series], id: SeriesId) -> &lamplighter_protocol::SeriesName {
+    &at(series, id).meta.key.name
+}
+
+fn at(series: &[Series], id: SeriesId) -> &Series {
+    series.get(id.0 as usize).expect("an id is used with the tail that gave it out")
+}

@@ -1,0 +1,137 @@
+//! What every request passes on its way in, and every answer on its way out.
+//!
+//! From the outside in: log and count; headers that keep browsers strict; the Host; the token; no body; the time
+//! limit.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+
+use super::access;
+use super::app::App;
+use super::problem::{Problem, ProblemKind};
+use crate::clock;
+
+/// Headers of every answer: no type is guessed, nothing is kept by caches, no page of another site embeds or frames
+/// it, no link out of it says where it came from, and nothing in it runs.
+const HEADERS: [(HeaderName, &str); 5] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+];
+
+/// The problems that the guards themselves answer with, for every operation.
+pub(super) const PROBLEMS: [ProblemKind; 4] =
+    [ProblemKind::BodyNotTaken, ProblemKind::ForeignHost, ProblemKind::Internal, ProblemKind::TooSlow];
+
+/// Puts the guards around a router.
+pub(super) fn around(router: Router<App>, app: &App) -> Router<App> {
+    // The last layer is the outermost one.
+    router
+        .layer(middleware::from_fn_with_state(app.clone(), in_time))
+        .layer(middleware::from_fn(without_body))
+        .layer(middleware::from_fn_with_state(app.clone(), with_token))
+        .layer(middleware::from_fn(for_this_host))
+        .layer(middleware::from_fn(strict_headers))
+        .layer(middleware::from_fn_with_state(app.clone(), counted))
+}
+
+pub(super) async fn not_found(uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(128).collect();
+    let detail =
+        format!("no operation has the path {path}; /api/v1/openapi.json describes those that there are");
+    Problem::new(ProblemKind::NotFound, detail)
+}
+
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(128).collect();
+    Problem::new(ProblemKind::MethodNotAllowed, format!("{path} is read with GET; it does not take {method}"))
+}
+
+/// Counts and logs. The query stays out of the log: that of /login carries the token.
+async fn counted(State(app): State<App>, request: Request, next: Next) -> Response {
+    let begun = clock::monotonic();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let response = next.run(request).await;
+    let (status, took) = (response.status(), clock::monotonic().duration_since(begun));
+    app.metrics.answered(status, took);
+    if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
+        tracing::warn!(%method, path, status = status.as_u16(), ?took, "a request failed");
+    } else {
+        tracing::debug!(%method, path, status = status.as_u16(), ?took, "a request was answered");
+    }
+    response
+}
+
+async fn strict_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn for_this_host(request: Request, next: Next) -> Response {
+    let named = hosts(request.headers(), request.uri());
+    if named.as_ref().is_some_and(|hosts| hosts.iter().all(|host| access::is_loopback(host))) {
+        return next.run(request).await;
+    }
+    let detail = "open this server as http://127.0.0.1:PORT or http://localhost:PORT, on its own machine";
+    Problem::new(ProblemKind::ForeignHost, detail).into_response()
+}
+
+/// The hosts that a request names: one Host header, and the authority of its target if that has one.
+fn hosts<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<Vec<&'a str>> {
+    let mut named = headers.get_all(header::HOST).iter();
+    let (Some(host), None) = (named.next(), named.next()) else { return None };
+    let mut hosts = vec![host.to_str().ok()?];
+    hosts.extend(uri.authority().map(axum::http::uri::Authority::as_str));
+    Some(hosts)
+}
+
+async fn with_token(State(app): State<App>, request: Request, next: Next) -> Response {
+    if access::is_open(request.uri().path()) || app.token.admits(request.headers()) {
+        return next.run(request).await;
+    }
+    Problem::new(
+        ProblemKind::Unauthorised,
+        "open the link that the server printed when it started, or send the token in it as `Authorization: Bearer \
+         TOKEN`; a token ends with the server's run",
+    )
+    .into_response()
+}
+
+async fn without_body(request: Request, next: Next) -> Response {
+    // Other methods are refused as such, which says more.
+    let reads = request.method() == Method::GET || request.method() == Method::HEAD;
+    if reads && has_body(request.headers()) {
+        let detail = "leave the body out: all parameters are in path and query";
+        return Problem::new(ProblemKind::BodyNotTaken, detail).into_response();
+    }
+    next.run(request).await
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    let some_length = |value: &HeaderValue| value.as_bytes() != b"0";
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.get_all(header::CONTENT_LENGTH).iter().any(some_length)
+}
+
+/// A live feed is answered at once, and then goes on: the limit is on the way to the answer.
+async fn in_time(State(app): State<App>, request: Request, next: Next) -> Response {
+    let limit = app.limits.answer;
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_elapsed) => {
+            let detail = format!("there was no answer within {limit:?}; ask for less, or again later");
+            Problem::new(ProblemKind::TooSlow, detail).into_response()
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The web: what people and their tools ask the server, over HTTP.
+//!
+//! It only reads: nothing here changes a lamppost, a journal or the registry. It is served on the loopback alone
+//! ([`PeopleListener`] refuses any other address), to whoever holds the token that the server prints at its start; a
+//! lamppost can never reach it. Everything is described by the OpenAPI document that is generated from the handlers
+//! ([`openapi()`]), and every error is a problem document (RFC 9457).
+//!
+//! What it guarantees: a value is never shown without its unit, time and quality; what is older than the memory
+//! reaches is named as such and never answered as empty; while the journal is being read there are no answers
+//! instead of incomplete ones; and no client, however slow, holds a lock or makes another wait (reads copy what they
+//! need on threads where blocking is allowed, feeds and connections are bounded and timed).
+
+mod access;
+mod app;
+mod catalogue;
+mod guard;
+mod lampposts;
+mod latest;
+mod lifelines;
+mod limits;
+mod listener;
+mod live;
+mod login;
+mod metrics;
+mod missed;
+mod observation;
+mod openapi;
+mod page;
+mod probes;
+mod problem;
+mod problem_kind;
+mod problems;
+mod query;
+mod readiness;
+mod series;
+mod series_data;
+mod step;
+mod stops;
+mod timestamp;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::sync::{Arc, RwLock};
+
+use axum::Router;
+use lamplighter_protocol::Catalogue;
+use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use access::{AccessToken, TokenError};
+pub use lifelines::Lifelines;
+pub use limits::WebLimits;
+pub use listener::{BindError, PeopleListener, bind};
+pub use metrics::WebMetrics;
+pub use openapi::openapi;
+pub use readiness::{Phase, Progress, Readiness};
+pub use timestamp::Timestamp;
+
+use self::app::App;
+use crate::gateway::Sessions;
+use crate::live::LiveHub;
+use crate::registry::Registry;
+use crate::store::Tail;
+
+/// What the web reads from, and how much it grants.
+#[derive(Clone)]
+pub struct WebState {
+    /// Observations.
+    pub store: Arc<RwLock<Tail>>,
+    /// Observations as they come.
+    pub live: LiveHub,
+    /// Which lampposts there are.
+    pub registry: Registry,
+    /// Which of them are connected.
+    pub sessions: Sessions,
+    /// What their agents have said of themselves.
+    pub lifelines: Arc<dyn Lifelines>,
+    /// The properties that the server knows.
+    pub catalogue: Arc<Catalogue>,
+    /// How far the server has come.
+    pub readiness: Readiness,
+    /// Lets people in.
+    pub token: AccessToken,
+    /// What `/metrics` prints.
+    pub prometheus: Arc<prometheus_client::registry::Registry>,
+    /// What the web itself counts; part of `prometheus`.
+    pub metrics: WebMetrics,
+    /// How much is granted.
+    pub limits: WebLimits,
+    /// Ends live feeds and the listener.
+    pub stop: CancellationToken,
+}
+
+impl std::fmt::Debug for WebState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebState").field("readiness", &self.readiness).finish_non_exhaustive()
+    }
+}
+
+/// All operations behind their guards.
+pub fn router(state: WebState) -> Router {
+    let app = App::new(state);
+    let (router, _described) = operations().split_for_parts();
+    let router = router.fallback(guard::not_found).method_not_allowed_fallback(guard::method_not_allowed);
+    guard::around(router, &app).with_state(app)
+}
+
+/// Serves people until [`WebState::stop`]; then live feeds end, answers under way are finished, and whoever takes
+/// longer than [`WebLimits::stop`] is cut off.
+///
+/// # Errors
+/// None so far: what goes wrong with a connection ends that connection alone.
+pub async fn serve(listener: PeopleListener, state: WebState) -> io::Result<()> {
+    let (stop, grace) = (state.stop.clone(), state.limits.stop);
+    let listener = listener.limited(state.limits.connections, state.limits.idle);
+    let serving = axum::serve(listener, router(state)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let out_of_patience = async {
+        stop.cancelled().await;
+        tokio::time::sleep(grace).await;
+    };
+    tokio::select! {
+        served = serving => served,
+        () = out_of_patience => {
+            tracing::warn!(?grace, "people's connections did not end in time and are cut");
+            Ok(())
+        }
+    }
+}
+
+/// The one list of operations: whatever the router serves is in the OpenAPI document, and the other way round.
+fn operations() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(page::page))
+        .routes(routes!(page::stylesheet))
+        .routes(routes!(login::login))
+        .routes(routes!(probes::healthz))
+        .routes(routes!(probes::readyz))
+        .routes(routes!(probes::metrics))
+        .routes(routes!(live::live))
+        .routes(routes!(problems::problem))
+        .routes(routes!(openapi::openapi_json))
+        .routes(routes!(catalogue::list_properties))
+        .routes(routes!(latest::latest_of_fleet))
+        .routes(routes!(lampposts::list_lampposts))
+        .routes(routes!(lampposts::lamppost))
+        .routes(routes!(latest::latest_of_lamppost))
+        .routes(routes!(series::list_series))
+        .routes(routes!(series_data::series_data))
+        .routes(routes!(stops::list_stops))
+}

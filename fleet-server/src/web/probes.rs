@@ -1,0 +1,81 @@
+//! What supervisors and Prometheus ask.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::app::App;
+use super::openapi::problems;
+use super::problem::{Problem, ProblemKind};
+use super::query::{Asked, NoParameters};
+use super::readiness::Phase;
+
+/// Yes.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Yes {
+    /// Always `yes`: a no is a problem document.
+    #[schema(example = "yes")]
+    answer: &'static str,
+}
+
+const YES: Json<Yes> = Json(Yes { answer: "yes" });
+
+/// Is the server healthy?
+///
+/// Yes while no part on the path of observations has failed. Reading the journal at a start is healthy.
+#[utoipa::path(
+    get, path = "/healthz", tag = "operations",
+    responses((status = 200, description = "Yes", body = Yes), HealthProblems)
+)]
+pub(super) async fn healthz(State(app): State<App>, _: Asked<NoParameters>) -> Result<Json<Yes>, Problem> {
+    match app.readiness.phase() {
+        Phase::Starting(_) | Phase::Ready => Ok(YES),
+        Phase::Failing { part } => Err(unhealthy(part)),
+    }
+}
+
+/// Is the server ready to answer?
+///
+/// Yes once the journal is read and everything works; until then the problem says how far the server has come.
+#[utoipa::path(
+    get, path = "/readyz", tag = "operations",
+    responses((status = 200, description = "Yes", body = Yes), ReadinessProblems)
+)]
+pub(super) async fn readyz(State(app): State<App>, _: Asked<NoParameters>) -> Result<Json<Yes>, Problem> {
+    match app.readiness.phase() {
+        Phase::Ready => Ok(YES),
+        Phase::Starting(progress) => Err(Problem::rebuilding(progress)),
+        Phase::Failing { part } => Err(unhealthy(part)),
+    }
+}
+
+/// Figures for Prometheus
+///
+/// Text by `OpenMetrics` 1.0.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operations",
+    responses(
+        (status = 200, description = "All figures", body = String, content_type = "application/openmetrics-text"),
+        MetricsProblems
+    )
+)]
+pub(super) async fn metrics(State(app): State<App>, _: Asked<NoParameters>) -> Result<Response, Problem> {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &app.prometheus).map_err(|error| {
+        tracing::error!(%error, "the figures cannot be written");
+        Problem::new(ProblemKind::Internal, "the figures cannot be written; the log says why")
+    })?;
+    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, media_type)], text).into_response())
+}
+
+fn unhealthy(part: &str) -> Problem {
+    Problem::new(ProblemKind::Unhealthy, format!("the {part} does not work; the log says why"))
+}
+
+problems!(HealthProblems: UnknownParameter, Unhealthy);
+problems!(ReadinessProblems: UnknownParameter, Unhealthy, Rebuilding);
+problems!(MetricsProblems: UnknownParameter);

@@ -1,0 +1,182 @@
+//! The kinds of problems that there are: what each is called, which status it has, and what it means.
+
+use axum::http::StatusCode;
+
+/// What kind of problem it is: decides the `type`, the title and the status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ProblemKind {
+    UnknownParameter,
+    InvalidParameter,
+    EmptyRange,
+    TooManyBuckets,
+    Unauthorised,
+    NotFound,
+    UnknownLamppost,
+    UnknownSeries,
+    UnknownProblem,
+    MethodNotAllowed,
+    OlderThanTail,
+    BodyNotTaken,
+    ForeignHost,
+    Internal,
+    Rebuilding,
+    Unhealthy,
+    TooManyClients,
+    TooSlow,
+    RegistryUnavailable,
+}
+
+impl ProblemKind {
+    /// All kinds, by status.
+    pub(super) const ALL: [Self; 19] = [
+        Self::UnknownParameter,
+        Self::InvalidParameter,
+        Self::EmptyRange,
+        Self::TooManyBuckets,
+        Self::Unauthorised,
+        Self::NotFound,
+        Self::UnknownLamppost,
+        Self::UnknownSeries,
+        Self::UnknownProblem,
+        Self::MethodNotAllowed,
+        Self::OlderThanTail,
+        Self::BodyNotTaken,
+        Self::ForeignHost,
+        Self::Internal,
+        Self::Rebuilding,
+        Self::Unhealthy,
+        Self::TooManyClients,
+        Self::TooSlow,
+        Self::RegistryUnavailable,
+    ];
+
+    /// The end of its `type`.
+    pub(super) fn name(self) -> &'static str {
+        self.name_and_title().0
+    }
+
+    pub(super) fn title(self) -> &'static str {
+        self.name_and_title().1
+    }
+
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::UnknownParameter | Self::InvalidParameter | Self::EmptyRange | Self::TooManyBuckets => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::Unauthorised => StatusCode::UNAUTHORIZED,
+            Self::NotFound | Self::UnknownLamppost | Self::UnknownSeries | Self::UnknownProblem => {
+                StatusCode::NOT_FOUND
+            }
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::OlderThanTail => StatusCode::GONE,
+            Self::BodyNotTaken => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Rebuilding
+            | Self::Unhealthy
+            | Self::TooManyClients
+            | Self::TooSlow
+            | Self::RegistryUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    pub(super) fn type_uri(self) -> String {
+        format!("/problems/{}", self.name())
+    }
+
+    fn name_and_title(self) -> (&'static str, &'static str) {
+        match self {
+            Self::UnknownParameter => ("unknown-parameter", "A query parameter is not known here"),
+            Self::InvalidParameter => ("invalid-parameter", "A parameter breaks its rule"),
+            Self::EmptyRange => ("empty-range", "The range of time is empty"),
+            Self::TooManyBuckets => ("too-many-buckets", "The step makes too many buckets"),
+            Self::Unauthorised => ("unauthorised", "The token is missing or wrong"),
+            Self::NotFound => ("not-found", "There is nothing at this path"),
+            Self::UnknownLamppost => ("unknown-lamppost", "The lamppost is not registered"),
+            Self::UnknownSeries => ("unknown-series", "The lamppost has no such series"),
+            Self::UnknownProblem => ("unknown-problem", "There is no such kind of problem"),
+            Self::MethodNotAllowed => ("method-not-allowed", "The path does not take this method"),
+            Self::OlderThanTail => {
+                ("older-than-tail", "The time is older than what the server holds in memory")
+            }
+            Self::BodyNotTaken => ("body-not-taken", "The request has a body"),
+            Self::ForeignHost => ("foreign-host", "The request was meant for another host"),
+            Self::Internal => ("internal", "The server made a mistake"),
+            Self::Rebuilding => ("rebuilding", "The server is still reading its journal"),
+            Self::Unhealthy => ("unhealthy", "A part of the server has failed"),
+            Self::TooManyClients => ("too-many-clients", "There are as many live feeds as the server allows"),
+            Self::TooSlow => ("too-slow", "The answer took too long"),
+            Self::RegistryUnavailable => {
+                ("registry-unavailable", "The registry of lampposts does not answer")
+            }
+        }
+    }
+
+    /// When it happens and what helps, in general.
+    pub(super) fn explanation(self) -> &'static str {
+        match self {
+            Self::UnknownParameter => {
+                "The query has a parameter that this operation does not have. It is refused, for an answer without \
+                 it might not be the answer that was asked for."
+            }
+            Self::InvalidParameter => {
+                "A parameter of path or query is not what it should be, stands twice, or does not go together with \
+                 another one. `parameter` names it, `detail` says the rule."
+            }
+            Self::EmptyRange => "`from` is not before `to`. A range takes in `from` and leaves out `to`.",
+            Self::TooManyBuckets => {
+                "The range of time divided by the step is more than one answer holds. Take a longer step or a \
+                 shorter range."
+            }
+            Self::Unauthorised => {
+                "At its start the server prints a link with a token that is good until it stops. Opening the link \
+                 in a browser logs it in; a tool sends the token in the header `Authorization: Bearer TOKEN`."
+            }
+            Self::NotFound => {
+                "No operation has this path. /api/v1/openapi.json describes all that there are."
+            }
+            Self::UnknownLamppost => {
+                "No lamppost of the fleet has this number. /api/v1/lampposts lists those that there are; `lamppost \
+                 import` registers more."
+            }
+            Self::UnknownSeries => {
+                "The lamppost is registered, but has never described a series of this device, property and channel. \
+                 /api/v1/lampposts/{number}/series lists those that it has."
+            }
+            Self::UnknownProblem => "This version of the server has no problem of this name.",
+            Self::MethodNotAllowed => {
+                "All that people can ask this server so far is read with GET (or HEAD)."
+            }
+            Self::OlderThanTail => {
+                "The server answers from the newest observations, as many as its memory is allowed to hold. What is \
+                 older is in the journal on disk and is not lost, but cannot be asked for. `floor` is the earliest \
+                 time that can be asked for; it moves on as observations arrive."
+            }
+            Self::BodyNotTaken => "No operation takes a body: all parameters are in path and query.",
+            Self::ForeignHost => {
+                "The server is only for this machine, and answers only requests whose Host is localhost, 127.0.0.1 \
+                 or [::1]: a page from elsewhere whose name was pointed at this machine is kept out."
+            }
+            Self::Internal => "A rule of the server's own was broken. Its log says which one.",
+            Self::Rebuilding => {
+                "After a start the server reads its journal to know what it holds. Until it is done, an answer would \
+                 be incomplete, so there is none. /readyz says how far it has come."
+            }
+            Self::Unhealthy => {
+                "A part on the path of observations does not work: lampposts keep what they read until it does. \
+                 `detail` names the part, the log says why."
+            }
+            Self::TooManyClients => {
+                "Each live feed takes memory and time from the others, so their number is bounded. Close one and \
+                 try again."
+            }
+            Self::TooSlow => {
+                "The server did not come to an answer in its time limit, and has given up. Ask for less, or later."
+            }
+            Self::RegistryUnavailable => {
+                "The registry could not be read. Observations are taken in all the same. The log says why."
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The web, over real sockets.
+
+mod access;
+mod data;
+mod description;
+mod feeds;
+mod problems;
+mod rig;
+mod schema;
+mod stops;

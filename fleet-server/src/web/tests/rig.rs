@@ -1,0 +1,331 @@
+//! A served web with everything behind it but a gateway, and a client.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use lamplighter_protocol::{
+    Catalogue, Digest, Grid, LamppostNumber, OutboxId, Reason, RunId, SeriesName, UtcMillis,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use ureq::Agent;
+
+use crate::gateway::Sessions;
+use crate::ingest::{DeviceReport, LamppostReport, Stop};
+use crate::live::{LiveHub, LiveMetrics, LiveObservation, LiveOptions};
+use crate::registry::{Coordinates, Lamppost, Registry};
+use crate::store::{Point, SeriesKey, SeriesMeta, Tail, TailOptions};
+use crate::web::{self, AccessToken, Lifelines, Phase, Readiness, WebLimits, WebMetrics, WebState};
+
+/// 2026-07-01T08:00:00Z.
+pub(super) const START: i64 = 1_782_892_800_000;
+
+/// How long tests wait for what has to happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server with one lamppost, `DF1`, which has the devices `weather-1` (ten observations of `air_temperature`, a
+/// second apart, from [`START`] on; one of `wind_direction`, bad) and `air-1` (nothing observed).
+pub(super) struct Rig {
+    pub(super) address: SocketAddr,
+    pub(super) token: AccessToken,
+    pub(super) store: Arc<RwLock<Tail>>,
+    pub(super) live: LiveHub,
+    pub(super) phase: watch::Sender<Phase>,
+    pub(super) registry: Registry,
+    pub(super) reports: Arc<Reports>,
+    pub(super) stop: CancellationToken,
+    pub(super) serving: Option<JoinHandle<std::io::Result<()>>>,
+    pub(super) runtime: Runtime,
+    agent: Agent,
+    _directory: TempDir,
+}
+
+/// What is different about a rig.
+pub(super) struct Shape {
+    pub(super) limits: WebLimits,
+    pub(super) live: LiveOptions,
+    pub(super) tail: TailOptions,
+    /// Called on each thread of the server as it starts.
+    pub(super) on_thread: fn(),
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self {
+            limits: WebLimits::default(),
+            live: LiveOptions::default(),
+            tail: TailOptions::default(),
+            on_thread: || (),
+        }
+    }
+}
+
+/// Lifelines from memory.
+#[derive(Default)]
+pub(super) struct Reports(pub(super) Mutex<Vec<(LamppostNumber, LamppostReport)>>);
+
+impl Lifelines for Reports {
+    fn report(&self, number: &LamppostNumber) -> Option<LamppostReport> {
+        let reports = self.0.lock().unwrap();
+        reports.iter().find(|(of, _)| of == number).map(|(_, report)| report.clone())
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) text: String,
+}
+
+impl Rig {
+    pub(super) fn new() -> Self {
+        Self::of(Shape::default())
+    }
+
+    pub(super) fn of(shape: Shape) -> Self {
+        // One worker, so that a test can publish several observations without a feed running in between.
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .on_thread_start(shape.on_thread)
+            .build()
+            .unwrap();
+        let directory = TempDir::new().unwrap();
+        let registry = runtime.block_on(Registry::open(&directory.path().join("registry.sqlite"))).unwrap();
+        let store = Arc::new(RwLock::new(Tail::new(shape.tail)));
+        let live = LiveHub::new(shape.live, LiveMetrics::default());
+        let (phase, readiness) = Readiness::new();
+        let reports = Arc::new(Reports::default());
+        let metrics = WebMetrics::default();
+        let mut prometheus = prometheus_client::registry::Registry::default();
+        metrics.register(&mut prometheus);
+        let (token, stop) = (AccessToken::generate().unwrap(), CancellationToken::new());
+        let state = WebState {
+            store: Arc::clone(&store),
+            live: live.clone(),
+            registry: registry.clone(),
+            sessions: Sessions::default(),
+            lifelines: Arc::clone(&reports) as Arc<dyn Lifelines>,
+            catalogue: Arc::new(Catalogue::built_in()),
+            readiness,
+            token: token.clone(),
+            prometheus: Arc::new(prometheus),
+            metrics,
+            limits: shape.limits,
+            stop: stop.clone(),
+        };
+        let listener = runtime.block_on(web::bind("127.0.0.1:0".parse().unwrap())).unwrap();
+        let address = listener.local_addr();
+        let serving = Some(runtime.spawn(web::serve(listener, state)));
+        phase.send_replace(Phase::Ready);
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .new_agent();
+        let rig = Self {
+            address,
+            token,
+            store,
+            live,
+            phase,
+            registry,
+            reports,
+            stop,
+            serving,
+            runtime,
+            agent,
+            _directory: directory,
+        };
+        rig.import(&["DF1"]);
+        for second in 0..10 {
+            let value = 20.0 + f64::from(second) / 10.0;
+            rig.observe(
+                "DF1",
+                "weather-1/air_temperature",
+                i64::from(second) * 1000,
+                Some(value),
+                Reason::GOOD,
+            );
+        }
+        rig.observe("DF1", "weather-1/wind_direction", 0, None, Reason::NO_ANSWER);
+        rig
+    }
+
+    pub(super) fn import(&self, numbers: &[&str]) {
+        let rows = numbers.iter().map(|number| Lamppost {
+            number: number.parse().unwrap(),
+            coordinates: Coordinates::new(22.32, 114.21).unwrap(),
+            road: "Kai Cheung Road".to_owned(),
+            district: "Kwun Tong".to_owned(),
+            feeder: Some("KB-7".to_owned()),
+            pillar: None,
+            height_m: Some(8.5),
+            remarks: None,
+        });
+        self.runtime.block_on(self.registry.import(rows.collect(), UtcMillis(START))).unwrap();
+    }
+
+    /// Stores an observation `ms` after [`START`].
+    pub(super) fn observe(&self, lamppost: &str, series: &str, ms: i64, value: Option<f64>, reason: Reason) {
+        let name = series_name(series);
+        let catalogue = Catalogue::built_in();
+        let property = catalogue.get(&name.property).unwrap();
+        let meta = SeriesMeta {
+            key: SeriesKey { lamppost: lamppost.parse().unwrap(), name },
+            unit: property.unit.clone(),
+            statistic: property.statistic,
+            resolution: property.resolution,
+            grid: Some(Grid { period_ms: 1000, phase_ms: 0 }),
+        };
+        let mut store = self.store.write().unwrap();
+        let id = store.series(meta).unwrap();
+        store.insert(id, Point { time: UtcMillis(START + ms), value, reason });
+    }
+
+    /// What `DF1` reports, with these stops of `weather-1`, in milliseconds after [`START`].
+    pub(super) fn report_stops(&self, stops: &[(i64, i64)]) {
+        let grid = Grid { period_ms: 1000, phase_ms: 0 };
+        let run = |n: usize| RunId([u8::try_from(n).unwrap(); 16]);
+        let stops = stops.iter().enumerate().map(|(place, (ended, opened))| Stop {
+            run_before: run(place),
+            run: run(place + 1),
+            ended: UtcMillis(START + ended),
+            opened: UtcMillis(START + opened),
+            grids: vec![("weather-1".parse().unwrap(), grid)],
+        });
+        let report = LamppostReport {
+            outbox: OutboxId([7; 16]),
+            run: run(1),
+            agent_version: "0.1.0".to_owned(),
+            hardware_serial: String::new(),
+            generation: 3,
+            last_hello: UtcMillis(START),
+            last_observation: Some(UtcMillis(START + 9000)),
+            description: Some(Digest::of(b"description")),
+            devices: vec![DeviceReport {
+                name: "weather-1".parse().unwrap(),
+                model: "bme280".to_owned(),
+                grid: Some(grid),
+                series: vec![series_name("weather-1/air_temperature")],
+            }],
+            stops: stops.collect(),
+        };
+        *self.reports.0.lock().unwrap() = vec![("DF1".parse().unwrap(), report)];
+    }
+
+    /// What is at this path and query, with the token.
+    pub(super) fn get(&self, target: &str) -> Answer {
+        self.get_with(target, &[("authorization", &format!("Bearer {}", self.token.expose()))])
+    }
+
+    /// What is at this path and query, with these headers.
+    pub(super) fn get_with(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
+        let request = self.agent.get(format!("http://{}{target}", self.address));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let mut response = request.call().unwrap();
+        let headers = response.headers().iter();
+        Answer {
+            status: response.status().as_u16(),
+            headers: headers
+                .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+                .collect(),
+            text: response.body_mut().read_to_string().unwrap(),
+        }
+    }
+
+    /// The answer to a request line and headers as they are, on a connection of their own.
+    pub(super) fn raw(&self, head: &str) -> Answer {
+        let mut stream = self.connect();
+        write!(stream, "{head}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        Answer::parse(&text)
+    }
+
+    pub(super) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// The headers that let a raw request in.
+    pub(super) fn welcome(&self) -> String {
+        format!("Host: {}\r\nAuthorization: Bearer {}", self.address, self.token.expose())
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Answer {
+    pub(super) fn parse(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines.map(|line| line.split_once(": ").unwrap());
+        Self {
+            status,
+            headers: headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect(),
+            text: body.to_owned(),
+        }
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body of an answer that went well.
+    pub(super) fn json(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.text);
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// The body of an answer that is a problem of this status and type.
+    pub(super) fn problem(&self, status: u16, name: &str) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        let problem: Value = serde_json::from_str(&self.text).unwrap();
+        assert_eq!(problem["type"], format!("/problems/{name}"));
+        assert_eq!(problem["status"], status);
+        assert!(!problem["title"].as_str().unwrap().is_empty());
+        assert!(!problem["detail"].as_str().unwrap().is_empty());
+        problem
+    }
+}
+
+pub(super) fn series_name(text: &str) -> SeriesName {
+    let parts: Vec<&str> = text.split('/').collect();
+    SeriesName {
+        device: parts[0].parse().unwrap(),
+        property: parts[1].parse().unwrap(),
+        channel: parts.get(2).map(|channel| channel.parse().unwrap()),
+    }
+}
+
+pub(super) fn live_observation(lamppost: &str, ms: i64) -> Arc<LiveObservation> {
+    Arc::new(LiveObservation {
+        lamppost: lamppost.parse().unwrap(),
+        series: series_name("weather-1/air_temperature"),
+        time: UtcMillis(START + ms),
+        value: Some(21.5),
+        unit: "Cel".to_owned(),
+        quality: Reason::GOOD.quality(),
+        reason: Reason::GOOD,
+        received: UtcMillis(START + ms + 5),
+    })
+}
