@@ -1,2 +1,57 @@
-//! (being written)
-fn main() {}
+//! Developer commands. CI runs only what a developer can run: `cargo xtask test`.
+
+mod checks;
+mod shell;
+mod tools;
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+use crate::shell::cargo;
+
+/// Developer commands of Lamplighter.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a street: a server and lampposts that replay recorded measurements; --help for its options
+    #[command(disable_help_flag = true)]
+    Demo(Rest),
+    /// Install what the tests need, then run all of them
+    ///
+    /// Formatting, lints, licences and bans, documentation, unit, property and end-to-end tests. On Debian as root,
+    /// missing packages are installed; otherwise the one line that installs them is printed.
+    Test,
+    /// Measure, print a table, and write target/bench/NAME.json: `bench path`
+    #[command(disable_help_flag = true)]
+    Bench(Rest),
+}
+
+/// Words that are handed on.
+#[derive(Debug, clap::Args)]
+struct Rest {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<OsString>,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Test => checks::all(),
+        Command::Demo(rest) => {
+            // The programs that the demo starts, and the demo itself.
+            shell::run(cargo().args(["build", "--workspace", "--bins"]))?;
+            shell::hand_over(cargo().args(["run", "--quiet", "-p", "hil-tests", "--bin", "demo", "--"]).args(rest.words))
+        }
+        Command::Bench(rest) => {
+            shell::run(cargo().args(["build", "--release", "--workspace", "--bins"]))?;
+            let bench = ["run", "--release", "--quiet", "-p", "hil-tests", "--bin", "bench", "--"];
+            shell::hand_over(cargo().args(bench).args(rest.words))
+        }
+    }
+}

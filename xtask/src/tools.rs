@@ -1,0 +1,86 @@
+//! What the tests need besides Rust: Debian packages, a Python environment, cargo-deny.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use crate::shell::{self, command, output, run, say};
+
+/// A program that the tests run, and the Debian package that has it.
+const PROGRAMS: [(&str, &str); 3] =
+    [("mosquitto_pub", "mosquitto-clients"), ("python3", "python3"), ("openssl", "openssl")];
+
+/// What the Python side of the tests imports. The versions are the ones that the golden files were checked with.
+const PYTHON: [&str; 2] = ["protobuf", "grpcio-tools"];
+
+const DENY_VERSION: &str = "0.20.2";
+
+/// Installs what is missing, or says how.
+pub(crate) fn install() -> anyhow::Result<()> {
+    debian()?;
+    python()?;
+    deny()?;
+    Ok(())
+}
+
+fn debian() -> anyhow::Result<()> {
+    let mut missing: Vec<&str> =
+        PROGRAMS.iter().filter(|(program, _)| !on_path(program)).map(|(_, package)| *package).collect();
+    if output(command("python3").args(["-c", "import ensurepip"])).is_none() {
+        missing.push("python3-venv");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages = missing.join(" ");
+    let is_root = output(command("id").arg("-u")).is_some_and(|id| id.trim() == "0");
+    if !(is_root && on_path("apt-get")) {
+        bail!("the tests need some packages; on Debian: sudo apt-get install -y {packages}");
+    }
+    run(command("apt-get").args(["-q", "update"]))?;
+    let mut install = command("apt-get");
+    install.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "install", "-y", "--no-install-recommends"]);
+    run(install.args(missing))
+}
+
+/// The interpreter of the tests' environment.
+pub(crate) fn python_path() -> PathBuf {
+    shell::target().join("venv/bin/python")
+}
+
+fn python() -> anyhow::Result<()> {
+    let python = python_path();
+    let imports = "import google.protobuf, grpc_tools";
+    if output(command(&python).args(["-c", imports])).is_some() {
+        return Ok(());
+    }
+    let venv = shell::target().join("venv");
+    run(command("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+    run(command(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PYTHON))
+}
+
+/// cargo-deny, wherever it is.
+pub(crate) fn deny_path() -> PathBuf {
+    if on_path("cargo-deny") { PathBuf::from("cargo-deny") } else { tools_root().join("bin/cargo-deny") }
+}
+
+fn deny() -> anyhow::Result<()> {
+    if output(command(deny_path()).arg("--version")).is_some() {
+        return Ok(());
+    }
+    say("cargo-deny is built once; this takes some minutes");
+    let root = tools_root();
+    let mut install = shell::cargo();
+    install.args(["install", "--quiet", "--locked", "cargo-deny", "--version", DENY_VERSION, "--root"]);
+    run(install.arg(root)).context("cargo-deny cannot be installed")
+}
+
+fn tools_root() -> PathBuf {
+    shell::target().join("tools")
+}
+
+#[expect(clippy::disallowed_methods, reason = "the search path is where the system says what is installed")]
+fn on_path(program: &str) -> bool {
+    let path = std::env::var("PATH").unwrap_or_default();
+    path.split(':').any(|directory| Path::new(directory).join(program).is_file())
+}
