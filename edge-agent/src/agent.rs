@@ -91,7 +91,11 @@ impl Agent {
     ///
     /// # Errors
     /// [`AgentError`]; nothing samples then. Must be called within a tokio runtime.
-    pub fn build(config: Config, opener: Arc<dyn I2cOpener>, clock: Arc<dyn Clock>) -> Result<Self, AgentError> {
+    pub fn build(
+        config: Config,
+        opener: Arc<dyn I2cOpener>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AgentError> {
         let hardware_serial = config.hardware_serial.clone().map_or_else(hardware_serial, Ok)?;
         let catalogue = Catalogue::built_in();
         let options = OutboxOptions {
@@ -101,7 +105,8 @@ impl Agent {
             max_bytes: config.outbox.max_bytes,
             sync_every: config.outbox.sync_every,
         };
-        let (outbox, outbox_thread) = Outbox::open(options, &config.description(&catalogue), clock.now().wall)?;
+        let (outbox, outbox_thread) =
+            Outbox::open(options, &config.description(&catalogue), clock.now().wall)?;
         let path = status::socket_path(&config.state_dir);
         let socket = status::listen(&path).map_err(|source| AgentError::Socket { path, source })?;
         let (health, stop_sampling) = (Arc::new(Health::new(&config)), Stop::new());
@@ -126,7 +131,8 @@ impl Agent {
         };
         let speaker =
             Speaker { agent_version: VERSION.to_owned(), hardware_serial, generation: config.generation };
-        let uplink = Uplink::new(config.lamppost, config.server, speaker, outbox.clone(), clock, connection_sender);
+        let uplink =
+            Uplink::new(config.lamppost, config.server, speaker, outbox.clone(), clock, connection_sender);
         Ok(Self { tasks, stop_sampling, uplink, outbox, outbox_thread, socket, status })
     }
 

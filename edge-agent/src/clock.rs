@@ -34,6 +34,11 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
     /// Blocks this thread until the monotonic time reaches `until`, or `stop` is raised.
     fn wait(&self, until: Duration, stop: &Stop) -> Waited;
 
+    /// Lets a chip work for so long: in real time, unless the chip lives in a time that stands still meanwhile.
+    fn pause(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
     /// The server said what time it is: the last resort of a lamppost whose clock nobody else confirms.
     fn hear_server_time(&self, server: UtcMillis);
 
@@ -78,8 +83,11 @@ impl Stop {
     /// Blocks for `time` of real time, or until it is raised.
     pub fn wait(&self, time: Duration) -> Waited {
         let raised = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (raised, _) =
-            self.0.1.wait_timeout_while(raised, time, |raised| !*raised).unwrap_or_else(PoisonError::into_inner);
+        let (raised, _) = self
+            .0
+            .1
+            .wait_timeout_while(raised, time, |raised| !*raised)
+            .unwrap_or_else(PoisonError::into_inner);
         if *raised { Waited::Stopped } else { Waited::Reached }
     }
 }

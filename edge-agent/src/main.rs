@@ -1,6 +1,6 @@
 //! The agent on one lamppost.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -66,7 +66,8 @@ fn run(config: &Path) -> anyhow::Result<()> {
 
 fn log(cli: &Cli) -> anyhow::Result<()> {
     let filter: Targets = cli.log.parse().context("--log is not understood")?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The fleet server.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -36,9 +36,12 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Lamppost(LamppostCommand::Import(args)) => {
             cli::import_lampposts(&args, clock::wall(), &mut out).await
         }
-        Command::Cert(CertCommand::Issue(args)) => cli::issue_certificate(&args, clock::wall(), &mut out).await,
+        Command::Cert(CertCommand::Issue(args)) => {
+            cli::issue_certificate(&args, clock::wall(), &mut out).await
+        }
         Command::Run(args) => {
-            let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+            let colours = std::io::stderr().is_terminal();
+            let lines = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr);
             tracing_subscriber::registry().with(lines.with_filter(args.log.clone())).init();
             let stop = CancellationToken::new();
             let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;

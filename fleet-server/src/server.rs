@@ -23,7 +23,9 @@ use crate::journal::{Journal, JournalHandle, JournalHealth, JournalMetrics, Jour
 use crate::live::{LiveHub, LiveMetrics, LiveOptions};
 use crate::registry::{Registry, RegistryAdmission};
 use crate::store::{StoreMetrics, Tail, TailOptions};
-use crate::web::{self, AccessToken, PeopleListener, Phase, Progress, Readiness, WebLimits, WebMetrics, WebState};
+use crate::web::{
+    self, AccessToken, PeopleListener, Phase, Progress, Readiness, WebLimits, WebMetrics, WebState,
+};
 
 /// Batches that may wait for ingest; while they do, nothing more is committed, and so acknowledged.
 const BATCHES_WAITING: usize = 4;
@@ -123,7 +125,20 @@ impl Server {
             limits: WebLimits::default(),
             stop: CancellationToken::new(),
         };
-        Ok(Self { journal, ingest, store, live, registry, sessions, tls, lampposts, people, phase, web, metrics })
+        Ok(Self {
+            journal,
+            ingest,
+            store,
+            live,
+            registry,
+            sessions,
+            tls,
+            lampposts,
+            people,
+            phase,
+            web,
+            metrics,
+        })
     }
 
     /// Where lampposts and people connect.
@@ -140,13 +155,26 @@ impl Server {
     /// # Errors
     /// If the journal cannot be read, or a part ends by itself.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { mut journal, ingest, store, live, registry, sessions, tls, lampposts, people, phase, web, metrics } =
-            self;
+        let Self {
+            mut journal,
+            ingest,
+            store,
+            live,
+            registry,
+            sessions,
+            tls,
+            lampposts,
+            people,
+            phase,
+            web,
+            metrics,
+        } = self;
         let stop_web = web.stop.clone();
         let mut serving = JoinSet::new();
         serving.spawn(web::serve(people, web));
 
-        let (replay_ingest, replay_store, replay_phase) = (Arc::clone(&ingest), Arc::clone(&store), phase.clone());
+        let (replay_ingest, replay_store, replay_phase) =
+            (Arc::clone(&ingest), Arc::clone(&store), phase.clone());
         let (journal, report) = tokio::task::spawn_blocking(move || {
             let report = replay(&mut journal, &replay_ingest, &replay_store, &replay_phase);
             report.map(|report| (journal, report))
@@ -285,7 +313,9 @@ async fn watch_parts(
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen for lampposts on {address}: end what uses the port, or choose another with --mqtt")
+        format!(
+            "cannot listen for lampposts on {address}: end what uses the port, or choose another with --mqtt"
+        )
     })
 }
 

@@ -1,1 +1,18 @@
-//! (being written)
+//! What stands in for hardware and city: the physical world as it was recorded, rigs that show it to the real agent,
+//! and the virtual city that many agents make up.
+//!
+//! - [`world`]: what is true outdoors at a time, and which instruments are broken then. Pure.
+//! - [`rig`]: one lamppost's buses with models of its instruments on them, and the clocks that agents follow.
+//! - [`city`]: where the lampposts stand, many agents in one process, and the comparison of what the fleet server
+//!   stored with what was true.
+//! - [`fleet`]: a server and lampposts as processes of this machine, for the demonstration, the tests and the benchmarks.
+//! - [`bench`]: what the whole path costs and how long it takes.
+//!
+//! None of this is part of a shipped binary. What is measured here was recorded elsewhere (see `data/README.md`), and
+//! positions are samples.
+
+pub mod bench;
+pub mod city;
+pub mod fleet;
+pub mod rig;
+pub mod world;

@@ -8,10 +8,17 @@ use crate::tools;
 fn lints() -> anyhow::Result<()> {
     inherit_lints()?;
     run(cargo().args(["fmt", "--all", "--check"]))?;
-    run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]))?;
-    run(cargo()
-        .args(["doc", "--quiet", "--workspace", "--no-deps"])
-        .env("RUSTDOCFLAGS", "-D warnings"))
+    run(cargo().args([
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    run(cargo().args(["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 /// Runs all of it, the cheapest first.
@@ -28,7 +35,14 @@ pub(crate) fn all() -> anyhow::Result<()> {
 
 fn deny() -> anyhow::Result<()> {
     let deny = tools::deny_path();
-    run(command(&deny).args(["--all-features", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"]))?;
+    run(command(&deny).args([
+        "--all-features",
+        "check",
+        "--hide-inclusion-graph",
+        "licenses",
+        "bans",
+        "sources",
+    ]))?;
     // The advisory database is a git repository that is not within reach everywhere.
     if output(command(&deny).args(["fetch", "db"])).is_some() {
         return run(command(&deny).args(["--all-features", "check", "advisories"]));
@@ -40,7 +54,8 @@ fn deny() -> anyhow::Result<()> {
 /// Lints are declared once, at the root; every crate says that it inherits them.
 fn inherit_lints() -> anyhow::Result<()> {
     let manifest = |path: &std::path::Path| -> anyhow::Result<toml::Table> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         text.parse().with_context(|| format!("{} is not TOML", path.display()))
     };
     let workspace = manifest(&root().join("Cargo.toml"))?;

@@ -46,7 +46,9 @@ fn main() -> anyhow::Result<()> {
         Command::Demo(rest) => {
             // The programs that the demo starts, and the demo itself.
             shell::run(cargo().args(["build", "--workspace", "--bins"]))?;
-            shell::hand_over(cargo().args(["run", "--quiet", "-p", "hil-tests", "--bin", "demo", "--"]).args(rest.words))
+            shell::hand_over(
+                cargo().args(["run", "--quiet", "-p", "hil-tests", "--bin", "demo", "--"]).args(rest.words),
+            )
         }
         Command::Bench(rest) => {
             shell::run(cargo().args(["build", "--release", "--workspace", "--bins"]))?;

@@ -10,8 +10,8 @@ use crate::shell::{self, command, output, run, say};
 const PROGRAMS: [(&str, &str); 3] =
     [("mosquitto_pub", "mosquitto-clients"), ("python3", "python3"), ("openssl", "openssl")];
 
-/// What the Python side of the tests imports. The versions are the ones that the golden files were checked with.
-const PYTHON: [&str; 2] = ["protobuf", "grpcio-tools"];
+/// What the Python side of the tests imports: Google's protobuf and its compiler, within the versions that are known to do.
+const PYTHON: [&str; 2] = ["protobuf>=6,<8", "grpcio-tools>=1.80,<2"];
 
 const DENY_VERSION: &str = "0.20.2";
 
@@ -56,7 +56,9 @@ fn python() -> anyhow::Result<()> {
     }
     let venv = shell::target().join("venv");
     run(command("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-    run(command(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PYTHON))
+    run(command(&python)
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args(PYTHON))
 }
 
 /// cargo-deny, wherever it is.

@@ -10,7 +10,9 @@ use lamplighter_protocol::{
     CommandId, CommandReport, LamppostNumber, Leaf, Log, Nonce, Position, Record, Topic, limits, wire,
 };
 use prost::Message as _;
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, SubscribeReasonCode, TlsConfiguration, Transport};
+use rumqttc::{
+    AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, SubscribeReasonCode, TlsConfiguration, Transport,
+};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -143,7 +145,9 @@ impl Uplink {
         getrandom::fill(&mut nonce)?;
         self.session.outbox_changed(self.outbox.state().borrow().clone());
         self.session.connected(Nonce(nonce), self.now());
-        client.try_subscribe(Topic::down_filter(&self.lamppost), QoS::AtLeastOnce).map_err(|_| LinkError::ClientFull)?;
+        client
+            .try_subscribe(Topic::down_filter(&self.lamppost), QoS::AtLeastOnce)
+            .map_err(|_| LinkError::ClientFull)?;
         tracing::info!("connected to {}", self.status.borrow().server);
         let now = self.clock.now().wall;
         self.status.send_modify(|status| {
@@ -236,14 +240,26 @@ impl Uplink {
     }
 
     async fn send(&mut self, client: &AsyncClient, place: Place, limit: ReadLimit) -> Result<(), LinkError> {
-        let Some(chunk) = self.outbox.read(place, limit).await? else {
+        let chunk = match self.outbox.read(place, limit).await {
+            Ok(chunk) => chunk,
+            Err(error @ OutboxError::Closed(_)) => return Err(error.into()),
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "records on disk cannot be read: they are tried again");
+                None
+            }
+        };
+        let Some(chunk) = chunk else {
             self.session.nothing_at(place, self.now());
             return Ok(());
         };
         let log = chunk.place.log;
         if !self.session.is_described(chunk.description) {
-            let Some(payload) = self.outbox.description(chunk.description).await? else {
-                tracing::error!(digest = %chunk.description, "the outbox lost a description: what is written in it waits");
+            let payload = match self.outbox.description(chunk.description).await {
+                Err(error @ OutboxError::Closed(_)) => return Err(error.into()),
+                payload => payload.ok().flatten(),
+            };
+            let Some(payload) = payload else {
+                tracing::error!(digest = %chunk.description, "a description cannot be read: what is written in it waits");
                 self.session.nothing_at(place, self.now());
                 return Ok(());
             };
@@ -267,7 +283,10 @@ impl Uplink {
             Ok(Leaf::Position) => self.position(&publish.payload).await,
             Ok(Leaf::Command) => self.command(&publish.payload),
             Ok(Leaf::Hello | Leaf::Description | Leaf::Frames(_)) | Err(_) => {
-                tracing::warn!(topic = publish.topic, "the server sent something on a topic that is not for us");
+                tracing::warn!(
+                    topic = publish.topic,
+                    "the server sent something on a topic that is not for us"
+                );
                 Ok(false)
             }
         }

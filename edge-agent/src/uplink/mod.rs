@@ -14,5 +14,5 @@ mod tests;
 mod tls;
 
 pub use client::{Uplink, UplinkError};
-pub use tls::TlsError;
 pub(crate) use session::{Session, Speaker};
+pub use tls::TlsError;

@@ -16,7 +16,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lamplighter_protocol::{Digest, Frame, Hello, Log, Nonce, Pieces, Position, RunHeld, RunId, UtcMillis, limits};
+use lamplighter_protocol::{
+    Digest, Frame, Hello, Log, Nonce, Pieces, Position, RunHeld, RunId, UtcMillis, limits,
+};
 
 use super::stretch::{Resends, Sent, Stretch};
 use crate::outbox::{Chunk, OutboxState, Place, ReadLimit, RunState};
@@ -224,7 +226,8 @@ impl Session {
             description: chunk.description,
             records: chunk.records,
         };
-        let stretch = Stretch { run: frame.run, log: chunk.place.log, first: frame.first, last: frame.last() };
+        let stretch =
+            Stretch { run: frame.run, log: chunk.place.log, first: frame.first, last: frame.last() };
         let payload = frame.encode();
         let sent = Sent { stretch, count: Some(frame.count), at: now };
         link.put(InFlight { bytes: payload.len(), frame: Some(sent) }, now);
@@ -299,7 +302,10 @@ impl Session {
         let logs = outbox.runs.iter().flat_map(|run| Log::ALL.map(|log| run.log(log)));
         let missing = logs.flat_map(|log| {
             let held = Arc::clone(&log.held);
-            log.on_disk.ranges().flat_map(move |(first, last)| held.missing_in(first, last)).collect::<Vec<_>>()
+            log.on_disk
+                .ranges()
+                .flat_map(move |(first, last)| held.missing_in(first, last))
+                .collect::<Vec<_>>()
         });
         missing.map(|(first, last)| last - first + 1).sum()
     }
@@ -340,7 +346,8 @@ impl Session {
             .or_else(|| self.owed_in(current, Log::Samples, live_samples, u64::MAX))
             .or_else(|| {
                 earlier.iter().find_map(|run| {
-                    self.owed_in(run, Log::Events, 0, u64::MAX).or_else(|| self.owed_in(run, Log::Samples, 0, u64::MAX))
+                    self.owed_in(run, Log::Events, 0, u64::MAX)
+                        .or_else(|| self.owed_in(run, Log::Samples, 0, u64::MAX))
                 })
             })
             .or_else(|| self.owed_in(current, Log::Events, 0, u64::MAX))
@@ -391,7 +398,9 @@ impl Session {
         let Some(said) = link.hello_said else { return Duration::ZERO };
         let at_least = said + HELLO_AT_LEAST_EVERY;
         let in_flight = link.in_flight.iter().filter_map(|one| one.frame.as_ref());
-        let Some(oldest) = self.sent.iter().chain(in_flight).map(|sent| sent.at).min() else { return at_least };
+        let Some(oldest) = self.sent.iter().chain(in_flight).map(|sent| sent.at).min() else {
+            return at_least;
+        };
         let patience = HELLO_AFTER_UNNAMED * 2u32.saturating_pow(link.hello_doublings);
         at_least.min(oldest.max(said) + patience)
     }

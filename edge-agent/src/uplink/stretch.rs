@@ -55,8 +55,13 @@ struct Resend {
 impl Resends {
     /// This stretch is missing at the server. Returns whether it has to wait for its turn ([`Resends::due`]).
     pub(super) fn again(&mut self, stretch: Stretch, now: Duration) -> bool {
-        let times =
-            self.resends.iter().filter(|one| one.stretch.touches(stretch)).map(|one| one.times + 1).max().unwrap_or(0);
+        let times = self
+            .resends
+            .iter()
+            .filter(|one| one.stretch.touches(stretch))
+            .map(|one| one.times + 1)
+            .max()
+            .unwrap_or(0);
         self.resends.retain(|one| !one.stretch.touches(stretch));
         let due = (times > 0).then(|| now + wait(times));
         self.resends.push(Resend { stretch, times, due });
@@ -88,7 +93,8 @@ impl Resends {
     /// The server holds these now: whatever lies wholly in them need not be remembered.
     pub(super) fn held(&mut self, run: RunId, log: Log, held: &Pieces) {
         self.resends.retain(|one| {
-            (one.stretch.run, one.stretch.log) != (run, log) || !held.contains_all(one.stretch.first, one.stretch.last)
+            (one.stretch.run, one.stretch.log) != (run, log)
+                || !held.contains_all(one.stretch.first, one.stretch.last)
         });
     }
 }

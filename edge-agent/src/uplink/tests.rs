@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
-    Digest, Frame, Hello, Log, LogHeld, Nonce, OutboxId, Pieces, Position, RunId, RunPosition, UtcMillis, limits,
+    Digest, Frame, Hello, Log, LogHeld, Nonce, OutboxId, Pieces, Position, RunId, RunPosition, UtcMillis,
+    limits,
 };
 use proptest::prelude::*;
 
@@ -224,7 +225,11 @@ impl World {
     fn is_complete(&self) -> bool {
         self.ends.iter().zip(1u8..).all(|(&(samples, events), id)| {
             let holds = |log, end: u64| {
-                end == 0 || self.held.get(&(RunId([id; 16]), log)).is_some_and(|held| held.contains_all(0, end - 1))
+                end == 0
+                    || self
+                        .held
+                        .get(&(RunId([id; 16]), log))
+                        .is_some_and(|held| held.contains_all(0, end - 1))
             };
             holds(Log::Samples, samples) && holds(Log::Events, events)
         })
@@ -288,7 +293,10 @@ fn live_data_runs_ahead_while_a_backlog_drains() {
     }
     let live = RunId([2; 16]);
     let is_live = |message: &Message| matches!(message, Message::Frame(Log::Samples, frame) if frame.run == live && frame.first == 50);
-    assert!(world.wire.iter().any(is_live), "the first thing sent after three live records are those records");
+    assert!(
+        world.wire.iter().any(is_live),
+        "the first thing sent after three live records are those records"
+    );
 }
 
 #[test]
@@ -307,6 +315,34 @@ fn a_position_of_another_connection_or_an_older_one_is_ignored() {
     assert_eq!(world.session.position(&position(2, 6), world.now), Heard::Ignored);
     assert_eq!(world.session.position(&position(1, 5), world.now), Heard::Ignored);
     assert_eq!(world.session.position(&position(1, 6), world.now), Heard::Believed);
+}
+
+#[test]
+fn d7_what_an_earlier_connection_sent_counts_as_read_before_everything_of_this_one() {
+    let mut world = World::new(&[(90, 1)]);
+    world.connect();
+    while world.pump() {}
+    while !world.wire.is_empty() {
+        world.deliver(true);
+    }
+    world.cut();
+    world.connect();
+    // Acknowledged, so not owed: only the hello goes out, and its position shows that all of it is missing.
+    while world.pump() {}
+    assert_eq!(world.wire.len(), 1);
+    world.deliver(false);
+    while world.pump() {}
+    let is_frame = |message: &&Message| matches!(message, Message::Frame(..));
+    let resent: u64 = world
+        .wire
+        .iter()
+        .filter(is_frame)
+        .map(|message| match message {
+            Message::Frame(_, frame) => frame.records.len() as u64,
+            Message::Hello(_) | Message::Description(_) => 0,
+        })
+        .sum();
+    assert_eq!(resent, 91);
 }
 
 #[test]

@@ -59,7 +59,8 @@ pub(super) fn client_config(server: &ServerConfig) -> Result<Arc<ClientConfig>, 
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let error = |source| TlsError::File { what: "certificate", path: path.to_owned(), source };
-    let all = CertificateDer::pem_file_iter(path).map_err(error)?.collect::<Result<Vec<_>, _>>().map_err(error)?;
+    let all =
+        CertificateDer::pem_file_iter(path).map_err(error)?.collect::<Result<Vec<_>, _>>().map_err(error)?;
     if all.is_empty() {
         return Err(error(rustls::pki_types::pem::Error::NoItemsFound));
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lamplighter_protocol::{
-    Catalogue, Description, DescriptionError, Digest, Frame, FrameError, Hello, HelloError, LamppostNumber, Leaf, Log,
-    Record, Tick, UtcMillis,
+    Catalogue, Description, DescriptionError, Digest, Frame, FrameError, Hello, HelloError, LamppostNumber,
+    Leaf, Log, Record, Tick, UtcMillis,
 };
 
 use super::known::{Descriptions, Known, SeriesKind};
@@ -139,7 +139,8 @@ impl Ingest {
         run.hold(log, frame.first, frame.last());
         let fresh: u64 = missing.iter().map(|(first, last)| last - first + 1).sum();
         self.metrics.repeated.inc_by(frame.records.len() as u64 - fresh);
-        let mut record = Recorder { entry, frame: &frame, known: &known, lamppost, metrics: &self.metrics, store, live };
+        let mut record =
+            Recorder { entry, frame: &frame, known: &known, lamppost, metrics: &self.metrics, store, live };
         for (first, last) in missing {
             for sequence in first..=last {
                 record.record(sequence);
@@ -258,7 +259,8 @@ impl Recorder<'_> {
                 places.push(match *kind {
                     SeriesKind::Rejected(_) => None,
                     SeriesKind::Taken { statistic, resolution } => {
-                        let key = SeriesKey { lamppost: self.entry.lamppost.clone(), name: device.name_of(series) };
+                        let key =
+                            SeriesKey { lamppost: self.entry.lamppost.clone(), name: device.name_of(series) };
                         let grid = description.grid_of(device);
                         let meta = SeriesMeta { key, unit: series.unit.clone(), statistic, resolution, grid };
                         self.store.series(meta).ok()

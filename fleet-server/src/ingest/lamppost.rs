@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use lamplighter_protocol::{
-    DeviceName, Digest, Grid, Hello, Log, LogHeld, Nonce, Opening, OutboxId, Pieces, Position, RunId, RunPosition,
-    SeriesName, UtcMillis, limits,
+    DeviceName, Digest, Grid, Hello, Log, LogHeld, Nonce, Opening, OutboxId, Pieces, Position, RunId,
+    RunPosition, SeriesName, UtcMillis, limits,
 };
 
 use super::known::Known;
@@ -115,7 +115,8 @@ pub(super) struct Fork;
 
 impl Lamppost {
     pub(super) fn hello(&mut self, hello: Hello, received: UtcMillis) {
-        let counted = self.hello.as_ref().filter(|said| said.hello.nonce == hello.nonce).map_or(0, |said| said.count);
+        let counted =
+            self.hello.as_ref().filter(|said| said.hello.nonce == hello.nonce).map_or(0, |said| said.count);
         let count = counted.max(hello.count);
         self.hello = Some(SaidHello { hello, received, count });
     }
@@ -160,7 +161,8 @@ impl Lamppost {
         let before = opening.run_before;
         let fork = before.is_some() && self.openings.iter().any(|other| other.opening.run_before == before);
         let devices = known.description.devices.iter();
-        let grids = devices.filter_map(|device| Some((device.name.clone(), known.description.grid_of(device)?)));
+        let grids =
+            devices.filter_map(|device| Some((device.name.clone(), known.description.grid_of(device)?)));
         self.openings.push(Opened { run, opening, grids: grids.collect() });
         if fork { Err(Fork) } else { Ok(()) }
     }

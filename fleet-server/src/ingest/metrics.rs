@@ -104,7 +104,11 @@ impl IngestMetrics {
             "Runs that name the same run before as another one: a copied outbox or card",
             self.forks.clone(),
         );
-        registry.register("lamplighter_ingest_positions", "Positions sent to lampposts", self.positions.clone());
+        registry.register(
+            "lamplighter_ingest_positions",
+            "Positions sent to lampposts",
+            self.positions.clone(),
+        );
         registry.register(
             "lamplighter_ingest_observations",
             "Observations by verdict: Stored, Merged, OlderThanTail (journal only), or why one was rejected",

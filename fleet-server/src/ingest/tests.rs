@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use lamplighter_protocol::{
-    Catalogue, Description, Device, Digest, Frame, Grid, Hello, Leaf, Log, Nonce, Observation, Opening, OutboxId,
-    Pieces, Position, Reason, Record, RunHeld, RunId, Series, SeriesName, Tick, UtcMillis, ValueType, limits,
+    Catalogue, Description, Device, Digest, Frame, Grid, Hello, Leaf, Log, Nonce, Observation, Opening,
+    OutboxId, Pieces, Position, Reason, Record, RunHeld, RunId, Series, SeriesName, Tick, UtcMillis,
+    ValueType, limits,
 };
 use proptest::prelude::*;
 
@@ -50,7 +51,8 @@ impl Bench {
     }
 
     fn hello(&mut self) {
-        let named = |id| RunHeld { run: RunId([id; 16]), samples: Pieces::below(1000), events: Pieces::below(10) };
+        let named =
+            |id| RunHeld { run: RunId([id; 16]), samples: Pieces::below(1000), events: Pieces::below(10) };
         let hello = Hello {
             nonce: NONCE,
             count: 1,
@@ -71,7 +73,11 @@ impl Bench {
     }
 
     fn values(&self, device: &str, property: &str) -> Vec<(i64, Option<f64>, u8)> {
-        let name = SeriesName { device: device.parse().unwrap(), property: property.parse().unwrap(), channel: None };
+        let name = SeriesName {
+            device: device.parse().unwrap(),
+            property: property.parse().unwrap(),
+            channel: None,
+        };
         let key = SeriesKey { lamppost: "A1".parse().unwrap(), name };
         let Some(id) = self.store.find(&key) else { return Vec::new() };
         let page = self.store.range(id, UtcMillis(0), UtcMillis(i64::MAX), 1000).unwrap();
@@ -197,7 +203,8 @@ fn d12_rejected_observations_are_counted_by_reason_and_held() {
 
 #[test]
 fn d13_the_order_of_two_runs_does_not_matter_to_what_is_stored() {
-    let records = [(RUN, tick(0, None, Reason::NO_ANSWER)), (RunId([2; 16]), tick(0, Some(161), Reason::GOOD))];
+    let records =
+        [(RUN, tick(0, None, Reason::NO_ANSWER)), (RunId([2; 16]), tick(0, Some(161), Reason::GOOD))];
     for order in [[0, 1], [1, 0]] {
         let mut bench = Bench::new();
         let digest = bench.describe();
@@ -245,7 +252,10 @@ fn d8_a_position_fits_one_payload_however_torn_the_logs_are() {
         let run = RunId([id; 16]);
         runs.push(RunHeld { run, samples: Pieces::below(9), events: Pieces::new() });
         for piece in 0..40 {
-            bench.apply(SAMPLES, frame(1, run, (1 << 40) + piece * 3, digest, vec![tick(0, Some(1), Reason::GOOD)]));
+            bench.apply(
+                SAMPLES,
+                frame(1, run, (1 << 40) + piece * 3, digest, vec![tick(0, Some(1), Reason::GOOD)]),
+            );
         }
     }
     let hello = Hello {

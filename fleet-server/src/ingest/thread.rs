@@ -37,7 +37,12 @@ impl std::fmt::Debug for IngestThread {
 
 impl IngestThread {
     /// Follows on from what the replayed journal has told.
-    pub fn new(ingest: Arc<RwLock<Ingest>>, store: Arc<RwLock<Tail>>, live: LiveHub, send: PositionSender) -> Self {
+    pub fn new(
+        ingest: Arc<RwLock<Ingest>>,
+        store: Arc<RwLock<Tail>>,
+        live: LiveHub,
+        send: PositionSender,
+    ) -> Self {
         Self { ingest, store, live, send, pace: Pace::default() }
     }
 
@@ -64,7 +69,9 @@ impl IngestThread {
             let mut ingest = self.ingest.write().unwrap_or_else(PoisonError::into_inner);
             let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
             let live = &self.live;
-            match ingest.apply(entry, &mut store, &mut |observation| live.publish_with(|| Arc::new(observation))) {
+            match ingest
+                .apply(entry, &mut store, &mut |observation| live.publish_with(|| Arc::new(observation)))
+            {
                 Fresh::Hello => greeted.push(entry.lamppost.clone()),
                 Fresh::Held => self.pace.changed(&entry.lamppost, now),
                 Fresh::Nothing => {}

@@ -20,6 +20,7 @@ mod metrics;
 mod open;
 mod queue;
 mod reader;
+mod replay;
 mod segment;
 mod writer;
 
@@ -269,7 +270,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Read`]; damage is no error but stands in the report.
     pub fn replay(&mut self, each: impl FnMut(Entry)) -> Result<ReplayReport, JournalError> {
-        open::replay(&self.options, &self.found, each)
+        replay::replay(&self.options, &self.found, each)
     }
 
     /// Begins to write. Batches go to `committed` after their commit; while nobody takes them, nothing is committed.

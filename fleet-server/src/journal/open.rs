@@ -1,36 +1,30 @@
-//! Opening and replaying: what a journal found on disk is worth.
+//! Opening: what a journal found on disk is worth (D15).
 //!
 //! Only the last segment can hold what was never committed, because a new one is begun only when the one before is
 //! committed, or cut back, to its end. A write that never finished may leave any part of its batch behind, in any
 //! order, so the last segment is cut where the next record cannot be read, **unless** a later record proves that
 //! the unreadable one was committed: one whose batch begins behind it. Then, as in every earlier segment, it is
 //! damage: reported, counted, left in place, and read past.
-//!
-//! An earlier segment ends where the name of the next one says, whatever still stands behind: that was cut off before
-//! the next one was created, and a disk that failed may have lost the cut.
 
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use super::disk::{Disk, DiskFile};
-use super::entry::Entry;
 use super::reader::{Reader, Stretch};
 use super::segment::{self, HEADER_BYTES, Header, Mark};
-use super::{Damage, DamageKind, JournalError, JournalOptions, ReplayReport};
-use crate::clock;
+use super::{JournalError, JournalOptions};
 
 /// The journal as it was found.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) disk: Box<dyn Disk>,
     /// First sequences of the segments, ascending.
-    segments: Vec<u64>,
+    pub(super) segments: Vec<u64>,
     /// The last segment, if more can be appended to it.
     pub(super) tail: Option<Segment>,
     /// The sequence of the next entry.
     pub(super) next: u64,
-    torn_bytes: u64,
+    pub(super) torn_bytes: u64,
 }
 
 /// A segment that is being appended to.
@@ -42,8 +36,6 @@ pub(super) struct Segment {
     /// Bytes that are known to be durable.
     pub(super) committed_bytes: u64,
 }
-
-const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) fn open(options: &JournalOptions, disk: Box<dyn Disk>) -> Result<Found, JournalError> {
     let mut segments = list(options, &*disk)?;
@@ -63,19 +55,6 @@ pub(super) fn open(options: &JournalOptions, disk: Box<dyn Disk>) -> Result<Foun
         settle_last(options, &mut found, first)?;
     }
     Ok(found)
-}
-
-pub(super) fn replay(
-    options: &JournalOptions,
-    found: &Found,
-    each: impl FnMut(Entry),
-) -> Result<ReplayReport, JournalError> {
-    let mut replay = Replay::new(options, found, each);
-    for (place, &first) in found.segments.iter().enumerate() {
-        let below = found.segments.get(place + 1).copied().unwrap_or(found.next);
-        replay.segment(&*found.disk, first, below)?;
-    }
-    Ok(replay.finish(found.next))
 }
 
 /// A new random mark.
@@ -103,7 +82,7 @@ fn list(options: &JournalOptions, disk: &dyn Disk) -> Result<Vec<u64>, JournalEr
     Ok(names.into_iter().filter_map(known).collect())
 }
 
-fn open_segment(
+pub(super) fn open_segment(
     options: &JournalOptions,
     disk: &dyn Disk,
     first: u64,
@@ -184,7 +163,9 @@ fn find_end(file: &dyn DiskFile, mark: Mark, first: u64) -> io::Result<End> {
     Ok(end)
 }
 
-enum HeaderFound {
+/// How a segment begins.
+pub(super) enum HeaderFound {
+    /// As it was written.
     Good(Mark),
     /// Damaged; records may still be told by what stands where the first one begins.
     Bad(Mark),
@@ -192,7 +173,11 @@ enum HeaderFound {
     Short,
 }
 
-fn header_of(options: &JournalOptions, file: &dyn DiskFile, first: u64) -> Result<HeaderFound, JournalError> {
+pub(super) fn header_of(
+    options: &JournalOptions,
+    file: &dyn DiskFile,
+    first: u64,
+) -> Result<HeaderFound, JournalError> {
     let mut start = [0; HEADER_BYTES + size_of::<Mark>()];
     let mut length = 0;
     while length < start.len() {
@@ -212,113 +197,7 @@ fn header_of(options: &JournalOptions, file: &dyn DiskFile, first: u64) -> Resul
     }
 }
 
-struct Replay<'a, F> {
-    options: &'a JournalOptions,
-    each: F,
-    report: ReplayReport,
-    /// The sequence that comes next if nothing is missing.
-    expected: u64,
-    /// The segment that was read last, and its length.
-    last: (u64, u64),
-    began: Instant,
-    told: Instant,
-}
-
-impl<'a, F: FnMut(Entry)> Replay<'a, F> {
-    fn new(options: &'a JournalOptions, found: &Found, each: F) -> Self {
-        let now = clock::monotonic();
-        let expected = found.segments.first().copied().unwrap_or(found.next);
-        let report = ReplayReport { torn_bytes: found.torn_bytes, ..ReplayReport::default() };
-        Self { options, each, report, expected, last: (expected, 0), began: now, told: now }
-    }
-
-    /// Hands on the entries of one segment, which holds none from `below` on.
-    fn segment(&mut self, disk: &dyn Disk, first: u64, below: u64) -> Result<(), JournalError> {
-        let file = open_segment(self.options, disk, first)?;
-        let length = file.length().map_err(read_error(self.options, first))?;
-        self.report.segments += 1;
-        self.report.bytes += length;
-        self.last = (first, length);
-        let mark = match header_of(self.options, &*file, first)? {
-            HeaderFound::Good(mark) => mark,
-            HeaderFound::Bad(mark) => {
-                self.damage(first, 0, HEADER_BYTES as u64, DamageKind::Header);
-                mark
-            }
-            HeaderFound::Short => {
-                self.damage(first, 0, length, DamageKind::Header);
-                return Ok(());
-            }
-        };
-        let mut reader = Reader::new(&*file, mark, HEADER_BYTES as u64);
-        while self.expected < below
-            && let Some(stretch) = reader.next().map_err(read_error(self.options, first))?
-        {
-            match stretch {
-                Stretch::Unreadable { offset, bytes } => {
-                    self.damage(first, offset, bytes, DamageKind::Records);
-                }
-                Stretch::Record { record, .. } if record.entry.sequence >= below => break,
-                Stretch::Record { record, offset, .. } => self.entry(first, offset, record.entry),
-            }
-        }
-        Ok(())
-    }
-
-    fn entry(&mut self, first: u64, offset: u64, entry: Entry) {
-        let (expected, found) = (self.expected, entry.sequence);
-        if found < expected {
-            self.damage(first, offset, 0, DamageKind::Repeated { expected, found });
-            return;
-        }
-        if found > expected {
-            self.damage(first, offset, 0, DamageKind::Gap { expected, found });
-            self.report.missing += found - expected;
-        }
-        self.expected = found.saturating_add(1);
-        self.report.entries += 1;
-        (self.each)(entry);
-        if self.report.entries.is_multiple_of(1024) {
-            self.tell_progress();
-        }
-    }
-
-    fn damage(&mut self, first: u64, offset: u64, bytes: u64, kind: DamageKind) {
-        let path = path(self.options, first);
-        tracing::error!(file = %path.display(), offset, bytes, ?kind, "the journal is damaged; reading on behind it");
-        self.report.damaged.push(Damage { path, offset, bytes, kind });
-    }
-
-    fn tell_progress(&mut self) {
-        let now = clock::monotonic();
-        if now.duration_since(self.told) >= PROGRESS_EVERY {
-            self.told = now;
-            let seconds = now.duration_since(self.began).as_secs_f64();
-            tracing::info!(
-                entries = self.report.entries,
-                segments = self.report.segments,
-                seconds,
-                "replaying"
-            );
-        }
-    }
-
-    fn finish(mut self, next: u64) -> ReplayReport {
-        if self.expected < next {
-            let (expected, found) = (self.expected, next);
-            let (last, length) = self.last;
-            self.damage(last, length, 0, DamageKind::Gap { expected, found });
-            self.report.missing += found - expected;
-        }
-        self.report.seconds = clock::monotonic().duration_since(self.began).as_secs_f64();
-        let metrics = &self.options.metrics;
-        metrics.damaged_regions.set(i64::try_from(self.report.damaged.len()).unwrap_or(i64::MAX));
-        metrics.missing_entries.set(i64::try_from(self.report.missing).unwrap_or(i64::MAX));
-        self.report
-    }
-}
-
-fn read_error(options: &JournalOptions, first: u64) -> impl Fn(io::Error) -> JournalError {
+pub(super) fn read_error(options: &JournalOptions, first: u64) -> impl Fn(io::Error) -> JournalError {
     let path = path(options, first);
     move |source| JournalError::Read { path: path.clone(), source }
 }

@@ -26,7 +26,8 @@ impl Bme280 {
     }
 
     fn identify(&mut self, mut bus: &mut dyn I2cBus, now: Duration) -> Result<Driver, Failure> {
-        let chip = Driver::identify(&mut bus, &mut self.delay.as_mut(), self.address).map_err(|error| failure(&error))?;
+        let chip = Driver::identify(&mut bus, &mut self.delay.as_mut(), self.address)
+            .map_err(|error| failure(&error))?;
         self.warm_up.begin(now);
         Ok(chip)
     }
@@ -34,7 +35,10 @@ impl Bme280 {
 
 impl std::fmt::Debug for Bme280 {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bme280").field("address", &self.address).field("chip", &self.chip).finish_non_exhaustive()
+        f.debug_struct("Bme280")
+            .field("address", &self.address)
+            .field("chip", &self.chip)
+            .finish_non_exhaustive()
     }
 }
 

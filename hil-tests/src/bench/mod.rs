@@ -1,0 +1,8 @@
+//! Measurements of whole processes, printed as a table and written to `target/bench/NAME.json`.
+
+mod figures;
+mod path;
+mod process;
+
+pub use figures::{Figure, Figures};
+pub use path::{PathOptions, path};

@@ -1,0 +1,135 @@
+//! `bench path`: what the path costs, and how long an observation takes from its tick to a live feed.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use edge_agent::clock::{Clock as _, SystemClock};
+use serde_json::Value;
+
+use super::figures::{Figures, quantile};
+use super::process::{cpu_seconds, resident_bytes};
+use crate::fleet::{Api, Binaries, Ending, ServerProcess, Street, StreetProcess, monotonic, wait_for};
+
+/// How the path is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct PathOptions {
+    /// Lampposts, each a process of its own with two sensors at 1 s.
+    pub lampposts: usize,
+    /// How long is measured, after all are connected.
+    pub seconds: u64,
+}
+
+/// Runs it.
+///
+/// An agent's process also carries the simulated chips and the world that feeds them, so its figures are upper
+/// bounds of the agent's own. Latency counts from the tick, at which the bus read begins, to the moment at which a
+/// client has read the event.
+///
+/// # Errors
+/// If the fleet does not run.
+pub fn path(binaries: &Binaries, directory: &Path, options: PathOptions) -> anyhow::Result<Figures> {
+    let server = ServerProcess::start(binaries, directory)?;
+    let certificates = server.register(options.lampposts)?;
+    let start = SystemClock::new().now().wall;
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(&certificates.0)? {
+        numbers.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    let mut lampposts = Vec::new();
+    for number in numbers {
+        let street = Street {
+            lampposts: options.lampposts,
+            speed: 1.0,
+            start,
+            exact: false,
+            every_ms: 1_000,
+            only: Some(number),
+        };
+        lampposts.push(StreetProcess::start(binaries, &server, &certificates, directory, &street)?);
+    }
+    let connected = || lampposts.iter().filter(|one| one.figures()["connected"] == 1).count();
+    wait_for("all lampposts to connect", Duration::from_mins(1), || {
+        (connected() == options.lampposts).then_some(())
+    })?;
+
+    let feed = Feed::follow(server.api());
+    let before = lampposts.iter().map(|one| cpu_seconds(one.id())).collect::<Result<Vec<_>, _>>()?;
+    let server_before = cpu_seconds(server.id())?;
+    let began = monotonic();
+    let (mut agent_bytes, mut server_bytes) = (0f64, 0f64);
+    while began.elapsed() < Duration::from_secs(options.seconds) {
+        std::thread::sleep(Duration::from_secs(1));
+        server_bytes = server_bytes.max(resident_bytes(server.id())?);
+        for one in &lampposts {
+            agent_bytes = agent_bytes.max(resident_bytes(one.id())?);
+        }
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let mut shares = Vec::new();
+    for (one, before) in lampposts.iter().zip(before) {
+        shares.push((cpu_seconds(one.id())? - before) / seconds * 100.0);
+    }
+    shares.sort_by(f64::total_cmp);
+    let server_share = (cpu_seconds(server.id())? - server_before) / seconds * 100.0;
+    let mut latencies = feed.stop();
+    latencies.sort_by(f64::total_cmp);
+
+    let mut figures = Figures::default();
+    figures.add("agent.rss", agent_bytes, "bytes");
+    figures.add("agent.cpu", quantile(&shares, 0.5), "% of a core");
+    figures.add("server.rss", server_bytes, "bytes");
+    figures.add("server.cpu", server_share, "% of a core");
+    #[expect(clippy::cast_precision_loss, reason = "a count of a minute's events")]
+    figures.add("path.rate", latencies.len() as f64 / seconds, "1/s");
+    figures.add("path.latency.p50", quantile(&latencies, 0.5), "ms");
+    figures.add("path.latency.p99", quantile(&latencies, 0.99), "ms");
+    lampposts.iter().for_each(StreetProcess::tell_to_stop);
+    lampposts.into_iter().try_for_each(|one| one.end(Ending::Stop))?;
+    server.end(Ending::Stop)?;
+    Ok(figures)
+}
+
+/// A client of the live feed that notes how old each observation is when it is read.
+struct Feed {
+    latencies: Arc<Mutex<Vec<f64>>>,
+    done: Arc<AtomicBool>,
+}
+
+impl Feed {
+    fn follow(api: &Api) -> Self {
+        let feed = Self { latencies: Arc::default(), done: Arc::default() };
+        let (latencies, done) = (Arc::clone(&feed.latencies), Arc::clone(&feed.done));
+        let (url, token) = (format!("{}/live", api.url()), format!("Bearer {}", api.token()));
+        // It ends with the server, or at the first event after `stop`.
+        std::thread::spawn(move || {
+            let Ok(response) = ureq::get(url).header("authorization", token).call() else { return };
+            let clock = SystemClock::new();
+            for line in BufReader::new(response.into_body().into_reader()).lines().map_while(Result::ok) {
+                if done.load(Ordering::Relaxed) {
+                    return;
+                }
+                let Some(data) = line.strip_prefix("data:") else { continue };
+                let time = serde_json::from_str(data).ok().and_then(|event: Value| phenomenon_time(&event));
+                if let Some(time) = time {
+                    #[expect(clippy::cast_precision_loss, reason = "milliseconds of a minute")]
+                    let age = (clock.now().wall.0 - time) as f64;
+                    latencies.lock().unwrap_or_else(PoisonError::into_inner).push(age);
+                }
+            }
+        });
+        feed
+    }
+
+    fn stop(self) -> Vec<f64> {
+        self.done.store(true, Ordering::Relaxed);
+        std::mem::take(&mut *self.latencies.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Of an event of the live feed, in ms since 1970-01-01T00:00:00Z.
+fn phenomenon_time(event: &Value) -> Option<i64> {
+    event.get("time_ms")?.as_i64()
+}

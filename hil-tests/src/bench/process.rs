@@ -1,0 +1,20 @@
+//! What the system accounts a process: memory and processor time.
+
+use anyhow::Context as _;
+
+/// Resident memory in bytes.
+pub(super) fn resident_bytes(process: u32) -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib * 1024.0)
+}
+
+/// Processor time used so far, in seconds: fields 14 and 15 of proc(5)'s stat, in ticks of 1/100 s.
+pub(super) fn cpu_seconds(process: u32) -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let after_name = stat.rsplit_once(')').context("no name")?.1;
+    let mut fields = after_name.split_whitespace().skip(11);
+    let mut ticks = || fields.next().and_then(|field| field.parse::<f64>().ok()).context("no times");
+    Ok((ticks()? + ticks()?) / 100.0)
+}

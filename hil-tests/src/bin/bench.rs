@@ -1,0 +1,59 @@
+//! Measurements: what `cargo xtask bench` runs.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use hil_tests::bench::{PathOptions, path};
+use hil_tests::fleet::Binaries;
+
+/// Measures, prints a table, and writes target/bench/NAME.json.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+struct Options {
+    /// What to measure
+    #[arg(required = true)]
+    names: Vec<Name>,
+    /// How many seconds each measurement takes, after its start
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+}
+
+/// The benchmarks.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Name {
+    /// The whole path with 50 lampposts in processes of their own: memory, processor time, latency
+    Path,
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error may be gone; the exit code tells all the same.
+            writeln!(std::io::stderr(), "bench: {error:#}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> anyhow::Result<()> {
+    let binaries = Binaries::beside_this_program()?;
+    let mut out = std::io::stdout();
+    for name in &options.names {
+        let directory = tempfile::Builder::new().prefix("lamplighter-bench-").tempdir()?;
+        let (figures, name) = match name {
+            Name::Path => {
+                writeln!(out, "path: 50 lampposts, {} s; latency from tick to live event", options.seconds)?;
+                let options = PathOptions { lampposts: 50, seconds: options.seconds };
+                (path(&binaries, directory.path(), options)?, "path")
+            }
+        };
+        figures.print(&mut out)?;
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
+        let file = figures.write(&folder, name)?;
+        writeln!(out, "written to {}", file.canonicalize()?.display())?;
+    }
+    Ok(())
+}

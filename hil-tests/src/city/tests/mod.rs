@@ -1,0 +1,4 @@
+//! Cities without a server: where they stand, what they refuse, and that they sample.
+
+mod positions;
+mod running;

@@ -1,0 +1,183 @@
+//! The server's process, and what is set up in it.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+use super::api::Api;
+use super::binaries::Binaries;
+use super::process::{self, Ending};
+use super::wait::wait_for;
+
+/// A running server. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct ServerProcess {
+    binaries: Binaries,
+    directory: PathBuf,
+    child: Child,
+    mqtt: SocketAddr,
+    api: Api,
+}
+
+/// A folder with a folder for each lamppost, holding its certificate, its key, and the CA's certificate.
+#[derive(Clone, Debug)]
+pub struct Certificates(pub PathBuf);
+
+impl ServerProcess {
+    /// Starts a server whose data and log live in `directory`, on free ports, and waits until it is ready.
+    ///
+    /// # Errors
+    /// If it does not start; names its log.
+    pub fn start(binaries: &Binaries, directory: &Path) -> anyhow::Result<Self> {
+        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+        Self::start_at(binaries, directory, any, any)
+    }
+
+    fn start_at(
+        binaries: &Binaries,
+        directory: &Path,
+        mqtt: SocketAddr,
+        http: SocketAddr,
+    ) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(directory)?;
+        let log = directory.join("server.log");
+        let mut command = binaries.server();
+        command.args(["run", "--mqtt", &mqtt.to_string(), "--http", &http.to_string(), "--data"]);
+        command.arg(directory.join("data")).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stderr(OpenOptions::new().create(true).append(true).open(&log)?);
+        let mut child = command.spawn().context("cannot start the server")?;
+        let stdout = child.stdout.take().context("the server has no output")?;
+        let found =
+            addresses(stdout).with_context(|| format!("the server did not start: see {}", log.display()));
+        let (mqtt, api) = match found {
+            Ok(found) => found,
+            Err(error) => {
+                process::end(&mut child, "the server", Ending::Kill)?;
+                return Err(error);
+            }
+        };
+        let server = Self { binaries: binaries.clone(), directory: directory.to_owned(), child, mqtt, api };
+        let ready = || server.api.ask("/readyz").ok().filter(|(status, _)| *status == 200);
+        wait_for("the server to be ready", Duration::from_mins(2), ready)?;
+        Ok(server)
+    }
+
+    /// Starts it again on the same data and ports.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn restart(mut self, ending: Ending) -> anyhow::Result<Self> {
+        process::end(&mut self.child, "the server", ending)?;
+        let http: SocketAddr = self.api.url().trim_start_matches("http://").parse()?;
+        Self::start_at(&self.binaries, &self.directory, self.mqtt, http)
+    }
+
+    /// Registers lampposts from the city's list and issues a certificate to each.
+    ///
+    /// # Errors
+    /// What the server's commands say.
+    pub fn register(&self, lampposts: usize) -> anyhow::Result<Certificates> {
+        let csv = output(self.binaries.city().args(["list", "--lampposts", &lampposts.to_string()]))?;
+        self.import(&csv)
+    }
+
+    /// Registers lampposts of these numbers, at one sample position, and issues a certificate to each.
+    ///
+    /// # Errors
+    /// What the server's commands say.
+    pub fn enrol(&self, numbers: &[&str]) -> anyhow::Result<Certificates> {
+        let rows = numbers.iter().map(|number| format!("{number},22.3200,114.2100,Hoi Bun Road,Kwun Tong\n"));
+        self.import(&format!("number,latitude,longitude,road,district\n{}", rows.collect::<String>()))
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a list that is read back at once, and made anew by every test"
+    )]
+    fn import(&self, csv: &str) -> anyhow::Result<Certificates> {
+        let list = self.directory.join("lampposts.csv");
+        std::fs::write(&list, csv)?;
+        let data = self.data();
+        output(self.binaries.server().args(["lamppost", "import"]).arg(&list).arg("--data").arg(&data))?;
+        let certificates = Certificates(self.directory.join("certificates"));
+        for number in csv.lines().skip(1).filter_map(|line| line.split(',').next()) {
+            let mut issue = self.binaries.server();
+            issue.args(["cert", "issue", number, "--data"]).arg(&data);
+            output(issue.arg("--out").arg(certificates.0.join(number)))?;
+        }
+        Ok(certificates)
+    }
+
+    /// Everything that the server keeps.
+    pub fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    /// Where lampposts connect.
+    pub fn mqtt(&self) -> SocketAddr {
+        self.mqtt
+    }
+
+    /// Where people connect.
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// If it does not stop cleanly in time.
+    pub fn end(mut self, ending: Ending) -> anyhow::Result<()> {
+        process::end(&mut self.child, "the server", ending)
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        // After an orderly end there is nothing left to kill.
+        self.child.kill().and_then(|()| self.child.wait()).ok();
+    }
+}
+
+/// Reads the server's first lines: where lampposts and people connect.
+fn addresses(stdout: ChildStdout) -> anyhow::Result<(SocketAddr, Api)> {
+    let mut lines = BufReader::new(stdout).lines();
+    let mut mqtt = None;
+    loop {
+        let line = lines.next().context("it ended")??;
+        if let Some(address) = line.strip_prefix("lampposts  mqtts://") {
+            mqtt = Some(address.parse()?);
+        }
+        if let Some(link) = line.strip_prefix("people     http://") {
+            let (address, token) = link.split_once("/login?token=").context("the link has no token")?;
+            let api = Api::new(address.parse()?, token.to_owned());
+            // The pipe is read on, or the server would block on it.
+            std::thread::spawn(move || lines.count());
+            return Ok((mqtt.context("the server printed no address for lampposts")?, api));
+        }
+    }
+}
+
+/// What a command prints, if it succeeds; what it complains of, if not.
+fn output(command: &mut Command) -> anyhow::Result<String> {
+    let output = command.output()?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}

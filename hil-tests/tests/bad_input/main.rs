@@ -1,0 +1,40 @@
+//! What is wrong from outside, against the shipped programs: a clear error or a refusal with a counter, nothing that
+//! was acknowledged is lost, and everybody else goes on.
+//!
+//! - [`agent_configuration`], [`agent_surroundings`]: what an agent is told wrongly, and what it does not find.
+//! - [`server_start`]: what keeps a server from starting, and what its other commands refuse.
+//! - [`payloads`]: what a lamppost with every right may say that cannot be read.
+//! - [`slow_clients`]: who says nothing, half of something, or does not listen.
+//! - [`full_disk`], [`damaged_journal`]: what happens to the disk under the journal.
+//!
+//! What an MQTT client may not do at all (certificates, topics, versions, sizes) is in `third_party.rs`.
+
+// In test modules the lints know that this is test code.
+#[cfg(test)]
+mod agent_configuration;
+#[cfg(test)]
+mod agent_process;
+#[cfg(test)]
+mod agent_surroundings;
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod connection;
+#[cfg(test)]
+mod counters;
+#[cfg(test)]
+mod damaged_journal;
+#[cfg(test)]
+mod full_disk;
+#[cfg(test)]
+mod lamppost;
+#[cfg(test)]
+mod mounts;
+#[cfg(test)]
+mod payloads;
+#[cfg(test)]
+mod server_log;
+#[cfg(test)]
+mod server_start;
+#[cfg(test)]
+mod slow_clients;
