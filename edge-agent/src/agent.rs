@@ -1,7 +1,9 @@
 //! One agent, put together: what it is built of, how it runs, how it stops.
 
+use std::fs::{DirBuilder, File};
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +46,14 @@ pub enum AgentError {
     /// No serial number: an outbox belongs to a lamppost and to a piece of hardware (D14).
     #[error("the hardware is not known")]
     Hardware(#[from] HardwareError),
+    /// The folder of everything that the agent keeps cannot be made.
+    #[error("cannot use the state_dir {}: make it, writable for the agent's user, or configure another", path.display())]
+    StateDir {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The outbox cannot be opened, or a write or sync failed.
     #[error("the outbox failed; what it had synced is kept")]
     Outbox(#[from] OutboxError),
@@ -105,6 +115,8 @@ impl Agent {
             max_bytes: config.outbox.max_bytes,
             sync_every: config.outbox.sync_every,
         };
+        make_durable(&config.state_dir)
+            .map_err(|source| AgentError::StateDir { path: config.state_dir.clone(), source })?;
         let (outbox, outbox_thread) =
             Outbox::open(options, &config.description(&catalogue), clock.now().wall)?;
         let path = status::socket_path(&config.state_dir);
@@ -202,6 +214,20 @@ impl StatusSource {
             sensors: self.health.sensors(),
         }
     }
+}
+
+/// Makes a folder that only its owner enters, and its parents, so that a power cut does not undo it.
+fn make_durable(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_durable(parent)?;
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made?,
+    }
+    File::open(parent)?.sync_all()
 }
 
 /// Waits for the sampling threads. One that is blocked in a bus ends when the bus lets it go, and is not waited for

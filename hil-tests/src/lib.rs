@@ -6,7 +6,7 @@
 //! - [`city`]: where the lampposts stand, many agents in one process, and the comparison of what the fleet server
 //!   stored with what was true.
 //! - [`fleet`]: a server and lampposts as processes of this machine, for the demonstration, the tests and the benchmarks.
-//! - [`bench`]: what the whole path costs and how long it takes.
+//! - [`mod@bench`]: what the whole path costs and how long it takes.
 //!
 //! None of this is part of a shipped binary. What is measured here was recorded elsewhere (see `data/README.md`), and
 //! positions are samples.

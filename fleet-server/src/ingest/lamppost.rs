@@ -170,7 +170,8 @@ impl Lamppost {
     /// The answer to the last hello (D8): a function of what was read from the journal, and of the time.
     pub(super) fn position(&mut self, now: UtcMillis, is_known: impl Fn(Digest) -> bool) -> Option<Position> {
         let said = self.hello.as_ref()?;
-        let held = |pieces: Option<&Pieces>| pieces.map(LogHeld::cut).unwrap_or_default();
+        // Of a run that the server knows nothing of, it holds nothing: that is said, and not left open.
+        let held = |pieces: Option<&Pieces>| LogHeld::cut(pieces.unwrap_or(&Pieces::new()));
         let runs = said.hello.runs.iter().map(|named| {
             let run = self.runs.get(&named.run);
             RunPosition {

@@ -2,19 +2,23 @@
 //! one process or in one each.
 //!
 //! - [`positions`]: where they stand; samples, not the city's register.
-//! - [`run`](City): the agents of one process, their figures, and how they stop.
+//! - [`City`]: the agents of one process, by a [`CityPlan`]; their figures, and how they stop.
 //! - [`compare`](compare::compare): what the server stored against what was true. Its core is pure.
 //! - [`cli`]: the commands of the binary `virtual-city`.
 
-#[expect(clippy::module_inception, reason = "the room has the city's name")]
-mod city;
+mod agents;
 pub mod cli;
+mod clock;
 pub mod compare;
+mod error;
 mod figures;
+mod plan;
 pub mod positions;
 #[cfg(test)]
 mod tests;
 mod timestamp;
 
-pub use city::{City, CityError, CityPlan, Fidelity};
+pub use agents::City;
+pub use error::CityError;
 pub use figures::Figures;
+pub use plan::{CityPlan, Fidelity};
