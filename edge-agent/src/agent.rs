@@ -117,10 +117,11 @@ impl Agent {
         };
         make_durable(&config.state_dir)
             .map_err(|source| AgentError::StateDir { path: config.state_dir.clone(), source })?;
-        let (outbox, outbox_thread) =
-            Outbox::open(options, &config.description(&catalogue), clock.now().wall)?;
+        // Before the outbox: a start that fails here has begun no run.
         let path = status::socket_path(&config.state_dir);
         let socket = status::listen(&path).map_err(|source| AgentError::Socket { path, source })?;
+        let (outbox, outbox_thread) =
+            Outbox::open(options, &config.description(&catalogue), clock.now().wall)?;
         let (health, stop_sampling) = (Arc::new(Health::new(&config)), Stop::new());
         let backlog = outbox.state();
         let ports = BusPorts {

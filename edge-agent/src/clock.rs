@@ -1,6 +1,6 @@
 //! The agent's clock, as a port: the system's, or one that a rig steps.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -98,21 +98,36 @@ impl Stop {
 pub struct SystemClock {
     start: Instant,
     confirmed: AtomicBool,
+    /// Seconds after `start` at which systemd-timesyncd's word is looked for again.
+    look_at: AtomicU64,
 }
 
 /// systemd-timesyncd keeps this file while it has synchronised the clock since boot (systemd-timesyncd.service(8)).
 const SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
 
-/// How far our time and the server's may be apart to agree. An observation's second stays right, and a slow
-/// connection's delay fits in.
-const AGREES_WITHIN_MS: u64 = 2_000;
+/// How often it is looked for while the clock is not confirmed.
+const LOOK_EVERY_S: u64 = 10;
+
+/// How far our time and the server's may be apart to agree. An observation's second stays right.
+const AGREES_WITHIN_MS: i64 = 2_000;
+
+/// A position on its way may be this old: only past it does a server's time behind ours contradict us.
+const DELAYED_WITHIN_MS: i64 = 60_000;
 
 impl SystemClock {
     /// Starts reading the machine's clock.
     #[expect(clippy::disallowed_methods, reason = "this is the clock adapter")]
     pub fn new() -> Self {
-        let confirmed = AtomicBool::new(std::path::Path::new(SYNCHRONISED).exists());
-        Self { start: Instant::now(), confirmed }
+        Self { start: Instant::now(), confirmed: AtomicBool::new(false), look_at: AtomicU64::new(0) }
+    }
+
+    fn trust(&self, elapsed: Duration) -> ClockTrust {
+        let due = self.look_at.load(Ordering::Relaxed) <= elapsed.as_secs();
+        if due && !self.confirmed.load(Ordering::Relaxed) {
+            self.look_at.store(elapsed.as_secs() + LOOK_EVERY_S, Ordering::Relaxed);
+            self.confirmed.store(std::path::Path::new(SYNCHRONISED).exists(), Ordering::Relaxed);
+        }
+        if self.confirmed.load(Ordering::Relaxed) { ClockTrust::Sure } else { ClockTrust::Unsure }
     }
 }
 
@@ -126,12 +141,11 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock adapter")]
     fn now(&self) -> Now {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let trust =
-            if self.confirmed.load(Ordering::Relaxed) { ClockTrust::Sure } else { ClockTrust::Unsure };
+        let elapsed = self.start.elapsed();
         Now {
-            monotonic: self.start.elapsed(),
+            monotonic: elapsed,
             wall: UtcMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)),
-            trust,
+            trust: self.trust(elapsed),
         }
     }
 
@@ -140,8 +154,45 @@ impl Clock for SystemClock {
     }
 
     fn hear_server_time(&self, server: UtcMillis) {
-        let agrees = self.now().wall.since_ms(server).unsigned_abs() <= AGREES_WITHIN_MS;
-        let synchronised = std::path::Path::new(SYNCHRONISED).exists();
-        self.confirmed.store(agrees || synchronised, Ordering::Relaxed);
+        match judge(self.now().wall.since_ms(server)) {
+            Agreement::Agrees => self.confirmed.store(true, Ordering::Relaxed),
+            Agreement::Contradicts => self.confirmed.store(false, Ordering::Relaxed),
+            Agreement::SaysNothing => {}
+        }
+    }
+}
+
+/// What the server's time says of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Agreement {
+    Agrees,
+    Contradicts,
+    /// It may only have been long on its way.
+    SaysNothing,
+}
+
+/// `ahead_ms`: how far our time is ahead of what the server wrote. A message's way only ever adds to it.
+fn judge(ahead_ms: i64) -> Agreement {
+    if (-AGREES_WITHIN_MS..=AGREES_WITHIN_MS).contains(&ahead_ms) {
+        Agreement::Agrees
+    } else if (0..=DELAYED_WITHIN_MS).contains(&ahead_ms) {
+        Agreement::SaysNothing
+    } else {
+        Agreement::Contradicts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_position_contradicts_nothing_and_a_wrong_clock_is_found_out() {
+        assert_eq!(judge(0), Agreement::Agrees);
+        assert_eq!(judge(-2_000), Agreement::Agrees);
+        assert_eq!(judge(30_000), Agreement::SaysNothing);
+        assert_eq!(judge(-2_001), Agreement::Contradicts);
+        assert_eq!(judge(3_600_000), Agreement::Contradicts);
+        assert_eq!(judge(i64::MIN), Agreement::Contradicts);
     }
 }

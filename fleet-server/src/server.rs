@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 use lamplighter_protocol::Catalogue;
 use prometheus_client::registry::Registry as MetricRegistry;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +35,9 @@ const BATCHES_WAITING: usize = 4;
 
 /// How often the store's size and the journal's health are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// 256 connections of people, 16 of SQLite, the journal's files, the runtime's own, and as many again.
+const DESCRIPTORS_KEPT_BACK: usize = 640;
 
 /// A server whose directory and listeners are its own, and that has not read its journal yet.
 #[derive(Debug)]
@@ -176,13 +179,27 @@ impl Server {
         let mut serving = JoinSet::new();
         serving.spawn(web::serve(people, web));
 
+        let (done, replayed) = oneshot::channel();
         let (replay_ingest, replay_store, replay_phase) =
             (Arc::clone(&ingest), Arc::clone(&store), phase.clone());
-        let (journal, report) = tokio::task::spawn_blocking(move || {
-            let report = replay(&mut journal, &replay_ingest, &replay_store, &replay_phase);
-            report.map(|report| (journal, report))
-        })
-        .await??;
+        // A thread of its own, which a stop leaves behind: reading changes nothing on disk.
+        std::thread::Builder::new()
+            .name("replay".to_owned())
+            .spawn(move || {
+                let report = replay(&mut journal, &replay_ingest, &replay_store, &replay_phase);
+                // Nobody listens any more when the server stops.
+                done.send(report.map(|report| (journal, report))).ok();
+            })
+            .context("cannot start the replay thread")?;
+        let (journal, report) = tokio::select! {
+            replayed = replayed => replayed.context("the replay thread panicked")??,
+            () = stop.cancelled() => {
+                stop_web.cancel();
+                while serving.join_next().await.is_some() {}
+                registry.close().await;
+                return Ok(());
+            }
+        };
         tell(&report);
 
         let (committed, batches) = sync_channel(BATCHES_WAITING);
@@ -198,7 +215,7 @@ impl Server {
             .spawn(move || follower.run(&batches))
             .context("cannot start the ingest thread")?;
 
-        let options = GatewayOptions { limits: Limits::default() };
+        let options = GatewayOptions { limits: limits()? };
         let admission = Arc::new(RegistryAdmission::new(registry.clone()));
         let gateway = Gateway::new(
             lampposts,
@@ -256,6 +273,23 @@ impl Metrics {
         self.web.register(&mut registry);
         registry
     }
+}
+
+/// The gateway's limits, within the file descriptors that the system grants: enough are kept back for the journal, the
+/// registry and people, however many strangers connect.
+fn limits() -> anyhow::Result<Limits> {
+    let granted = rlimit::increase_nofile_limit(u64::MAX).context("cannot ask for more file descriptors")?;
+    let most = usize::try_from(granted).unwrap_or(usize::MAX).saturating_sub(DESCRIPTORS_KEPT_BACK).max(1);
+    let limits = Limits::default();
+    if most < limits.connections {
+        tracing::warn!(
+            granted,
+            connections = most,
+            "fewer lampposts can connect than the gateway would serve"
+        );
+    }
+    let connections = limits.connections.min(most);
+    Ok(Limits { connections, opening: limits.opening.min(connections / 4).max(1), ..limits })
 }
 
 /// Rebuilds what is derived from the journal.

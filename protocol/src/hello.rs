@@ -86,17 +86,21 @@ impl Hello {
         })
     }
 
-    /// The payload to publish.
+    /// The payload to publish. Of logs that are torn to very many pieces the farthest are left out, so that it fits.
     pub fn encode(&self) -> Vec<u8> {
-        let log = |pieces: &Pieces| {
-            Some(wire::LogHeld { pieces: pieces.to_wire(limits::MAX_PIECES_PER_LOG), complete_below: 0 })
-        };
+        let fewer = [limits::MAX_PIECES_PER_LOG, 16, 4];
+        let fits = |most: &usize| self.to_wire(*most).encoded_len() <= limits::MAX_PAYLOAD_BYTES;
+        self.to_wire(fewer.into_iter().find(fits).unwrap_or(1)).encode_to_vec()
+    }
+
+    fn to_wire(&self, most: usize) -> wire::Hello {
+        let log = |pieces: &Pieces| Some(wire::LogHeld { pieces: pieces.to_wire(most), complete_below: 0 });
         let runs = self.runs.iter().map(|held| wire::RunHeld {
             run: held.run.0.to_vec(),
             samples: log(&held.samples),
             events: log(&held.events),
         });
-        let message = wire::Hello {
+        wire::Hello {
             version: limits::VERSION,
             nonce: self.nonce.0.to_vec(),
             count: self.count,
@@ -106,8 +110,7 @@ impl Hello {
             agent_version: self.agent_version.clone(),
             hardware_serial: self.hardware_serial.clone(),
             generation: self.generation,
-        };
-        message.encode_to_vec()
+        }
     }
 }
 

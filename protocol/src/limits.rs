@@ -12,8 +12,7 @@ pub const MAX_PACKET_BYTES: usize = MAX_PAYLOAD_BYTES + 128;
 /// Most records in one frame.
 pub const MAX_RECORDS_PER_FRAME: usize = 1024;
 
-/// The window (D6): payload bytes that one lamppost may have sent and not yet had acknowledged. The gateway reads
-/// as many without waiting for a commit, so that pings are answered while acknowledgements wait.
+/// The window (D6): payload bytes of frames that one lamppost may have sent and not yet had acknowledged.
 pub const WINDOW_BYTES: usize = 128 * 1024;
 
 /// The window (D6) in records.
@@ -21,6 +20,13 @@ pub const WINDOW_RECORDS: usize = 8 * 1024;
 
 /// The window in publishes: what the MQTT client keeps track of.
 pub const WINDOW_PUBLISHES: usize = 64;
+
+/// Payload bytes that the gateway reads of one connection without waiting for a commit: the window, and a hello and a
+/// description that may go beside it. So pings are answered while acknowledgements wait.
+pub const GATEWAY_BYTES: usize = WINDOW_BYTES + 2 * MAX_PAYLOAD_BYTES;
+
+/// The same in publishes.
+pub const GATEWAY_PUBLISHES: usize = WINDOW_PUBLISHES + 2;
 
 /// Most runs that one hello names, and a position answers for.
 pub const MAX_RUNS_PER_HELLO: usize = 256;

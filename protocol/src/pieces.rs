@@ -109,6 +109,12 @@ impl Pieces {
         self.ranges.iter().copied()
     }
 
+    /// The first `most` ranges of the set.
+    #[must_use]
+    pub fn first(&self, most: usize) -> Self {
+        Self { ranges: self.ranges.iter().take(most).copied().collect() }
+    }
+
     /// How many sequences are in the set.
     pub fn count(&self) -> u64 {
         self.ranges.iter().map(|range| (range.1 - range.0).saturating_add(1)).fold(0, u64::saturating_add)

@@ -47,7 +47,7 @@ impl RunPosition {
 }
 
 /// What the server holds of one log.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogHeld {
     /// The sequences that are stored or have another verdict.
     pub pieces: Pieces,
@@ -59,9 +59,10 @@ impl LogHeld {
     /// All that is held. Past [`limits::MAX_PIECES_PER_LOG`] the farthest pieces are left out, and nothing is said
     /// of what lies beyond.
     pub fn cut(pieces: &Pieces) -> Self {
-        let mut all = Self { pieces: pieces.clone(), complete_below: u64::MAX };
-        all.shorten(limits::MAX_PIECES_PER_LOG);
-        all
+        let most = limits::MAX_PIECES_PER_LOG;
+        let named = pieces.first(most);
+        let complete_below = if pieces.ranges().len() > most { named.end() } else { u64::MAX };
+        Self { pieces: named, complete_below }
     }
 
     /// Leaves out all but the first `most` pieces.
@@ -69,10 +70,8 @@ impl LogHeld {
         if self.pieces.ranges().len() <= most {
             return;
         }
-        let mut named = Pieces::new();
-        self.pieces.ranges().take(most).for_each(|(first, last)| named.insert(first, last));
-        self.complete_below = named.end();
-        self.pieces = named;
+        self.pieces = self.pieces.first(most);
+        self.complete_below = self.pieces.end();
     }
 }
 
@@ -114,8 +113,17 @@ impl Position {
         })
     }
 
+    /// Bytes of the payload.
+    pub fn encoded_len(&self) -> usize {
+        self.to_wire().encoded_len()
+    }
+
     /// The payload to publish.
     pub fn encode(&self) -> Vec<u8> {
+        self.to_wire().encode_to_vec()
+    }
+
+    fn to_wire(&self) -> wire::Position {
         let log = |held: &LogHeld| {
             Some(wire::LogHeld {
                 pieces: held.pieces.to_wire(usize::MAX),
@@ -127,7 +135,7 @@ impl Position {
             samples: log(&held.samples),
             events: log(&held.events),
         });
-        let message = wire::Position {
+        wire::Position {
             version: limits::VERSION,
             nonce: self.nonce.0.to_vec(),
             count: self.count,
@@ -135,8 +143,7 @@ impl Position {
             runs: runs.collect(),
             lacking_descriptions: self.lacking.iter().map(|digest| digest.0.to_vec()).collect(),
             newest_version: self.newest_version,
-        };
-        message.encode_to_vec()
+        }
     }
 
     /// What is held of a run, if this position speaks of it.

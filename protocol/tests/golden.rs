@@ -148,7 +148,7 @@ fn position() -> Position {
     let current = RunPosition {
         run: RunId(id(0x10)),
         samples: LogHeld { pieces: Pieces::new(), complete_below: u64::MAX },
-        events: LogHeld::default(),
+        events: LogHeld { pieces: Pieces::new(), complete_below: 0 },
     };
     Position {
         nonce: Nonce(id(0)),

@@ -28,7 +28,7 @@ enum Command {
     /// Formatting, lints, licences and bans, documentation, unit, property and end-to-end tests. On Debian as root,
     /// missing packages are installed; otherwise the one line that installs them is printed.
     Test,
-    /// Measure, print a table, and write target/bench/NAME.json: `bench path`
+    /// Measure, print a table, and write target/bench/NAME.json: path, replay
     #[command(disable_help_flag = true)]
     Bench(Rest),
 }

@@ -6,10 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lamplighter_protocol::{
-    CommandId, CommandReport, LamppostNumber, Leaf, Log, Nonce, Position, Record, Topic, limits, wire,
-};
-use prost::Message as _;
+use lamplighter_protocol::{LamppostNumber, Leaf, Nonce, Position, Topic, limits};
 use rumqttc::{
     AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, SubscribeReasonCode, TlsConfiguration, Transport,
 };
@@ -22,7 +19,7 @@ use super::session::{Heard, Next, Session, Speaker};
 use super::tls::{self, TlsError};
 use crate::clock::Clock;
 use crate::config::ServerConfig;
-use crate::outbox::{Outbox, OutboxClosed, OutboxError, Place, ReadLimit};
+use crate::outbox::{Chunk, Outbox, OutboxClosed, OutboxError, Place, ReadLimit};
 use crate::status::ConnectionStatus;
 
 /// Longest time by which a lamppost holds back what it has just read, so that the lampposts of a city, which all
@@ -84,6 +81,12 @@ impl From<OutboxClosed> for LinkError {
     fn from(error: OutboxClosed) -> Self {
         Self::Ended(error.into())
     }
+}
+
+/// What the outbox gave.
+enum Fetched {
+    Records(Chunk, Option<Vec<u8>>),
+    Unreadable { last: u64 },
 }
 
 impl Uplink {
@@ -240,36 +243,54 @@ impl Uplink {
     }
 
     async fn send(&mut self, client: &AsyncClient, place: Place, limit: ReadLimit) -> Result<(), LinkError> {
-        let chunk = match self.outbox.read(place, limit).await {
-            Ok(chunk) => chunk,
-            Err(error @ OutboxError::Closed(_)) => return Err(error.into()),
-            Err(error) => {
-                tracing::error!(error = %chain(&error), "records on disk cannot be read: they are tried again");
-                None
+        let (chunk, description) = match self.fetch(place, limit).await? {
+            Fetched::Records(chunk, description) => (chunk, description),
+            Fetched::Unreadable { last } => {
+                self.unreadable(place, last);
+                return Ok(());
             }
         };
-        let Some(chunk) = chunk else {
-            self.session.nothing_at(place, self.now());
-            return Ok(());
-        };
-        let log = chunk.place.log;
-        if !self.session.is_described(chunk.description) {
-            let payload = match self.outbox.description(chunk.description).await {
-                Err(error @ OutboxError::Closed(_)) => return Err(error.into()),
-                payload => payload.ok().flatten(),
-            };
-            let Some(payload) = payload else {
-                tracing::error!(digest = %chunk.description, "a description cannot be read: what is written in it waits");
-                self.session.nothing_at(place, self.now());
-                return Ok(());
-            };
+        if let Some(payload) = description {
             self.session.describe(chunk.description, payload.len(), self.now());
             self.publish(client, Leaf::Description, payload)?;
         }
+        let log = chunk.place.log;
         if let Some(payload) = self.session.frame(chunk, self.now()) {
             self.publish(client, Leaf::Frames(log), payload)?;
         }
         Ok(())
+    }
+
+    /// Records, with their description if this connection has not had it yet.
+    async fn fetch(&self, place: Place, limit: ReadLimit) -> Result<Fetched, LinkError> {
+        let chunk = match self.outbox.read(place, limit).await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => return Ok(Fetched::Unreadable { last: place.sequence }),
+            Err(error @ OutboxError::Closed(_)) => return Err(error.into()),
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "records on disk cannot be read: they are tried again");
+                return Ok(Fetched::Unreadable { last: limit.last });
+            }
+        };
+        let digest = chunk.description;
+        if self.session.is_described(digest) {
+            return Ok(Fetched::Records(chunk, None));
+        }
+        match self.outbox.description(digest).await {
+            Ok(Some(payload)) => Ok(Fetched::Records(chunk, Some(payload))),
+            Err(error @ OutboxError::Closed(_)) => Err(error.into()),
+            Ok(None) | Err(_) => {
+                tracing::error!(%digest, "a description cannot be read: what is written in it waits");
+                let last = place.sequence + (chunk.records.len() as u64).saturating_sub(1);
+                Ok(Fetched::Unreadable { last })
+            }
+        }
+    }
+
+    /// The outbox has just learnt something about its disk, or these records would not be missing.
+    fn unreadable(&mut self, place: Place, last: u64) {
+        self.session.outbox_changed(self.outbox.state().borrow().clone());
+        self.session.unreadable(place, last, self.now());
     }
 
     fn publish(&self, client: &AsyncClient, leaf: Leaf, payload: Vec<u8>) -> Result<(), LinkError> {
@@ -281,7 +302,10 @@ impl Uplink {
     async fn incoming(&mut self, publish: &rumqttc::Publish) -> Result<bool, LinkError> {
         match publish.topic.parse::<Topic>().map(|topic| topic.leaf) {
             Ok(Leaf::Position) => self.position(&publish.payload).await,
-            Ok(Leaf::Command) => self.command(&publish.payload),
+            Ok(Leaf::Command) => {
+                tracing::warn!("this version executes no commands: this one will expire");
+                Ok(false)
+            }
             Ok(Leaf::Hello | Leaf::Description | Leaf::Frames(_)) | Err(_) => {
                 tracing::warn!(
                     topic = publish.topic,
@@ -308,23 +332,6 @@ impl Uplink {
         let now = self.clock.now().wall;
         self.status.send_modify(|status| status.last_position_ms = Some(now.0));
         Ok(true)
-    }
-
-    /// This version executes no command yet, and says so: a command never hangs between sent and done.
-    fn command(&self, payload: &[u8]) -> Result<bool, LinkError> {
-        let command = wire::Command::decode(payload).ok();
-        let Some(id) = command.and_then(|command| CommandId::from_slice(&command.id).ok()) else {
-            tracing::warn!("the server sent a command that cannot be read");
-            return Ok(false);
-        };
-        let report = CommandReport {
-            id,
-            state: wire::CommandState::Failed,
-            time: self.clock.now().wall,
-            detail: format!("edge-agent {} executes no commands", env!("CARGO_PKG_VERSION")),
-        };
-        self.outbox.append(Log::Events, &Record::Command(report))?;
-        Ok(false)
     }
 
     fn acknowledged(&self) {

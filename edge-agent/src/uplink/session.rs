@@ -20,7 +20,7 @@ use lamplighter_protocol::{
     Digest, Frame, Hello, Log, Nonce, Pieces, Position, RunHeld, RunId, UtcMillis, limits,
 };
 
-use super::stretch::{Resends, Sent, Stretch};
+use super::stretch::{Resends, Sent, SentList, Stretch};
 use crate::outbox::{Chunk, OutboxState, Place, ReadLimit, RunState};
 
 /// A hello is said again this long after something was sent that no position names (D8); it doubles up to
@@ -73,7 +73,7 @@ pub(crate) struct Session {
     held: BTreeMap<(RunId, Log), Arc<Pieces>>,
     /// In flight, sent or waiting.
     under_way: BTreeMap<(RunId, Log), Pieces>,
-    sent: Vec<Sent>,
+    sent: SentList,
     resends: Resends,
     link: Option<Link>,
     silences: u32,
@@ -99,6 +99,7 @@ struct Link {
 #[derive(Debug)]
 struct InFlight {
     bytes: usize,
+    is_hello: bool,
     frame: Option<Sent>,
 }
 
@@ -115,7 +116,7 @@ impl Session {
             outbox,
             held,
             under_way: BTreeMap::new(),
-            sent: Vec::new(),
+            sent: SentList::default(),
             resends: Resends::default(),
             link: None,
             silences: 0,
@@ -150,9 +151,7 @@ impl Session {
         for sent in link.in_flight.into_iter().filter_map(|one| one.frame) {
             self.forget(sent.stretch);
         }
-        for sent in &mut self.sent {
-            sent.count = None;
-        }
+        self.sent.of_an_earlier_connection();
     }
 
     pub(crate) fn next(&mut self, now: Duration) -> Next {
@@ -205,7 +204,7 @@ impl Session {
             generation: self.speaker.generation,
         };
         let payload = hello.encode();
-        link.put(InFlight { bytes: payload.len(), frame: None }, now);
+        link.put(InFlight { bytes: payload.len(), is_hello: true, frame: None }, now);
         Some(payload)
     }
 
@@ -230,7 +229,7 @@ impl Session {
             Stretch { run: frame.run, log: chunk.place.log, first: frame.first, last: frame.last() };
         let payload = frame.encode();
         let sent = Sent { stretch, count: Some(frame.count), at: now };
-        link.put(InFlight { bytes: payload.len(), frame: Some(sent) }, now);
+        link.put(InFlight { bytes: payload.len(), is_hello: false, frame: Some(sent) }, now);
         self.under_way.entry((stretch.run, stretch.log)).or_default().insert(stretch.first, stretch.last);
         Some(payload)
     }
@@ -239,14 +238,13 @@ impl Session {
     pub(crate) fn describe(&mut self, digest: Digest, bytes: usize, now: Duration) {
         if let Some(link) = &mut self.link {
             link.described.insert(digest);
-            link.put(InFlight { bytes, frame: None }, now);
+            link.put(InFlight { bytes, is_hello: false, frame: None }, now);
         }
     }
 
-    /// The outbox has nothing at this place after all (a damaged record, a log freed meanwhile): asked for again
-    /// when its back-off is over.
-    pub(crate) fn nothing_at(&mut self, place: Place, now: Duration) {
-        let stretch = Stretch { run: place.run, log: place.log, first: place.sequence, last: place.sequence };
+    /// The outbox could not give these records: they are asked for again when their back-off is over.
+    pub(crate) fn unreadable(&mut self, place: Place, last: u64, now: Duration) {
+        let stretch = Stretch { run: place.run, log: place.log, first: place.sequence, last };
         self.under_way.entry((stretch.run, stretch.log)).or_default().insert(stretch.first, stretch.last);
         self.resends.unreadable(stretch, now);
     }
@@ -276,13 +274,23 @@ impl Session {
         for digest in &position.lacking {
             link.described.remove(digest);
         }
-        for run in &position.runs {
+        // What the server says of runs that are not here says nothing to us.
+        let ours = |run: &RunId| self.outbox.runs.iter().any(|one| one.run == *run);
+        self.held.retain(|(run, _), _| ours(run));
+        for run in position.runs.iter().filter(|run| ours(&run.run)) {
             for log in Log::ALL {
                 self.held.insert((run.run, log), Arc::new(run.log(log).pieces.clone()));
-                self.resends.held(run.run, log, &run.log(log).pieces);
             }
         }
-        for sent in std::mem::take(&mut self.sent) {
+        for run in &position.runs {
+            for log in Log::ALL {
+                // Held now, and no longer waiting: should it ever be missing again, it is owed at once.
+                for stretch in self.resends.held(run.run, log, &run.log(log).pieces) {
+                    self.forget(stretch);
+                }
+            }
+        }
+        for sent in std::mem::take(&mut self.sent).into_inner() {
             self.settle(sent, position, now);
         }
         Heard::Believed
@@ -370,7 +378,7 @@ impl Session {
         None
     }
 
-    /// The current run, then runs of which something is not held, then the newest of the others.
+    /// The current run, then those of which something is not held, then those of which something may be freed.
     fn runs_to_name(&self) -> Vec<RunHeld> {
         let wholly_held = |run: &RunState| {
             Log::ALL.into_iter().all(|log| {
@@ -383,9 +391,13 @@ impl Session {
             Some((current, earlier)) => (Some(current), earlier),
             None => (None, &[][..]),
         };
-        let unheld = earlier.iter().filter(|run| !wholly_held(run));
-        let others = earlier.iter().rev().filter(|run| wholly_held(run));
-        let runs = current.into_iter().chain(unheld).chain(others).take(limits::MAX_RUNS_PER_HELLO);
+        let (held, unheld): (Vec<_>, Vec<_>) = earlier.iter().partition(|run| wholly_held(run));
+        // Of those that the server holds, the ones that have something to free besides their opening, the oldest first:
+        // what a position does not name is not freed (D9).
+        let size = |run: &RunState| run.samples.on_disk.count() + run.events.on_disk.count();
+        let (full, bare): (Vec<_>, Vec<_>) = held.into_iter().partition(|run| size(run) > 1);
+        let runs = current.into_iter().chain(unheld).chain(full).chain(bare.into_iter().rev());
+        let runs = runs.take(limits::MAX_RUNS_PER_HELLO);
         runs.map(|run| RunHeld {
             run: run.run,
             samples: run.samples.on_disk.clone(),
@@ -397,8 +409,12 @@ impl Session {
     fn hello_due(&self, link: &Link) -> Duration {
         let Some(said) = link.hello_said else { return Duration::ZERO };
         let at_least = said + HELLO_AT_LEAST_EVERY;
-        let in_flight = link.in_flight.iter().filter_map(|one| one.frame.as_ref());
-        let Some(oldest) = self.sent.iter().chain(in_flight).map(|sent| sent.at).min() else {
+        // One hello at a time: it is answered, or its connection is given up.
+        if link.in_flight.iter().any(|one| one.is_hello) {
+            return Duration::MAX;
+        }
+        let first_in_flight = link.in_flight.iter().find_map(|one| one.frame.as_ref()).map(|sent| sent.at);
+        let Some(oldest) = self.sent.oldest().into_iter().chain(first_in_flight).min() else {
             return at_least;
         };
         let patience = HELLO_AFTER_UNNAMED * 2u32.saturating_pow(link.hello_doublings);
@@ -410,7 +426,10 @@ impl Session {
         if !link.in_flight.is_empty() && give_up <= now {
             return Next::GiveUp;
         }
-        let mut until = self.hello_due(link).min(self.resends.next_due());
+        let mut until = self.resends.next_due();
+        if link.in_flight.len() < limits::WINDOW_PUBLISHES {
+            until = until.min(self.hello_due(link));
+        }
         if !link.in_flight.is_empty() {
             until = until.min(give_up);
         }

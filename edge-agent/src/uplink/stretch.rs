@@ -33,6 +33,61 @@ pub(super) struct Sent {
     pub at: Duration,
 }
 
+/// What went out and was acknowledged, and that no position has named yet. Bounded in memory however long positions
+/// stay away: neighbours become one, and then count as sent when the later of them was.
+#[derive(Debug, Default)]
+pub(super) struct SentList {
+    sent: Vec<Sent>,
+    oldest: Option<Duration>,
+}
+
+/// Past so many, all but the newest are joined with their neighbours.
+const MOST_SENT: usize = 2_048;
+const NEWEST_SENT: usize = 512;
+
+impl SentList {
+    pub(super) fn push(&mut self, sent: Sent) {
+        self.oldest = Some(self.oldest.map_or(sent.at, |oldest| oldest.min(sent.at)));
+        self.sent.push(sent);
+        if self.sent.len() > MOST_SENT {
+            let newest = self.sent.split_off(self.sent.len() - NEWEST_SENT);
+            self.join();
+            self.sent.extend(newest);
+        }
+    }
+
+    /// When the oldest of these was sent.
+    pub(super) fn oldest(&self) -> Option<Duration> {
+        self.oldest
+    }
+
+    /// The connection ended: all of it was sent before everything of the next one (D7).
+    pub(super) fn of_an_earlier_connection(&mut self) {
+        for sent in &mut self.sent {
+            sent.count = None;
+        }
+        self.join();
+    }
+
+    pub(super) fn into_inner(self) -> Vec<Sent> {
+        self.sent
+    }
+
+    fn join(&mut self) {
+        self.sent.sort_by_key(|sent| (sent.stretch.run, sent.stretch.log, sent.stretch.first));
+        self.sent.dedup_by(|next, before| {
+            let (one, other) = (&before.stretch, &next.stretch);
+            let joins = (one.run, one.log, one.last + 1) == (other.run, other.log, other.first);
+            if joins {
+                before.stretch.last = other.last;
+                before.count = before.count.max(next.count);
+                before.at = before.at.min(next.at);
+            }
+            joins
+        });
+    }
+}
+
 /// Longest time between two resends of a record (D7).
 const LONGEST: Duration = Duration::from_hours(1);
 const FIRST: Duration = Duration::from_secs(5);
@@ -90,12 +145,14 @@ impl Resends {
         self.resends.iter().filter_map(|one| one.due).min().unwrap_or(Duration::MAX)
     }
 
-    /// The server holds these now: whatever lies wholly in them need not be remembered.
-    pub(super) fn held(&mut self, run: RunId, log: Log, held: &Pieces) {
-        self.resends.retain(|one| {
-            (one.stretch.run, one.stretch.log) != (run, log)
-                || !held.contains_all(one.stretch.first, one.stretch.last)
-        });
+    /// The server holds these now: what lies wholly in them need not be remembered. Returns what of it was waiting.
+    pub(super) fn held(&mut self, run: RunId, log: Log, held: &Pieces) -> Vec<Stretch> {
+        let is_held = |one: &mut Resend| {
+            let Stretch { run: of, log: in_log, first, last } = one.stretch;
+            (of, in_log) == (run, log) && held.contains_all(first, last)
+        };
+        let done = self.resends.extract_if(.., is_held);
+        done.filter(|one| one.due.is_some()).map(|one| one.stretch).collect()
     }
 }
 

@@ -12,6 +12,7 @@ use lamplighter_protocol::{
 use proptest::prelude::*;
 
 use super::session::{Heard, Next, Session, Speaker};
+use super::stretch::{Sent, SentList, Stretch};
 use crate::outbox::{Chunk, LogState, OutboxState, RunState};
 
 const RECORD_BYTES: usize = 100;
@@ -357,9 +358,12 @@ fn a_hello_is_said_again_a_minute_after_something_that_no_position_names() {
     let hellos: Vec<u64> = (0..600)
         .filter(|second| {
             world.now = Duration::from_secs(*second);
-            let before = world.wire.len();
             while world.pump() {}
-            world.wire.iter().skip(before).any(|message| matches!(message, Message::Hello(_)))
+            let said = world.wire.iter().any(|message| matches!(message, Message::Hello(_)));
+            while !world.wire.is_empty() {
+                world.deliver(true);
+            }
+            said
         })
         .collect();
     assert_eq!(hellos, [60, 180, 420], "doubling");
@@ -376,4 +380,61 @@ fn a_connection_without_acknowledgements_is_given_up_after_ten_minutes() {
     // A hello may still be due first.
     while world.up && world.pump() {}
     assert!(!world.up);
+}
+
+#[test]
+fn d6_a_full_window_is_waited_on_and_not_asked_about_again_and_again() {
+    // Each log of each run needs a frame of its own: the window in publishes is full first.
+    let mut world = World::new(&[(1, 1); 60]);
+    world.connect();
+    while world.pump() {}
+    assert!(world.unacknowledged >= limits::WINDOW_PUBLISHES - 1, "{}", world.unacknowledged);
+    world.now = Duration::from_secs(90);
+    let Next::Idle { until } = world.session.next(world.now) else { panic!("there is no room for anything") };
+    assert!(until > world.now + Duration::from_mins(5), "{until:?}");
+}
+
+#[test]
+fn d7_what_waited_was_held_and_is_missing_again_is_sent_again() {
+    let mut world = World::new(&[(30, 1)]);
+    world.connect();
+    while world.pump() {}
+    // Lost twice: the second time it has to wait for its turn.
+    for _ in 0..2 {
+        while !world.wire.is_empty() {
+            let loses = !matches!(world.wire.front(), Some(Message::Hello(_)));
+            world.deliver(loses);
+        }
+        world.hello.as_mut().unwrap().1 = 1_000;
+        world.answer();
+        while world.pump() {}
+    }
+    assert!(world.wire.is_empty(), "it waits");
+    // A copy arrives after all, and then the server is restored from a backup that does not have it.
+    world.held.insert((RunId([1; 16]), Log::Samples), Pieces::below(30));
+    world.answer();
+    world.held.clear();
+    world.cut();
+    world.connect();
+    while world.pump() {}
+    world.deliver(false);
+    while world.pump() {}
+    let resent =
+        |message: &Message| matches!(message, Message::Frame(Log::Samples, frame) if frame.first == 0);
+    assert!(world.wire.iter().any(resent));
+}
+
+#[test]
+fn what_is_acknowledged_and_never_named_takes_bounded_memory() {
+    let mut sent = SentList::default();
+    let stretch = |first| Stretch { run: RunId([1; 16]), log: Log::Samples, first, last: first };
+    for first in 0..100_000 {
+        sent.push(Sent { stretch: stretch(first), count: Some(first), at: Duration::from_secs(first) });
+    }
+    assert_eq!(sent.oldest(), Some(Duration::ZERO));
+    let all = sent.into_inner();
+    assert!(all.len() <= 4_096, "{}", all.len());
+    // Nothing is forgotten, and what was joined counts as sent when the last of it was.
+    assert_eq!(all.iter().map(|one| one.stretch.len()).sum::<usize>(), 100_000);
+    assert!(all.iter().all(|one| one.count == Some(one.stretch.last)));
 }

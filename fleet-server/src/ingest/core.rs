@@ -11,9 +11,10 @@ use lamplighter_protocol::{
 use super::known::{Descriptions, Known, SeriesKind};
 use super::lamppost::{Lamppost, LamppostReport};
 use super::metrics::{IngestMetrics, Malformed, Verdict};
+use super::places::{Places, places};
 use crate::journal::Entry;
 use crate::live::LiveObservation;
-use crate::store::{Inserted, Point, SeriesId, SeriesKey, SeriesMeta, Tail};
+use crate::store::{Inserted, Point, Tail};
 
 /// An observation may lie this far ahead of its receipt: clocks of lampposts are not always right.
 const FUTURE_MS: i64 = 10 * 60 * 1000;
@@ -21,14 +22,13 @@ const FUTURE_MS: i64 = 10 * 60 * 1000;
 /// An observation may lie this far back: longer than any outbox is kept.
 const PAST_MS: i64 = 400 * 24 * 3600 * 1000;
 
-/// Most descriptions of which a lamppost's places in the store are remembered at once.
-const MOST_SERIES_TABLES: usize = 16;
-
 /// All that the journal has told so far.
 #[derive(Debug)]
 pub struct Ingest {
     descriptions: Descriptions,
     lampposts: BTreeMap<LamppostNumber, Lamppost>,
+    /// Greatest time of receipt so far: a server's clock that was set back does not make good observations future ones.
+    latest_received: UtcMillis,
     metrics: IngestMetrics,
 }
 
@@ -46,7 +46,12 @@ pub enum Fresh {
 impl Ingest {
     /// Knows nothing yet.
     pub fn new(catalogue: Catalogue, metrics: IngestMetrics) -> Self {
-        Self { descriptions: Descriptions::new(catalogue), lampposts: BTreeMap::new(), metrics }
+        Self {
+            descriptions: Descriptions::new(catalogue),
+            lampposts: BTreeMap::new(),
+            latest_received: UtcMillis::default(),
+            metrics,
+        }
     }
 
     /// Takes one committed entry. Observations that are the newest of their series are handed to `live`.
@@ -94,10 +99,11 @@ impl Ingest {
         }
         match Description::decode(&entry.payload) {
             Ok(description) => {
-                if self.descriptions.keep(digest, description) {
-                    return Fresh::Held;
+                if !self.lamppost(&entry.lamppost).introduces(entry.payload.len()) {
+                    return self.refuse(entry, Malformed::TooMany);
                 }
-                self.refuse(entry, Malformed::TooMany)
+                self.descriptions.keep(digest, description);
+                Fresh::Held
             }
             Err(DescriptionError::Newer(_)) => self.refuse(entry, Malformed::Newer),
             Err(
@@ -116,6 +122,7 @@ impl Ingest {
         store: &mut Tail,
         live: &mut dyn FnMut(LiveObservation),
     ) -> Fresh {
+        self.latest_received = self.latest_received.max(entry.received);
         let frame = match Frame::decode(entry.payload.clone()) {
             Ok(frame) => frame,
             Err(FrameError::Newer(_)) => return self.refuse(entry, Malformed::Newer),
@@ -134,13 +141,27 @@ impl Ingest {
             return Fresh::Held;
         };
         lamppost.described(frame.description, &known);
-        let Some(run) = lamppost.run(frame.run) else { return self.refuse(entry, Malformed::TooMany) };
+        let Ok(places) = places(&entry.lamppost, lamppost, frame.description, &known, store) else {
+            // Not held: it is good, and may come again.
+            return self.refuse(entry, Malformed::TooMany);
+        };
+        let run = lamppost.run(frame.run, entry.sequence);
         let missing = run.missing_in(log, frame.first, frame.last());
         run.hold(log, frame.first, frame.last());
         let fresh: u64 = missing.iter().map(|(first, last)| last - first + 1).sum();
         self.metrics.repeated.inc_by(frame.records.len() as u64 - fresh);
-        let mut record =
-            Recorder { entry, frame: &frame, known: &known, lamppost, metrics: &self.metrics, store, live };
+        let mut record = Recorder {
+            entry,
+            frame: &frame,
+            log,
+            known: &known,
+            places: &places,
+            lamppost,
+            latest_received: self.latest_received,
+            metrics: &self.metrics,
+            store,
+            live,
+        };
         for (first, last) in missing {
             for sequence in first..=last {
                 record.record(sequence);
@@ -164,8 +185,11 @@ impl Ingest {
 struct Recorder<'a> {
     entry: &'a Entry,
     frame: &'a Frame,
+    log: Log,
     known: &'a Arc<Known>,
+    places: &'a Places,
     lamppost: &'a mut Lamppost,
+    latest_received: UtcMillis,
     metrics: &'a IngestMetrics,
     store: &'a mut Tail,
     live: &'a mut dyn FnMut(LiveObservation),
@@ -177,7 +201,7 @@ impl Recorder<'_> {
         let Some(bytes) = self.frame.records.get(place) else { return };
         match Record::decode(bytes) {
             Ok(Record::Tick(tick)) => self.tick(&tick),
-            Ok(Record::Opening(opening)) => {
+            Ok(Record::Opening(opening)) if self.log == Log::Events && sequence == 0 => {
                 if self.lamppost.opened(self.frame.run, opening, self.known).is_err() {
                     self.metrics.forks.inc();
                     tracing::warn!(
@@ -189,6 +213,8 @@ impl Recorder<'_> {
             Ok(Record::Command(report)) => {
                 tracing::info!(lamppost = %self.entry.lamppost, command = %report.id, state = ?report.state, "command");
             }
+            // An opening is the first of its run's events, and nothing else (D1).
+            Ok(Record::Opening(_)) => self.metrics.refuse(Malformed::Record),
             Err(error) => {
                 self.metrics.refuse(Malformed::Record);
                 tracing::debug!(lamppost = %self.entry.lamppost, run = %self.frame.run, sequence, %error, "unreadable");
@@ -198,11 +224,10 @@ impl Recorder<'_> {
 
     fn tick(&mut self, tick: &Tick) {
         let count = tick.observations.len() as u64;
-        let ahead = tick.time.since_ms(self.entry.received);
-        if ahead > FUTURE_MS {
+        if tick.time.since_ms(self.latest_received) > FUTURE_MS {
             return self.metrics.observed(Verdict::Future, count);
         }
-        if ahead < -PAST_MS {
+        if self.entry.received.since_ms(tick.time) > PAST_MS {
             return self.metrics.observed(Verdict::Retention, count);
         }
         let Some(kinds) = self.known.series.get(tick.device) else {
@@ -224,7 +249,8 @@ impl Recorder<'_> {
     }
 
     fn store(&mut self, device: usize, series: usize, point: Point) -> Verdict {
-        let Some(id) = self.series(device, series) else { return Verdict::TooManySeries };
+        let place = self.places.get(device).and_then(|device| device.get(series)).copied().flatten();
+        let Some(id) = place else { return Verdict::TooManySeries };
         match self.store.insert(id, point) {
             Inserted::Stored { latest } => {
                 if latest {
@@ -235,41 +261,6 @@ impl Recorder<'_> {
             Inserted::Merged(_) => Verdict::Merged,
             Inserted::OlderThanTail => Verdict::OlderThanTail,
         }
-    }
-
-    fn series(&mut self, device: usize, series: usize) -> Option<SeriesId> {
-        let digest = self.frame.description;
-        if !self.lamppost.series.contains_key(&digest) {
-            if self.lamppost.series.len() >= MOST_SERIES_TABLES {
-                self.lamppost.series.clear();
-            }
-            let table = self.table();
-            self.lamppost.series.insert(digest, table);
-        }
-        *self.lamppost.series.get(&digest)?.get(device)?.get(series)?
-    }
-
-    /// Makes known to the store every series of the description, in which this lamppost writes for the first time.
-    fn table(&mut self) -> Vec<Vec<Option<SeriesId>>> {
-        let description = &self.known.description;
-        let mut table = Vec::with_capacity(description.devices.len());
-        for (device, kinds) in description.devices.iter().zip(&self.known.series) {
-            let mut places = Vec::with_capacity(device.series.len());
-            for (series, kind) in device.series.iter().zip(kinds) {
-                places.push(match *kind {
-                    SeriesKind::Rejected(_) => None,
-                    SeriesKind::Taken { statistic, resolution } => {
-                        let key =
-                            SeriesKey { lamppost: self.entry.lamppost.clone(), name: device.name_of(series) };
-                        let grid = description.grid_of(device);
-                        let meta = SeriesMeta { key, unit: series.unit.clone(), statistic, resolution, grid };
-                        self.store.series(meta).ok()
-                    }
-                });
-            }
-            table.push(places);
-        }
-        table
     }
 
     fn tell(&mut self, device: usize, series: usize, point: Point) {

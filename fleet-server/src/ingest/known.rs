@@ -7,9 +7,6 @@ use lamplighter_protocol::{Catalogue, Decimal, Description, Digest, Statistic};
 
 use super::metrics::Verdict;
 
-/// Most descriptions of the whole fleet. Lampposts of one kind share theirs.
-const MOST: usize = 200_000;
-
 /// A description with what the catalogue says of each of its series.
 #[derive(Debug)]
 pub(super) struct Known {
@@ -42,14 +39,10 @@ impl Descriptions {
         self.known.get(&digest).cloned()
     }
 
-    /// Keeps a description. Returns whether there was room for it.
-    pub(super) fn keep(&mut self, digest: Digest, description: Description) -> bool {
-        if self.known.len() >= MOST && !self.known.contains_key(&digest) {
-            return false;
-        }
+    /// Keeps a description.
+    pub(super) fn keep(&mut self, digest: Digest, description: Description) {
         let catalogue = &self.catalogue;
         self.known.entry(digest).or_insert_with(|| Arc::new(compare(description, catalogue)));
-        true
     }
 }
 

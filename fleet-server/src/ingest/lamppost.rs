@@ -1,6 +1,6 @@
 //! What ingest knows of one lamppost.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use lamplighter_protocol::{
@@ -9,13 +9,19 @@ use lamplighter_protocol::{
 };
 
 use super::known::Known;
-use crate::store::SeriesId;
+use super::places::Places;
 
-/// Most runs of one lamppost: thirty years of a start a day.
-const MOST_RUNS: usize = 10_000;
+/// Most runs of one lamppost that the server remembers: five years of a start a day. Past it, it forgets the one that
+/// was not written to for longest; should that be sent again, it is ingested again, and merged with itself (D13).
+const MOST_RUNS: usize = 2_000;
 
 /// Most pieces of one log that the server remembers; past it, it forgets the farthest, and they come again (D8).
-const MOST_PIECES: usize = 4_096;
+const MOST_PIECES: usize = 1_024;
+
+/// Most descriptions that one lamppost may be the first to send, and their bytes together: a bound on what made-up ones
+/// cost. A lamppost has a new one with each new configuration.
+const MOST_INTRODUCED: u32 = 512;
+const MOST_INTRODUCED_BYTES: usize = 2 * 1024 * 1024;
 
 /// Most descriptions that one position names as lacking.
 const MOST_LACKING: usize = 64;
@@ -24,11 +30,13 @@ const MOST_LACKING: usize = 64;
 pub(super) struct Lamppost {
     hello: Option<SaidHello>,
     runs: HashMap<RunId, Run>,
-    /// In the order in which their openings came.
-    openings: Vec<Opened>,
+    /// In the order in which their openings came; the last [`MOST_RUNS`].
+    openings: VecDeque<Opened>,
+    introduced: u32,
+    introduced_bytes: usize,
     lacking: BTreeSet<Digest>,
-    /// Where the store keeps the series of each description that this lamppost writes in.
-    pub(super) series: HashMap<Digest, Vec<Vec<Option<SeriesId>>>>,
+    /// Where the store keeps the series of the descriptions that this lamppost writes in.
+    pub(super) places: HashMap<Digest, Arc<Places>>,
     described: Option<(Digest, Arc<Known>)>,
     last_observation: Option<UtcMillis>,
     last_position: UtcMillis,
@@ -38,8 +46,8 @@ pub(super) struct Lamppost {
 struct Opened {
     run: RunId,
     opening: Opening,
-    /// By the description that the opening came in.
-    grids: Vec<(DeviceName, Grid)>,
+    /// What the opening was written in.
+    known: Arc<Known>,
 }
 
 #[derive(Debug)]
@@ -54,6 +62,8 @@ struct SaidHello {
 pub(super) struct Run {
     samples: Pieces,
     events: Pieces,
+    /// The journal's sequence of the last frame of this run.
+    written: u64,
 }
 
 /// What is known of a lamppost, for people.
@@ -128,12 +138,25 @@ impl Lamppost {
         }
     }
 
-    /// The run of this id; none if it would be one too many.
-    pub(super) fn run(&mut self, run: RunId) -> Option<&mut Run> {
+    /// The run of this id, to which the journal's entry of this sequence belongs.
+    pub(super) fn run(&mut self, run: RunId, entry: u64) -> &mut Run {
         if self.runs.len() >= MOST_RUNS && !self.runs.contains_key(&run) {
-            return None;
+            self.forget_a_run();
         }
-        Some(self.runs.entry(run).or_default())
+        let run = self.runs.entry(run).or_default();
+        run.written = entry;
+        run
+    }
+
+    /// Whether the lamppost may be the first to send a description of so many bytes; if so, it is counted.
+    pub(super) fn introduces(&mut self, bytes: usize) -> bool {
+        let fits =
+            self.introduced < MOST_INTRODUCED && self.introduced_bytes + bytes <= MOST_INTRODUCED_BYTES;
+        if fits {
+            self.introduced += 1;
+            self.introduced_bytes += bytes;
+        }
+        fits
     }
 
     pub(super) fn lacks(&mut self, digest: Digest) {
@@ -154,16 +177,13 @@ impl Lamppost {
     }
 
     /// Takes a run's opening (D1).
-    pub(super) fn opened(&mut self, run: RunId, opening: Opening, known: &Known) -> Result<(), Fork> {
-        if self.openings.iter().any(|opened| opened.run == run) {
-            return Ok(());
-        }
+    pub(super) fn opened(&mut self, run: RunId, opening: Opening, known: &Arc<Known>) -> Result<(), Fork> {
         let before = opening.run_before;
         let fork = before.is_some() && self.openings.iter().any(|other| other.opening.run_before == before);
-        let devices = known.description.devices.iter();
-        let grids =
-            devices.filter_map(|device| Some((device.name.clone(), known.description.grid_of(device)?)));
-        self.openings.push(Opened { run, opening, grids: grids.collect() });
+        if self.openings.len() >= MOST_RUNS {
+            self.openings.pop_front();
+        }
+        self.openings.push_back(Opened { run, opening, known: Arc::clone(known) });
         if fork { Err(Fork) } else { Ok(()) }
     }
 
@@ -192,6 +212,16 @@ impl Lamppost {
         };
         shorten(&mut position);
         Some(position)
+    }
+
+    fn forget_a_run(&mut self) {
+        let named = self.hello.iter().flat_map(|said| said.hello.runs.iter().map(|named| named.run));
+        let named: BTreeSet<RunId> = named.collect();
+        let others = self.runs.iter().filter(|(run, _)| !named.contains(run));
+        // The order of the map does not show: no two runs were written by one entry.
+        if let Some((&oldest, _)) = others.min_by_key(|(_, run)| run.written) {
+            self.runs.remove(&oldest);
+        }
     }
 
     pub(super) fn report(&self) -> Option<LamppostReport> {
@@ -246,15 +276,17 @@ impl Run {
 }
 
 fn stop(opened: &Opened) -> Option<Stop> {
-    let Opened { run, opening, grids } = opened;
+    let Opened { run, opening, known } = opened;
     let (run_before, ended) = (opening.run_before?, opening.ended?);
-    Some(Stop { run_before, run: *run, ended, opened: opening.opened, grids: grids.clone() })
+    let devices = known.description.devices.iter();
+    let grids = devices.filter_map(|device| Some((device.name.clone(), known.description.grid_of(device)?)));
+    Some(Stop { run_before, run: *run, ended, opened: opening.opened, grids: grids.collect() })
 }
 
 /// Leaves out pieces, the farthest first, until the position fits a payload.
 fn shorten(position: &mut Position) {
     for most in [16, 4, 1] {
-        if position.encode().len() <= limits::MAX_PAYLOAD_BYTES {
+        if position.encoded_len() <= limits::MAX_PAYLOAD_BYTES {
             return;
         }
         for run in &mut position.runs {

@@ -22,7 +22,7 @@ pub enum Verdict {
     Type,
     /// Rejected, for now: a property that the catalogue does not know. The journal keeps it.
     UnknownProperty,
-    /// Rejected: the store takes no more series.
+    /// Rejected: the lamppost has more series than one may have.
     TooManySeries,
 }
 
@@ -41,7 +41,7 @@ pub enum Malformed {
     Newer,
     /// A frame whose description is not here; it is not held, and the description is asked for.
     Undescribed,
-    /// A run or a description too many for one lamppost; it is not held.
+    /// A description too many for one lamppost, or a frame that the store has no series left for; it is not held.
     TooMany,
 }
 

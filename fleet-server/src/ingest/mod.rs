@@ -11,6 +11,7 @@ mod known;
 mod lamppost;
 mod metrics;
 mod pace;
+mod places;
 #[cfg(test)]
 mod tests;
 mod thread;

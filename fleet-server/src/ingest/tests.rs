@@ -276,6 +276,90 @@ fn d8_a_position_fits_one_payload_however_torn_the_logs_are() {
     assert_eq!(held.complete_below, held.pieces.end(), "nothing is said of what was left out");
 }
 
+#[test]
+fn d1_an_opening_is_the_first_of_its_runs_events_and_nothing_else() {
+    let mut bench = Bench::new();
+    let digest = bench.describe();
+    let opening = Opening { run_before: None, samples_end: 0, events_end: 0, ended: None, opened: NOW };
+    let record = || vec![Bytes::from(Record::Opening(opening).encode())];
+    bench.apply(SAMPLES, frame(1, RUN, 0, digest, record()));
+    bench.apply(EVENTS, frame(2, RUN, 1, digest, record()));
+    assert_eq!(bench.metrics.malformed(Malformed::Record), 2);
+    bench.apply(EVENTS, frame(3, RUN, 0, digest, record()));
+    assert_eq!(bench.metrics.malformed(Malformed::Record), 2);
+}
+
+#[test]
+fn made_up_descriptions_of_one_lamppost_are_bounded_and_others_still_get_theirs() {
+    let mut bench = Bench::new();
+    for number in 0..600 {
+        let (payload, _) = description(&format!("made-up-{number}"), "air_temperature", "Cel").encode();
+        bench.apply(Leaf::Description, payload);
+    }
+    assert_eq!(bench.metrics.malformed(Malformed::TooMany), 88, "512 are taken");
+    let (payload, digest) = description("weather-1", "air_temperature", "Cel").encode();
+    let entry = |leaf, payload: Vec<u8>| Entry {
+        sequence: 1_000,
+        received: NOW,
+        lamppost: "B1".parse().unwrap(),
+        leaf,
+        payload: payload.into(),
+    };
+    bench.ingest.apply(&entry(Leaf::Description, payload), &mut bench.store, &mut |_| {});
+    let payload = frame(1, RUN, 0, digest, vec![tick(0, Some(1), Reason::GOOD)]);
+    bench.ingest.apply(&entry(SAMPLES, payload), &mut bench.store, &mut |_| {});
+    assert_eq!(bench.metrics.observations(Verdict::Stored), 1);
+}
+
+#[test]
+fn d12_what_the_store_has_no_room_for_is_not_held() {
+    let mut bench = Bench::new();
+    bench.store = Tail::new(TailOptions { max_series: 0, ..TailOptions::default() });
+    bench.hello();
+    let digest = bench.describe();
+    bench.apply(SAMPLES, frame(2, RUN, 0, digest, vec![tick(0, Some(1), Reason::GOOD)]));
+    assert!(bench.position().runs[0].samples.pieces.is_empty());
+    assert_eq!(bench.metrics.malformed(Malformed::TooMany), 1);
+}
+
+#[test]
+fn an_endless_row_of_runs_shuts_nobody_out_and_keeps_what_the_hello_names() {
+    let mut bench = Bench::new();
+    bench.hello();
+    let digest = bench.describe();
+    bench.apply(SAMPLES, frame(2, RUN, 0, digest, vec![tick(0, Some(1), Reason::GOOD)]));
+    for id in 0..3_000u32 {
+        let mut run = [0xee; 16];
+        run[..4].copy_from_slice(&id.to_be_bytes());
+        bench.apply(
+            SAMPLES,
+            frame(3, RunId(run), 0, digest, vec![tick(i64::from(id), Some(1), Reason::GOOD)]),
+        );
+    }
+    assert_eq!(bench.metrics.malformed(Malformed::TooMany), 0);
+    assert_eq!(bench.values("weather-1", "air_temperature").len(), 1_000, "one page of 3,000");
+    assert_eq!(bench.position().runs[0].samples.pieces, Pieces::below(1));
+}
+
+#[test]
+fn a_clock_of_the_server_that_was_set_back_makes_no_good_observation_a_future_one() {
+    let mut bench = Bench::new();
+    let digest = bench.describe();
+    bench.apply(SAMPLES, frame(1, RUN, 0, digest, vec![tick(0, Some(1), Reason::GOOD)]));
+    let payload = frame(2, RUN, 1, digest, vec![tick(1000, Some(2), Reason::GOOD)]);
+    let received = NOW.plus_ms(-3_600_000);
+    let entry = Entry {
+        sequence: 9,
+        received,
+        lamppost: "A1".parse().unwrap(),
+        leaf: SAMPLES,
+        payload: payload.into(),
+    };
+    bench.ingest.apply(&entry, &mut bench.store, &mut |_| {});
+    assert_eq!(bench.metrics.observations(Verdict::Future), 0);
+    assert_eq!(bench.values("weather-1", "air_temperature").len(), 2);
+}
+
 proptest! {
     #[test]
     fn no_bytes_from_outside_end_ingest(payloads in prop::collection::vec((0u8..4, prop::collection::vec(any::<u8>(), 0..80)), 1..20)) {

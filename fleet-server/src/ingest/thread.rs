@@ -1,5 +1,6 @@
 //! The shell of ingest: a thread that follows the journal's commits.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -61,7 +62,8 @@ impl IngestThread {
     }
 
     fn batch(&mut self, batch: &[Entry]) {
-        let mut greeted = Vec::new();
+        // Once each, however often a batch says hello.
+        let mut greeted = BTreeSet::new();
         let now = clock::monotonic();
         // Locks are taken for each entry, so that readers get their turn within a large batch. A poisoned lock is
         // taken all the same: the state is derived, and the next start derives it again.
@@ -72,7 +74,9 @@ impl IngestThread {
             match ingest
                 .apply(entry, &mut store, &mut |observation| live.publish_with(|| Arc::new(observation)))
             {
-                Fresh::Hello => greeted.push(entry.lamppost.clone()),
+                Fresh::Hello => {
+                    greeted.insert(entry.lamppost.clone());
+                }
                 Fresh::Held => self.pace.changed(&entry.lamppost, now),
                 Fresh::Nothing => {}
             }

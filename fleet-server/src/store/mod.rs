@@ -7,7 +7,8 @@
 //!
 //! It guarantees, for each series: at most one observation per time, the one that rule D13 prefers, whatever the
 //! order of arrival; a latest observation that goes by time and outlives eviction; and everything not older than
-//! the series' floor that was ever inserted.
+//! the series' floor that was ever inserted. And for each lamppost that holds no more than its share of the
+//! bound: nothing of it makes room while another one holds more than that, whatever times the other one reports.
 
 mod aggregate;
 mod block;
@@ -74,15 +75,19 @@ pub struct Point {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TailOptions {
     /// Most observations in memory. Each takes 13 bytes in a full block, up to twice that in one that grows: the
-    /// default of 4,000,000 is some 52 MB. It should be a large multiple of the number of series.
+    /// default of 4,000,000 is some 52 MB. It should be a large multiple of the number of series. A lamppost's share
+    /// is this, divided by the number of lampposts that hold anything; who holds more gives way first.
     pub max_observations: usize,
     /// Most series: each takes some 0.7 KB beside its observations, so that made-up names cannot fill the memory.
     pub max_series: usize,
+    /// Most series of one lamppost, so that the names one of them makes up leave place for the others. The default of
+    /// 512 is many times what a fully fitted lamppost has.
+    pub max_series_per_lamppost: usize,
 }
 
 impl Default for TailOptions {
     fn default() -> Self {
-        Self { max_observations: 4_000_000, max_series: 200_000 }
+        Self { max_observations: 4_000_000, max_series: 200_000, max_series_per_lamppost: 512 }
     }
 }
 
@@ -109,12 +114,25 @@ pub enum Merge {
     Replaced,
 }
 
-/// The tail is full of series.
+/// A series finds no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the store has {limit} series and takes no more: raise its max_series, or find who makes up names")]
-pub struct TooManySeries {
-    /// Most series.
-    pub limit: usize,
+pub enum TooManySeries {
+    /// Its lamppost has as many as one may have: others are not concerned.
+    #[error(
+        "the lamppost has {limit} series and gets no more: raise max_series_per_lamppost, or find why it makes up names"
+    )]
+    OfLamppost {
+        /// Most series of one lamppost.
+        limit: usize,
+    },
+    /// The tail is full of series, whosever they are.
+    #[error(
+        "the store has {limit} series and takes no more: raise its max_series, or find who makes up names"
+    )]
+    OfFleet {
+        /// Most series.
+        limit: usize,
+    },
 }
 
 /// What was asked for begins before the tail does.

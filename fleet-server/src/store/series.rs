@@ -31,6 +31,11 @@ impl Series {
         self.floor
     }
 
+    /// Observations that are held. Walks the blocks.
+    pub(super) fn len(&self) -> usize {
+        self.blocks.iter().map(Block::len).sum()
+    }
+
     pub(super) fn blocks(&self) -> impl Iterator<Item = &Block> {
         self.blocks.iter()
     }

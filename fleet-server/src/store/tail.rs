@@ -38,26 +38,23 @@ impl Tail {
     /// The id of a series, which is made if it is not known; what is said of a known one is taken over.
     ///
     /// # Errors
-    /// [`TooManySeries`]: it is not known, and there is no place for it.
+    /// [`TooManySeries`]: it is not known, and there is no place for it, of its lamppost or at all.
     pub fn series(&mut self, meta: SeriesMeta) -> Result<SeriesId, TooManySeries> {
         if let Some(id) = self.find(&meta.key) {
             self.at_mut(id).meta = meta;
             return Ok(id);
         }
-        let limit = self.options.max_series;
-        let id = u32::try_from(self.series.len()).map_err(|_| TooManySeries { limit })?;
-        if self.series.len() >= limit {
-            return Err(TooManySeries { limit });
-        }
+        let id = self.free_id(&meta.key.lamppost)?;
         let siblings = self.lampposts.entry(meta.key.lamppost.clone()).or_default();
         let place = siblings.partition_point(|one| name_of(&self.series, *one) < &meta.key.name);
-        siblings.insert(place, SeriesId(id));
+        siblings.insert(place, id);
         self.series.push(Series::new(meta));
-        Ok(SeriesId(id))
+        Ok(id)
     }
 
-    /// Puts an observation in its place, merged by D13 with one of the same time. When the tail is full the oldest
-    /// sixteenth of all observations leaves it at once.
+    /// Puts an observation in its place, merged by D13 with one of the same time. When the tail is full a sixteenth
+    /// of what it may hold leaves it at once: first the oldest of the lampposts that hold more than their share, and
+    /// when none does the oldest of all.
     pub fn insert(&mut self, id: SeriesId, point: Point) -> Inserted {
         let point = Point { value: point.value.filter(|value| value.is_finite()), ..point };
         let inserted = self.at_mut(id).insert(point);
@@ -164,21 +161,60 @@ impl Tail {
         self.tally
     }
 
+    /// The id of the next series of a lamppost.
+    fn free_id(&self, lamppost: &LamppostNumber) -> Result<SeriesId, TooManySeries> {
+        let limit = self.options.max_series_per_lamppost;
+        if self.lampposts.get(lamppost).map_or(0, Vec::len) >= limit {
+            return Err(TooManySeries::OfLamppost { limit });
+        }
+        let limit = self.options.max_series;
+        let id = u32::try_from(self.series.len()).ok().filter(|_| self.series.len() < limit);
+        id.map(SeriesId).ok_or(TooManySeries::OfFleet { limit })
+    }
+
     fn evict(&mut self) {
         let bound = self.options.max_observations.max(1);
         if self.observations <= bound {
             return;
         }
+        // A sixteenth at once: each round walks all blocks, which many inserts then share.
         let keep = bound - bound / 16;
-        // The cut is an estimate that may fall short; each takes at least one observation.
-        while self.observations > bound {
-            let Some(cut) = evict::cut_for(&self.series, self.observations, self.observations - keep) else {
-                return;
+        // Cuts are estimates that may fall short; each takes at least one observation.
+        while self.observations > keep {
+            let excess = self.observations - keep;
+            let held = self.lampposts.values().map(|ids| held_by(&self.series, ids));
+            let evicted = match evict::level_for(held, bound, excess) {
+                Some(level) => self.evict_above(level),
+                None => self.evict_oldest(excess),
             };
-            let evicted: usize = self.series.iter_mut().map(|series| series.evict(cut)).sum();
+            debug_assert!(evicted > 0, "observations that are counted can be found");
+            if evicted == 0 {
+                return;
+            }
             self.observations -= evicted;
             self.tally.evicted += evicted as u64;
         }
+    }
+
+    /// Takes from each lamppost that holds more than `level` its own oldest ones. Says how many went.
+    fn evict_above(&mut self, level: usize) -> usize {
+        let mut evicted = 0;
+        for ids in self.lampposts.values() {
+            let held = held_by(&self.series, ids);
+            if held <= level {
+                continue;
+            }
+            let series = ids.iter().map(|id| at(&self.series, *id));
+            let Some(cut) = evict::cut_for(series, held, held - level) else { continue };
+            evicted += ids.iter().map(|id| at_mut(&mut self.series, *id).evict(cut)).sum::<usize>();
+        }
+        evicted
+    }
+
+    /// Takes about `excess` of all observations, the oldest. Says how many went.
+    fn evict_oldest(&mut self, excess: usize) -> usize {
+        let cut = evict::cut_for(self.series.iter(), self.observations, excess);
+        cut.map_or(0, |cut| self.series.iter_mut().map(|series| series.evict(cut)).sum())
     }
 
     fn whole_from(&self, id: SeriesId, from: UtcMillis) -> Result<&Series, OlderThanTail> {
@@ -199,8 +235,13 @@ impl Tail {
     }
 
     fn at_mut(&mut self, id: SeriesId) -> &mut Series {
-        self.series.get_mut(id.0 as usize).expect("an id is used with the tail that gave it out")
+        at_mut(&mut self.series, id)
     }
+}
+
+/// Observations of a lamppost with these series.
+fn held_by(series: &[Series], ids: &[SeriesId]) -> usize {
+    ids.iter().map(|id| at(series, *id).len()).sum()
 }
 
 fn name_of(series: &[Series], id: SeriesId) -> &lamplighter_protocol::SeriesName {
@@ -209,4 +250,8 @@ fn name_of(series: &[Series], id: SeriesId) -> &lamplighter_protocol::SeriesName
 
 fn at(series: &[Series], id: SeriesId) -> &Series {
     series.get(id.0 as usize).expect("an id is used with the tail that gave it out")
+}
+
+fn at_mut(series: &mut [Series], id: SeriesId) -> &mut Series {
+    series.get_mut(id.0 as usize).expect("an id is used with the tail that gave it out")
 }

@@ -39,7 +39,8 @@ impl Ticks {
     }
 
     pub(super) fn contains(self, time: UtcMillis) -> bool {
-        (self.first..=self.last).contains(&time.0) && (time.0 - self.first) % self.period_ms == 0
+        (self.first..=self.last).contains(&time.0)
+            && time.0.abs_diff(self.first).is_multiple_of(self.period_ms.unsigned_abs())
     }
 
     /// Those of these ticks that are not among `stored`, all of which are such ticks; none if all are stored.

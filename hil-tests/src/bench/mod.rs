@@ -3,6 +3,8 @@
 mod figures;
 mod path;
 mod process;
+mod replay;
 
 pub use figures::{Figure, Figures};
 pub use path::{PathOptions, path};
+pub use replay::replay;

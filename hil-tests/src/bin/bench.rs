@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use hil_tests::bench::{PathOptions, path};
+use hil_tests::bench::{PathOptions, path, replay};
 use hil_tests::fleet::Binaries;
 
 /// Measures, prints a table, and writes target/bench/NAME.json.
@@ -15,7 +15,7 @@ struct Options {
     /// What to measure
     #[arg(required = true)]
     names: Vec<Name>,
-    /// How many seconds each measurement takes, after its start
+    /// How many seconds a measurement of running processes takes, after its start
     #[arg(long, default_value_t = 60)]
     seconds: u64,
 }
@@ -25,6 +25,8 @@ struct Options {
 enum Name {
     /// The whole path with 50 lampposts in processes of their own: memory, processor time, latency
     Path,
+    /// A start: seconds for each gigabyte of journal
+    Replay,
 }
 
 fn main() -> ExitCode {
@@ -48,6 +50,10 @@ fn run(options: &Options) -> anyhow::Result<()> {
                 writeln!(out, "path: 50 lampposts, {} s; latency from tick to live event", options.seconds)?;
                 let options = PathOptions { lampposts: 50, seconds: options.seconds };
                 (path(&binaries, directory.path(), options)?, "path")
+            }
+            Name::Replay => {
+                writeln!(out, "replay: a journal of 256 MB is written, then replayed as a start does")?;
+                (replay(directory.path(), 256_000_000)?, "replay")
             }
         };
         figures.print(&mut out)?;

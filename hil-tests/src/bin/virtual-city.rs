@@ -1,6 +1,6 @@
 //! The virtual city: many agents in one process, over simulated rigs.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -30,7 +30,8 @@ fn main() -> ExitCode {
 
 fn log(filter: &str) -> anyhow::Result<()> {
     let filter: Targets = filter.parse().context("--log is not understood")?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
     Ok(())
 }

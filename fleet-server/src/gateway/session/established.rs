@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lamplighter_protocol::limits::{MAX_PAYLOAD_BYTES, WINDOW_BYTES, WINDOW_PUBLISHES};
+use lamplighter_protocol::limits::{GATEWAY_BYTES, GATEWAY_PUBLISHES, MAX_PAYLOAD_BYTES};
 use lamplighter_protocol::{LamppostNumber, Leaf, Topic};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Publish, Subscribe, SubscribeReasonCode};
@@ -127,7 +127,7 @@ impl Established {
 
     /// D6: one window of a lamppost is taken in without waiting for a commit, so that a ping behind it is answered.
     fn is_full(&self) -> bool {
-        self.unacknowledged_bytes > WINDOW_BYTES || self.unacknowledged.len() > WINDOW_PUBLISHES
+        self.unacknowledged_bytes > GATEWAY_BYTES || self.unacknowledged.len() > GATEWAY_PUBLISHES
     }
 
     /// When the client has been silent for too long. None while we do not listen.

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use lamplighter_protocol::LamppostNumber;
-use lamplighter_protocol::limits::{MAX_PAYLOAD_BYTES, WINDOW_BYTES, WINDOW_PUBLISHES};
+use lamplighter_protocol::limits::{GATEWAY_BYTES, GATEWAY_PUBLISHES, MAX_PAYLOAD_BYTES};
 use proptest::prelude::*;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{
@@ -311,12 +311,12 @@ fn silence_is_measured_by_the_clients_promise_and_by_our_bound() {
 #[test]
 fn a_whole_window_and_the_ping_behind_it_are_read_without_a_commit() {
     let mut bench = Bench::logged_in(30);
-    for packet_id in 1..=4 {
-        bench.publish(packet_id, WINDOW_BYTES / 4);
+    for packet_id in 1..=8 {
+        bench.publish(packet_id, GATEWAY_BYTES / 8);
     }
     assert_eq!(bench.reading(), Reading::Open);
     assert_eq!(bench.packet(Incoming::PingReq), [Effect::Send(Outgoing::PingResp)]);
-    bench.publish(5, 1);
+    bench.publish(9, 1);
     assert_eq!(bench.reading(), Reading::Held);
     // While we do not listen, silence is not the client's.
     bench.passes(Duration::from_hours(1));
@@ -337,7 +337,7 @@ fn publishes_without_bytes_are_bounded_too() {
         }
         open
     });
-    assert_eq!(taken.count(), WINDOW_PUBLISHES + 1);
+    assert_eq!(taken.count(), GATEWAY_PUBLISHES + 1);
 }
 
 #[test]

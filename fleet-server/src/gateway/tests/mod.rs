@@ -5,7 +5,7 @@ mod bench;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lamplighter_protocol::limits::{MAX_PACKET_BYTES, WINDOW_BYTES};
+use lamplighter_protocol::limits::{GATEWAY_BYTES, MAX_PACKET_BYTES};
 use lamplighter_protocol::{LamppostNumber, Leaf, Log};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, LastWill, Packet, PubAck, Publish};
@@ -63,17 +63,17 @@ async fn a_ping_behind_a_whole_window_is_answered_while_the_disk_stands_still() 
     let bench = Bench::start().await;
     let mut lamppost = bench.lamppost("DF3637").await;
     bench.gate.close();
-    let quarter = vec![0; WINDOW_BYTES / 4];
-    for packet_id in 1..=4 {
-        lamppost.publish(SAMPLES, packet_id, &quarter).await;
+    let eighth = vec![0; GATEWAY_BYTES / 8];
+    for packet_id in 1..=8 {
+        lamppost.publish(SAMPLES, packet_id, &eighth).await;
     }
     lamppost.ping().await;
     // Past the window it is read no further, and nothing is lost.
-    lamppost.publish(SAMPLES, 5, &quarter).await;
-    lamppost.publish(SAMPLES, 6, &quarter).await;
-    bench.counts("publishes_total", 5).await;
+    lamppost.publish(SAMPLES, 9, &eighth).await;
+    lamppost.publish(SAMPLES, 10, &eighth).await;
+    bench.counts("publishes_total", 9).await;
     bench.gate.open();
-    for packet_id in 1..=6 {
+    for packet_id in 1..=10 {
         lamppost.expect_puback(packet_id).await;
     }
 }

@@ -12,7 +12,7 @@ use crate::store::{block, series};
 fn what_is_older_than_the_tail_is_named_and_never_an_empty_answer() {
     let mut tail = Tail::new(TailOptions { max_observations: 100, ..TailOptions::default() });
     let id = tail.series(meta("DF1", "air_temperature", Statistic::Mean)).unwrap();
-    let quiet = tail.series(meta("DF2", "air_temperature", Statistic::Mean)).unwrap();
+    let quiet = tail.series(meta("DF1", "relative_humidity", Statistic::Mean)).unwrap();
     tail.insert(quiet, good(3, 1.0));
     let late = tail.series(meta("DF3", "air_temperature", Statistic::Mean)).unwrap();
     for time in 0..100 {
@@ -78,16 +78,17 @@ fn memory_is_given_back_when_observations_go() {
     // Full blocks that lose most of what they hold, and times so far apart that each takes a block.
     for (series, ticks, apart) in [(40_usize, 500_i64, 1_000), (1, 20_000, 100 * DAY)] {
         let mut tail = Tail::new(TailOptions { max_observations: bound, ..TailOptions::default() });
-        let ids =
-            (0..series).map(|one| tail.series(meta(&format!("DF{one}"), "pm1", Statistic::Mean)).unwrap());
-        let ids: Vec<SeriesId> = ids.collect();
+        // Of one lamppost: those of others would keep their share.
+        let ids: Vec<SeriesId> = (0..series)
+            .map(|one| tail.series(meta("DF3637", &format!("pm{one}"), Statistic::Mean)).unwrap())
+            .collect();
         for tick in 0..ticks {
             for id in &ids {
                 tail.insert(*id, good(tick * apart, 1.0));
             }
         }
         assert_eq!(tail.size().observations, bound);
-        let newer = tail.series(meta("DF3637", "pm1", Statistic::Mean)).unwrap();
+        let newer = tail.series(meta("DF3637", "air_temperature", Statistic::Mean)).unwrap();
         for tick in 0..200_000 {
             tail.insert(newer, good(ticks * apart + tick, 1.0));
             if tick == 18_000 {

@@ -45,8 +45,31 @@ fn made_up_series_are_refused_past_the_bound_and_known_ones_go_on() {
     let mut tail = Tail::new(TailOptions { max_series: 2, ..TailOptions::default() });
     let one = tail.series(meta("DF1", "pm1", Statistic::Mean)).unwrap();
     tail.series(meta("DF1", "pm10", Statistic::Mean)).unwrap();
-    let refused = tail.series(meta("DF1", "pm2_5", Statistic::Mean));
-    assert_eq!(refused, Err(TooManySeries { limit: 2 }));
+    for lamppost in ["DF1", "DF2"] {
+        let refused = tail.series(meta(lamppost, "pm2_5", Statistic::Mean));
+        assert_eq!(refused, Err(TooManySeries::OfFleet { limit: 2 }));
+    }
     assert_eq!(tail.series(meta("DF1", "pm1", Statistic::Mean)), Ok(one));
     assert_eq!(tail.of_lamppost(&LamppostNumber::new("DF1").unwrap()).len(), 2);
+    assert_eq!(tail.all().count(), 2);
+}
+
+#[test]
+fn a_lamppost_that_makes_up_names_leaves_place_for_the_others() {
+    let limits = TailOptions { max_series: 5, max_series_per_lamppost: 3, ..TailOptions::default() };
+    let mut tail = Tail::new(limits);
+    let made_up = |one: usize| meta("DF1", &format!("made_up_{one}"), Statistic::Mean);
+    let known: Vec<_> = (0..3).map(|one| tail.series(made_up(one)).unwrap()).collect();
+    for one in 3..100 {
+        assert_eq!(tail.series(made_up(one)), Err(TooManySeries::OfLamppost { limit: 3 }));
+    }
+    assert_eq!(tail.series(made_up(2)), Ok(known[2]));
+    for property in ["pm1", "pm10"] {
+        tail.series(meta("DF2", property, Statistic::Mean)).unwrap();
+    }
+    // Where both bounds are reached it is the lamppost's own that is named.
+    assert_eq!(tail.series(made_up(100)), Err(TooManySeries::OfLamppost { limit: 3 }));
+    let refused = tail.series(meta("DF2", "pm2_5", Statistic::Mean));
+    assert_eq!(refused, Err(TooManySeries::OfFleet { limit: 5 }));
+    assert_eq!(tail.size().series, 5);
 }

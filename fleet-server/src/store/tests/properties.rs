@@ -66,7 +66,7 @@ proptest! {
 }
 
 /// Times that often collide, that fill blocks, and that lie further apart than a block spans.
-fn any_point() -> impl Strategy<Value = Point> {
+pub(super) fn any_point() -> impl Strategy<Value = Point> {
     let time = prop_oneof![0_i64..60, -3_000_i64..3_000, (-4_i64..4).prop_map(|season| season * 100 * DAY)];
     let value = prop::option::weighted(0.8, (-4_i32..4).prop_map(f64::from));
     let reason = prop::sample::select(vec![
