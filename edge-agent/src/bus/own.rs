@@ -60,7 +60,7 @@ impl OwnTask {
             let time = phenomenon_time(self.grid, tick, now.wall);
             let observations = observations(&self.properties, &readings, now.trust);
             sink.put(Tick { device: self.place, time, observations })?;
-            health.agent_missed(pace.answered(0, tick, time));
+            health.agent_missed(pace.answered(0, tick, time, now));
         }
     }
 }

@@ -83,9 +83,11 @@ impl Pace {
         self.clock.now()
     }
 
-    /// The device has an observation of `time` for `tick`. Says how many ticks were missed besides.
-    pub(super) fn answered(&mut self, place: usize, tick: UtcMillis, time: UtcMillis) -> u64 {
-        self.schedule.answered(place, tick, time)
+    /// The device has an observation of `time` for `tick`, which it was `done` with then. Says how many ticks were
+    /// missed besides: none if the clock was set forward meanwhile, nobody lived through those.
+    pub(super) fn answered(&mut self, place: usize, tick: UtcMillis, time: UtcMillis, done: Now) -> u64 {
+        let passed = self.schedule.answered(place, tick, time);
+        if self.was_set_forward(done) { 0 } else { passed }
     }
 
     /// Reads the clock and finds out whether it was set.
@@ -95,13 +97,18 @@ impl Pace {
         if back_ms >= LARGEST_STEP_BACK_MS {
             return Err(ClockJumped { back_ms });
         }
-        let lived = now.monotonic.saturating_sub(self.seen.monotonic);
-        let lived_ms = i64::try_from(lived.as_millis()).unwrap_or(i64::MAX);
-        if now.wall.since_ms(self.seen.wall).saturating_sub(lived_ms) > CLOCK_SET_FORWARD_MS {
+        if self.was_set_forward(now) {
             self.schedule.skip_to(now.wall);
         }
         self.seen = now;
         self.latest = self.latest.max(now.wall);
         Ok(now)
+    }
+
+    /// Whether the wall clock was set forward since the last look.
+    fn was_set_forward(&self, now: Now) -> bool {
+        let lived = now.monotonic.saturating_sub(self.seen.monotonic);
+        let lived_ms = i64::try_from(lived.as_millis()).unwrap_or(i64::MAX);
+        now.wall.since_ms(self.seen.wall).saturating_sub(lived_ms) > CLOCK_SET_FORWARD_MS
     }
 }

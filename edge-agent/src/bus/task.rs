@@ -74,7 +74,7 @@ impl<O: Opener> BusTask<O> {
             let with_value = tick_read.observations.iter().filter(|one| one.value.is_some()).count();
             sink.put(tick_read)?;
             sensor.recorded(time, with_value);
-            sensor.missed(missed + pace.answered(on_bus, tick, time));
+            sensor.missed(missed + pace.answered(on_bus, tick, time, done));
         }
     }
 

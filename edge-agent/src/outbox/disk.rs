@@ -2,18 +2,21 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use super::error::{OutboxError, manage};
 
-/// Writes and syncs: the two operations whose failure ends a run (D2).
+/// Writes and syncs, whose failure ends a run (D2), and reads, whose failure may be of one place or pass again.
 pub(super) trait Disk: Send + Sync + std::fmt::Debug {
     /// Writes all of `bytes` at the file's end.
     fn append(&self, file: &File, bytes: &[u8]) -> io::Result<()>;
 
     /// Returns once the file's bytes, or the directory's entries, would survive a power cut.
     fn sync(&self, file: &File) -> io::Result<()>;
+
+    /// Reads bytes from `offset` on, fewer than asked for perhaps, none at the file's end. `path` is the file's.
+    fn read_at(&self, file: &File, path: &Path, to: &mut [u8], offset: u64) -> io::Result<usize>;
 }
 
 /// The system's disk.
@@ -28,6 +31,10 @@ impl Disk for SystemDisk {
     fn sync(&self, file: &File) -> io::Result<()> {
         // fdatasync: the length goes with it, times do not. For a directory it is the same as fsync.
         file.sync_data()
+    }
+
+    fn read_at(&self, file: &File, _path: &Path, to: &mut [u8], offset: u64) -> io::Result<usize> {
+        file.read_at(to, offset)
     }
 }
 
@@ -70,6 +77,26 @@ pub(super) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), 
     sync(disk, &file, &new)?;
     fs::rename(&new, path).map_err(manage("replace", path))?;
     path.parent().map_or(Ok(()), |directory| sync_directory(disk, directory))
+}
+
+/// Fills `to` from `offset` on, up to the file's end or to a place that cannot be read: says how far, and why not on.
+pub(super) fn read_at(
+    disk: &dyn Disk,
+    file: &File,
+    path: &Path,
+    to: &mut [u8],
+    offset: u64,
+) -> (usize, Option<io::Error>) {
+    let mut filled = 0;
+    while let Some(rest) = to.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match disk.read_at(file, path, rest, offset + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (filled, Some(error)),
+        }
+    }
+    (filled, None)
 }
 
 /// Reads a file whole. None if it is not there.

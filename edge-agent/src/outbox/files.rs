@@ -76,7 +76,11 @@ impl Files {
         let headers = logs.flat_map(|log| &log.segments).filter_map(|segment| segment.header.as_ref());
         let mut needed: HashSet<Digest> = headers.map(|(header, _)| header.description).collect();
         needed.insert(description);
-        descriptions::retain(&kept, &needed)?;
+        // Which description a segment is written in is not known until its header can be read (D4).
+        let unknown = |run: &Run| Log::ALL.into_iter().any(|log| run.log(log).has_unread_header());
+        if !recovered.runs.iter().any(unknown) {
+            descriptions::retain(&kept, &needed)?;
+        }
         descriptions::keep(disk, &kept, description, payload)?;
 
         let bytes =
@@ -98,6 +102,7 @@ impl Files {
         };
         if let Some(position) = files.last_position()? {
             files.runs.iter_mut().for_each(|run| run.believe(&position));
+            files.runs.iter_mut().for_each(Run::end_behind_held);
         }
         files.begin_run(opened)?;
         files.find_oldest();
@@ -106,7 +111,7 @@ impl Files {
 
     /// Begins this process's run. On a full disk its opening is what the space of held records is needed for.
     fn begin_run(&mut self, opened: UtcMillis) -> Result<(), OutboxError> {
-        let opening = opening::opening_after(self.runs.last(), opened);
+        let opening = opening::opening_after(&*self.medium.disk, self.runs.last(), opened);
         let number = self.runs.iter().map(|run| run.number).max().map_or(0, |last| last.saturating_add(1));
         let runs = self.directory.join("runs");
         let run = loop {
@@ -155,23 +160,32 @@ impl Files {
     /// Reads records. What turns out damaged is no longer stated as on disk.
     pub(super) fn read(&mut self, from: Place, limit: ReadLimit) -> Result<Option<Chunk>, OutboxError> {
         let Some(at) = self.runs.iter().rposition(|run| run.id == from.run) else { return Ok(None) };
-        let found = read::read(&self.runs[at], from.log, from.sequence, limit);
-        let damaged = match &found {
-            Ok(Found::Damaged { first, last }) => Some((*first, *last)),
+        let found = read::read(&*self.medium.disk, &self.runs[at], from.log, from.sequence, limit);
+        let unreadable = match &found {
+            Ok(Found::Damaged { first, last }) => {
+                // Those behind the first may be found again at the next start, and are not freed until then.
+                self.runs[at].log_mut(from.log).damaged.insert(*first, *first);
+                Some((*first, *last))
+            }
             // The segment is gone, or its place on the card is: the rest of it is not tried record by record.
             Err(error) if error.is_damage() => {
-                let segment = self.runs[at].log(from.log).segment_of(from.sequence);
-                segment.map(|segment| (from.sequence, segment.end - 1))
+                let last = self.runs[at].log_mut(from.log).mark_unread(from.sequence);
+                last.map(|last| (from.sequence, last))
             }
             Ok(Found::Nothing | Found::Chunk(_)) | Err(_) => None,
         };
-        if let Some((first, last)) = damaged {
+        if let Some((first, last)) = unreadable {
             let (run, log) = (from.run, from.log.as_str());
             self.damaged += 1;
             self.runs[at].log_mut(from.log).state.on_disk.remove(first, last);
-            tracing::error!(%run, log, first, last, "records are damaged on disk: they are lost here");
+            tracing::error!(%run, log, first, last, "records on disk cannot be read: the next start tries them again");
         }
         found.map(Found::chunk)
+    }
+
+    /// How many places on disk were found unreadable.
+    pub(super) fn damaged(&self) -> u64 {
+        self.damaged
     }
 
     /// The payload of a description.
@@ -265,6 +279,7 @@ impl Files {
             bytes,
             header: Some((header, seed)),
             offsets,
+            unread: false,
         });
         self.bytes += bytes;
         *self.pen(log) = Some(pen);
@@ -315,7 +330,9 @@ impl Files {
         let Some(freed) = run.log_mut(log).segments.remove(at) else { return Ok(false) };
         disk::remove_file(&run.segment_path(log, freed.first))?;
         if freed.end > freed.first {
-            run.log_mut(log).state.on_disk.remove(freed.first, freed.end - 1);
+            let index = run.log_mut(log);
+            index.state.on_disk.remove(freed.first, freed.end - 1);
+            index.damaged.remove(freed.first, freed.end - 1);
         }
         self.bytes -= freed.bytes;
         let (run, log, first, end) = (run.id, log.as_str(), freed.first, freed.end);
@@ -340,6 +357,7 @@ impl Files {
     /// Finds the oldest sample that the server does not hold.
     fn find_oldest(&mut self) {
         let owed = self.runs.iter().find_map(|run| Some((run, run.samples.first_owed()?)));
-        self.oldest = owed.and_then(|(run, sequence)| opening::time_of(run, Log::Samples, sequence));
+        let time = |(run, sequence)| opening::time_of(&*self.medium.disk, run, Log::Samples, sequence);
+        self.oldest = owed.and_then(time);
     }
 }

@@ -272,7 +272,8 @@ impl Outbox {
     /// Reads records from `from` on: of its run and log, in one description. None if `from` is not on disk.
     ///
     /// # Errors
-    /// [`OutboxError::Closed`], or the file that could not be read; the record is then no longer stated as on disk.
+    /// [`OutboxError::Closed`], or the file that could not be read. Once either this or None is returned, the record
+    /// is no longer stated as on disk, unless reading it again may help.
     pub async fn read(&self, from: Place, limit: ReadLimit) -> Result<Option<Chunk>, OutboxError> {
         let (answer, answered) = oneshot::channel();
         self.handles.queue.request(Request::Read { from, limit, answer })?;

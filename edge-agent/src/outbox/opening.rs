@@ -12,11 +12,12 @@ use super::segment::{HEADER_BYTES, Header, Offsets, PREFIX_BYTES};
 use super::{ReadLimit, identity, read, recover};
 
 /// The opening of a run that follows this one (D1).
-pub(super) fn opening_after(before: Option<&Run>, opened: UtcMillis) -> Opening {
+pub(super) fn opening_after(disk: &dyn Disk, before: Option<&Run>, opened: UtcMillis) -> Opening {
     let Some(before) = before else {
         return Opening { run_before: None, samples_end: 0, events_end: 0, ended: None, opened };
     };
-    let last_time = |log: Log| time_of(before, log, before.log(log).state.on_disk.end().checked_sub(1)?);
+    let last_time =
+        |log: Log| time_of(disk, before, log, before.log(log).state.on_disk.end().checked_sub(1)?);
     Opening {
         run_before: Some(before.id),
         samples_end: before.samples.state.end,
@@ -27,9 +28,9 @@ pub(super) fn opening_after(before: Option<&Run>, opened: UtcMillis) -> Opening 
 }
 
 /// When a record says that the agent was alive. None if the record is not there or cannot be read.
-pub(super) fn time_of(run: &Run, log: Log, sequence: u64) -> Option<UtcMillis> {
+pub(super) fn time_of(disk: &dyn Disk, run: &Run, log: Log, sequence: u64) -> Option<UtcMillis> {
     let limit = ReadLimit { bytes: 0, records: 1, last: sequence };
-    let chunk = read::read(run, log, sequence, limit).ok()?.chunk()?;
+    let chunk = read::read(disk, run, log, sequence, limit).ok()?.chunk()?;
     Some(time_in(&Record::decode(chunk.records.first()?).ok()?))
 }
 
@@ -69,7 +70,7 @@ pub(super) fn begin_run(
     run.opening = Some(opening);
     let (bytes, header, offsets) = (HEADER_BYTES as u64, Some((header, pen.seed)), Offsets::default());
     let events = run.log_mut(Log::Events);
-    events.segments.push_back(Segment { first: 0, end: 0, bytes, header, offsets });
+    events.segments.push_back(Segment { first: 0, end: 0, bytes, header, offsets, unread: false });
     events.extend(place, offset, (PREFIX_BYTES + record.len()) as u64);
     events.state.synced_end = 1;
     Ok(run)

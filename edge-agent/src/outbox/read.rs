@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 use bytes::Bytes;
 use lamplighter_protocol::Log;
 
+use super::disk::{self, Disk};
 use super::error::OutboxError;
 use super::run::{Run, Segment, first_missing};
 use super::segment::{self, MAX_RECORD_BYTES, PREFIX_BYTES};
@@ -19,7 +20,8 @@ pub(super) enum Found {
     Nothing,
     /// Records.
     Chunk(Chunk),
-    /// Records are not as they were when they were written: those of `first..=last`.
+    /// The record `first` is not as it was when it was written. Those after it, up to `last`, cannot be told apart
+    /// for that, though they may be whole.
     Damaged { first: u64, last: u64 },
 }
 
@@ -34,7 +36,14 @@ impl Found {
 }
 
 /// Reads records of one log from `sequence` on, within the limit and one segment.
-pub(super) fn read(run: &Run, log: Log, sequence: u64, limit: ReadLimit) -> Result<Found, OutboxError> {
+/// What precedes a place that cannot be read is returned.
+pub(super) fn read(
+    disk: &dyn Disk,
+    run: &Run,
+    log: Log,
+    sequence: u64,
+    limit: ReadLimit,
+) -> Result<Found, OutboxError> {
     let index = run.log(log);
     let segment = index.segment_of(sequence).filter(|_| index.state.on_disk.contains(sequence));
     let Some((segment, (header, seed))) = segment.and_then(|one| Some((one, one.header.as_ref()?))) else {
@@ -48,14 +57,18 @@ pub(super) fn read(run: &Run, log: Log, sequence: u64, limit: ReadLimit) -> Resu
     let last = first_missing(&index.state.on_disk, sequence, last).map_or(last, |missing| missing - 1);
 
     let path = run.segment_path(log, segment.first);
-    let read = || -> io::Result<Option<Piece>> { piece(&File::open(&path)?, segment, sequence, last, limit) };
-    let Some(piece) = read().map_err(|source| OutboxError::Read { path: path.clone(), source })? else {
-        return Ok(Found::Damaged { first: sequence, last });
+    let unread = |source| OutboxError::Read { path: path.clone(), source };
+    let file = File::open(&path).map_err(unread)?;
+    let Some(piece) = piece(disk, (&file, &path), segment, sequence, last, limit) else {
+        return Err(unread(io::ErrorKind::UnexpectedEof.into()));
     };
-    let records = piece.records(*seed, sequence, last, limit);
+    let (records, stopped_at) = piece.records(*seed, sequence, last, limit);
     if records.is_empty() {
-        // Without the damaged record's length, where the next one begins is known from the index only.
-        return Ok(Found::Damaged { first: sequence, last: piece.known_to.unwrap_or(segment.end) - 1 });
+        return match piece.cut_short {
+            Some(source) => Err(unread(source)),
+            // Without the damaged record's length, where the next one begins is known from the index only.
+            None => Ok(Found::Damaged { first: stopped_at, last: piece.known_to.unwrap_or(segment.end) - 1 }),
+        };
     }
     let place = Place { run: run.id, log, sequence };
     Ok(Found::Chunk(Chunk { place, description: header.description, records }))
@@ -70,18 +83,19 @@ struct Piece {
     first: u64,
     /// The next sequence whose offset is known, if there is one.
     known_to: Option<u64>,
+    /// Why there are fewer bytes than were asked for.
+    cut_short: Option<io::Error>,
 }
 
 fn piece(
-    file: &File,
+    disk: &dyn Disk,
+    (file, path): (&File, &Path),
     segment: &Segment,
     sequence: u64,
     last: u64,
     limit: ReadLimit,
-) -> io::Result<Option<Piece>> {
-    let Some((begins_at, start)) = segment.offsets.at_or_before(place_in(segment.first, sequence)) else {
-        return Ok(None);
-    };
+) -> Option<Piece> {
+    let (begins_at, start) = segment.offsets.at_or_before(place_in(segment.first, sequence))?;
     let whole = usize::try_from(segment.bytes).unwrap_or(usize::MAX);
     let enough = segment.offsets.behind(place_in(segment.first, last)).unwrap_or(whole);
     // The records passed over, those within the limit with their prefixes, and one that may exceed it.
@@ -91,18 +105,22 @@ fn piece(
     let wanted = passed.saturating_add(limit.bytes).saturating_add(prefixes).saturating_add(MAX_RECORD_BYTES);
     let length = enough.saturating_sub(start).min(wanted);
     let mut bytes = vec![0; length];
-    file.read_exact_at(&mut bytes, start as u64)?;
+    let (filled, failed) = disk::read_at(disk, file, path, &mut bytes, start as u64);
+    let ended = (filled < length).then(|| io::ErrorKind::UnexpectedEof.into());
+    bytes.truncate(filled);
     let known_to = segment.offsets.next_place(place_in(segment.first, sequence));
-    Ok(Some(Piece {
+    Some(Piece {
         bytes: bytes.into(),
         begins_at,
         first: segment.first,
         known_to: known_to.map(|place| segment.first + u64::from(place)),
-    }))
+        cut_short: failed.or(ended),
+    })
 }
 
 impl Piece {
-    fn records(&self, seed: u32, sequence: u64, last: u64, limit: ReadLimit) -> Vec<Bytes> {
+    /// The records asked for, and the sequence of the first one that is not among them.
+    fn records(&self, seed: u32, sequence: u64, last: u64, limit: ReadLimit) -> (Vec<Bytes>, u64) {
         let (wanted, last) = (place_in(self.first, sequence), place_in(self.first, last));
         let (mut offset, mut place, mut room) = (0, self.begins_at, limit.bytes);
         let mut records = Vec::new();
@@ -120,7 +138,7 @@ impl Piece {
             offset += PREFIX_BYTES + record.len();
             place += 1;
         }
-        records
+        (records, self.first + u64::from(place))
     }
 }
 

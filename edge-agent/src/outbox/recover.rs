@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
-use std::io::Read as _;
 use std::path::Path;
 
 use lamplighter_protocol::{Log, Record, RunId};
@@ -19,6 +18,12 @@ pub(super) const UNOPENED: &str = "opening-";
 
 /// A file with more bytes was not written by an outbox; only so many are looked at.
 const MAX_SEGMENT_BYTES: u64 = 16 << 20;
+
+/// What a disk cannot read is passed over by this, the page that systems read at once.
+const PAGE_BYTES: usize = 4 << 10;
+
+/// So many pages of a segment are passed over at most: on a dying card each may take the system seconds.
+const MAX_UNREAD_PAGES: usize = 8;
 
 /// What earlier runs left.
 #[derive(Debug, Default)]
@@ -95,8 +100,13 @@ fn recover_run(
     for log in Log::ALL {
         // All before a segment's first record was written, even if it is freed and the segment itself is torn.
         let begun = names.iter().filter(|name| name.0 == log).map(|name| name.1).max();
+        let opened = match log {
+            Log::Samples => 0,
+            // The run has its name since its opening was synced (D1).
+            Log::Events => 1,
+        };
         let state = &mut run.log_mut(log).state;
-        state.end = state.on_disk.end().max(begun.unwrap_or(0));
+        state.end = state.on_disk.end().max(begun.unwrap_or(0)).max(opened);
         state.synced_end = state.end;
     }
     Ok(())
@@ -123,8 +133,7 @@ fn recover_segment(
     let file = OpenOptions::new().read(true).write(true).open(&path).map_err(manage("open", &path))?;
     disk::sync(disk, &file, &path)?;
     let length = file.metadata().map_err(manage("measure", &path))?.len();
-    bytes.clear();
-    let readable = (&file).take(MAX_SEGMENT_BYTES).read_to_end(bytes).is_ok();
+    let readable = read_segment(disk, (&file, &path), length, bytes) == Readable::Wholly;
     let header = match Header::decode(bytes) {
         Ok((header, seed)) if header.run == run.id && header.log == log && header.first == first => {
             Some((header, seed))
@@ -138,8 +147,14 @@ fn recover_segment(
     };
     let Some((_, seed)) = &header else {
         *damaged += 1;
-        tracing::error!(path = %path.display(), length, "the segment's header is damaged: its records are lost here");
-        let segment = Segment { first, end: first, bytes: length, header, offsets: Offsets::default() };
+        let path = path.display();
+        if readable {
+            tracing::error!(%path, length, "the segment's header is damaged: its records are lost here");
+        } else {
+            tracing::error!(%path, length, "the segment cannot be read: it is kept, the next start tries again");
+        }
+        let (offsets, unread) = (Offsets::default(), !readable);
+        let segment = Segment { first, end: first, bytes: length, header, offsets, unread };
         run.log_mut(log).segments.push_back(segment);
         return Ok(());
     };
@@ -152,19 +167,60 @@ fn recover_segment(
         run.opening = Some(opening);
     }
     let index = run.log_mut(log);
+    let mut end = first;
     for (from, to) in &found.whole {
-        index.state.on_disk.insert(first + u64::from(*from), first + u64::from(*to));
+        let (from, to) = (first + u64::from(*from), first + u64::from(*to));
+        if readable && end < from {
+            index.damaged.insert(end, from - 1);
+        }
+        index.state.on_disk.insert(from, to);
+        end = to + 1;
     }
-    let end = found.whole.last().map_or(first, |range| first + u64::from(range.1) + 1);
-    index.segments.push_back(Segment { first, end, bytes: length, header, offsets: found.offsets });
+    let (offsets, unread) = (found.offsets, !readable);
+    index.segments.push_back(Segment { first, end, bytes: length, header, offsets, unread });
     Ok(())
+}
+
+/// How much of a segment could be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Readable {
+    Wholly,
+    /// There are zeros in place of pages that could not be read, or the rest is missing.
+    Partly,
+}
+
+/// Reads a segment. Reading goes on behind what cannot be read: there may be whole records, and the end of the log.
+fn read_segment(disk: &dyn Disk, (file, path): (&File, &Path), length: u64, bytes: &mut Vec<u8>) -> Readable {
+    let length = usize::try_from(length.min(MAX_SEGMENT_BYTES)).unwrap_or(usize::MAX);
+    bytes.clear();
+    bytes.resize(length, 0);
+    let (mut at, mut unread) = (0, 0);
+    while let Some(rest) = bytes.get_mut(at..) {
+        let (filled, failed) = disk::read_at(disk, file, path, rest, at as u64);
+        at += filled;
+        let Some(error) = failed else { break };
+        tracing::error!(path = %path.display(), offset = at, %error, "a place of a segment cannot be read");
+        unread += 1;
+        let behind = (at / PAGE_BYTES + 1) * PAGE_BYTES;
+        if unread > MAX_UNREAD_PAGES || behind >= length {
+            break;
+        }
+        at = behind;
+    }
+    bytes.truncate(at);
+    if unread == 0 { Readable::Wholly } else { Readable::Partly }
 }
 
 /// Says what is wrong with a segment, and in how many places.
 fn report(path: &Path, found: &Scan, length: u64, tail: Tail, readable: bool) -> u64 {
     let path = path.display();
     let rest = length.saturating_sub(found.whole_bytes as u64);
-    let damaged = found.damaged + u64::from(!readable || (rest > 0 && tail == Tail::Synced));
+    if !readable {
+        let places = found.damaged.max(1);
+        tracing::error!(%path, places, "the segment cannot all be read: it is kept, the next start tries again");
+        return places;
+    }
+    let damaged = found.damaged + u64::from(rest > 0 && tail == Tail::Synced);
     if damaged > 0 {
         tracing::error!(%path, places = damaged, "the segment is damaged: the records there are lost here");
     } else if rest > 0 {
@@ -213,13 +269,16 @@ fn state_ends(runs: &mut [Run]) {
 
 /// Cuts off what a power cut left of the last record of the run that was the last to write.
 fn cut_torn_tail(disk: &dyn Disk, run: &mut Run, log: Log) -> Result<(), OutboxError> {
-    let Some(last) = run.log(log).segments.back() else { return Ok(()) };
+    // Bytes that could not be read are no torn write.
+    let Some(last) = run.log(log).segments.back().filter(|last| !last.unread) else { return Ok(()) };
     let path = run.segment_path(log, last.first);
     let Some((_, seed)) = &last.header else { return Ok(()) };
     let (seed, length) = (*seed, last.bytes);
     // Read again: which run is the last to write is known only after all were read.
     let file = OpenOptions::new().read(true).write(true).open(&path).map_err(manage("open", &path))?;
-    let Some(whole) = whole_bytes(&file, seed).filter(|whole| *whole < length) else { return Ok(()) };
+    let Some(whole) = whole_bytes(disk, (&file, &path), length, seed).filter(|whole| *whole < length) else {
+        return Ok(());
+    };
     if length - whole > segment::LOOK_AHEAD_BYTES as u64 {
         // Too much for one torn write, and more than was looked through for whole records.
         return Ok(());
@@ -232,9 +291,11 @@ fn cut_torn_tail(disk: &dyn Disk, run: &mut Run, log: Log) -> Result<(), OutboxE
     Ok(())
 }
 
-fn whole_bytes(file: &File, seed: u32) -> Option<u64> {
+fn whole_bytes(disk: &dyn Disk, file: (&File, &Path), length: u64, seed: u32) -> Option<u64> {
     let mut bytes = Vec::new();
     // A file that cannot be read to its end is not cut.
-    file.take(MAX_SEGMENT_BYTES).read_to_end(&mut bytes).ok()?;
-    Some(segment::scan(&bytes, seed).whole_bytes as u64)
+    match read_segment(disk, file, length, &mut bytes) {
+        Readable::Wholly => Some(segment::scan(&bytes, seed).whole_bytes as u64),
+        Readable::Partly => None,
+    }
 }

@@ -30,6 +30,9 @@ pub(super) struct LogIndex {
     /// Ascending by first sequence.
     pub(super) segments: VecDeque<Segment>,
     pub(super) state: LogState,
+    /// Sequences in these segments whose bytes were read and are not those that were written: no later reading finds
+    /// their records.
+    pub(super) damaged: Pieces,
 }
 
 /// One segment on disk.
@@ -43,6 +46,9 @@ pub(super) struct Segment {
     /// What its header says; none if that is damaged, and with it every record.
     pub(super) header: Option<(Header, u32)>,
     pub(super) offsets: Offsets,
+    /// Some of it could not be read. The next start may be able to: until then it is not freed, whatever the server
+    /// holds, because what is in it is not known.
+    pub(super) unread: bool,
 }
 
 impl Run {
@@ -84,6 +90,17 @@ impl Run {
         }
     }
 
+    /// Where a log ended is not known from a last segment that could not be read. What the server holds was written.
+    pub(super) fn end_behind_held(&mut self) {
+        for log in Log::ALL {
+            if self.log(log).segments.back().is_some_and(|last| last.unread) {
+                let state = &mut self.log_mut(log).state;
+                state.end = state.end.max(state.held.end());
+                state.synced_end = state.end;
+            }
+        }
+    }
+
     /// What is to be published of this run.
     pub(super) fn publish(&mut self) -> Arc<RunState> {
         let (id, samples, events) = (self.id, &self.samples.state, &self.events.state);
@@ -100,8 +117,20 @@ impl LogIndex {
 
     /// The segment that holds this sequence, if one does.
     pub(super) fn segment_of(&self, sequence: u64) -> Option<&Segment> {
-        let at = self.segments.partition_point(|segment| segment.first <= sequence).checked_sub(1)?;
-        self.segments.get(at).filter(|segment| sequence < segment.end)
+        self.segments.get(self.place_of(sequence)?).filter(|segment| sequence < segment.end)
+    }
+
+    /// The segment that holds this sequence could not be read: what is in it from there on is not tried again, and
+    /// not freed, in this run. Says what the last sequence of it is.
+    pub(super) fn mark_unread(&mut self, sequence: u64) -> Option<u64> {
+        let at = self.place_of(sequence)?;
+        let segment = self.segments.get_mut(at).filter(|segment| sequence < segment.end)?;
+        segment.unread = true;
+        Some(segment.end - 1)
+    }
+
+    fn place_of(&self, sequence: u64) -> Option<usize> {
+        self.segments.partition_point(|segment| segment.first <= sequence).checked_sub(1)
     }
 
     /// One more record in the last segment, at this place and offset in it.
@@ -116,6 +145,11 @@ impl LogIndex {
         }
     }
 
+    /// Whether there is a segment of which not even the header could be read.
+    pub(super) fn has_unread_header(&self) -> bool {
+        self.segments.iter().any(|segment| segment.unread && segment.header.is_none())
+    }
+
     /// The first sequence on disk that the server does not hold.
     pub(super) fn first_owed(&self) -> Option<u64> {
         self.state.on_disk.ranges().find_map(|(first, last)| first_missing(&self.state.held, first, last))
@@ -123,11 +157,15 @@ impl LogIndex {
 }
 
 impl Segment {
-    /// Whether the server holds every record that can still be read in this segment.
-    pub(super) fn is_held(&self, log: &LogState) -> bool {
+    /// Whether the server holds every record that this segment ever held and that is not proven damaged. What cannot
+    /// be read at the moment counts: it may be readable after a restart.
+    pub(super) fn is_held(&self, log: &LogIndex) -> bool {
+        if self.unread {
+            return false;
+        }
         let Some(last) = self.end.checked_sub(1).filter(|last| *last >= self.first) else { return true };
-        let inside = log.on_disk.ranges().filter(|range| range.0 <= last && range.1 >= self.first);
-        inside.into_iter().all(|range| log.held.contains_all(range.0.max(self.first), range.1.min(last)))
+        let missing = log.state.held.missing_in(self.first, last);
+        missing.into_iter().all(|(first, last)| log.damaged.contains_all(first, last))
     }
 }
 
@@ -139,7 +177,7 @@ pub(super) fn next_to_free(runs: &[Run]) -> Option<(usize, Log, usize)> {
             let index = run.log(log);
             let written = usize::from(place + 1 == runs.len());
             let closed = index.segments.len().saturating_sub(written);
-            let may_go = |one: &Segment| !(log == Log::Events && one.first == 0) && one.is_held(&index.state);
+            let may_go = |one: &Segment| !(log == Log::Events && one.first == 0) && one.is_held(index);
             index.segments.iter().take(closed).position(may_go).map(|at| (place, log, at))
         },
     )

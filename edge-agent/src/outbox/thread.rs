@@ -49,14 +49,22 @@ pub(super) fn run(
     }
 }
 
-fn answer(
+/// Whoever has an answer finds the state that belongs to it published.
+pub(super) fn answer(
     files: &mut Files,
     request: Request,
     state: &watch::Sender<OutboxState>,
 ) -> Result<(), OutboxError> {
     // A caller who no longer waits for the answer is no error.
     let _gone = match request {
-        Request::Read { from, limit, answer } => answer.send(files.read(from, limit)).is_err(),
+        Request::Read { from, limit, answer } => {
+            let damaged = files.damaged();
+            let found = files.read(from, limit);
+            if files.damaged() != damaged {
+                publish(files, state);
+            }
+            answer.send(found).is_err()
+        }
         Request::Description { digest, answer } => answer.send(files.description(digest)).is_err(),
         Request::Believe { position, answer } => {
             files.believe(&position)?;
@@ -72,7 +80,7 @@ fn answer(
     Ok(())
 }
 
-/// A read changes nothing, and wakes nobody who waits for a change.
+/// A read of what is whole changes nothing, and wakes nobody who waits for a change.
 fn publish(files: &mut Files, state: &watch::Sender<OutboxState>) {
     let now = files.state();
     state.send_if_modified(|last| {

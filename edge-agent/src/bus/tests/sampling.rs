@@ -1,7 +1,7 @@
 //! Sampling of I2C devices.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use lamplighter_protocol::{Grid, Reason, Tick, UtcMillis};
@@ -302,6 +302,37 @@ fn ticks_that_a_clock_set_forward_leaps_over_are_not_missed() {
     rig.clock.set_wall_by_ms(86_400_000);
     let ticks = rig.up_to_minute(4);
     assert_eq!(times(&ticks), [minute(24 * 60 + 3), minute(24 * 60 + 4)]);
+    assert_eq!(rig.lamppost.health.missed_ticks(), 0);
+}
+
+/// While it is read, sets the wall clock to 56 years later, once when it is told to.
+struct SetsTheClock(Bme280Model, Arc<SteppedClock>, Arc<AtomicBool>);
+
+impl I2cTarget for SetsTheClock {
+    fn write(&mut self, now: Duration, bytes: &[u8]) -> Ack {
+        self.0.write(now, bytes)
+    }
+
+    fn read(&mut self, now: Duration, buffer: &mut [u8]) -> Ack {
+        if self.2.swap(false, Ordering::Relaxed) {
+            self.1.set_wall_by_ms(56 * 365 * 86_400_000);
+        }
+        self.0.read(now, buffer)
+    }
+}
+
+#[test]
+fn ticks_that_a_clock_set_forward_during_a_read_leaps_over_are_not_missed() {
+    let rig = OneChip::on(MINUTE);
+    rig.up_to_minute(1);
+    let leaps = Arc::new(AtomicBool::new(false));
+    let chip = SetsTheClock(Bme280Model::new(), Arc::clone(&rig.clock), Arc::clone(&leaps));
+    rig.bus.chips.lock().unwrap().attach(ADDRESS, Box::new(chip));
+    rig.up_to_minute(2);
+    leaps.store(true, Ordering::Relaxed);
+    let leap = 56 * 365 * 24 * 60;
+    // The reading for minute 3 ended after the leap, by the clock that is right.
+    assert_eq!(times(&rig.up_to_minute(5)), [leap + 3, leap + 4, leap + 5].map(minute));
     assert_eq!(rig.lamppost.health.missed_ticks(), 0);
 }
 

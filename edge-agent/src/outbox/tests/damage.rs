@@ -112,10 +112,6 @@ fn a_segment_that_vanishes_after_the_start_is_an_error_once_and_then_not_stated(
     close(outbox, thread);
 }
 
-fn first_of(segment: &Path) -> u64 {
-    segment.to_str().unwrap().rsplit(['-', '.']).nth(1).unwrap().parse().unwrap()
-}
-
 #[test]
 fn an_unreadable_opening_still_leaves_a_run_that_the_next_one_names() {
     let bench = Bench::new();

@@ -2,9 +2,10 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lamplighter_protocol::{
@@ -24,6 +25,7 @@ mod faults;
 mod life;
 mod model;
 mod space;
+mod unread;
 
 /// A lamppost's disk, and how its outbox is opened.
 struct Bench {
@@ -84,6 +86,11 @@ fn segments(run: &Path, log: Log) -> Vec<PathBuf> {
     list(run).into_iter().filter(of_log).collect()
 }
 
+/// The sequence that a segment begins with.
+fn first_of(segment: &Path) -> u64 {
+    segment.to_str().unwrap().rsplit(['-', '.']).nth(1).unwrap().parse().unwrap()
+}
+
 fn copy_all(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for path in list(from) {
@@ -108,11 +115,24 @@ struct FaultyDisk {
     appends: AtomicU32,
     /// So many more syncs work.
     syncs: AtomicU32,
+    /// These bytes of this file cannot be read.
+    unreadable: Mutex<Option<(PathBuf, Range<u64>)>>,
+}
+
+impl FaultyDisk {
+    fn cannot_read(&self, path: &Path, bytes: Range<u64>) {
+        *self.unreadable.lock().unwrap() = Some((path.to_owned(), bytes));
+    }
+
+    fn reads_again(&self) {
+        *self.unreadable.lock().unwrap() = None;
+    }
 }
 
 impl Default for FaultyDisk {
     fn default() -> Self {
-        Self { appends: AtomicU32::new(u32::MAX), syncs: AtomicU32::new(u32::MAX) }
+        let (appends, syncs) = (AtomicU32::new(u32::MAX), AtomicU32::new(u32::MAX));
+        Self { appends, syncs, unreadable: Mutex::default() }
     }
 }
 
@@ -130,6 +150,16 @@ impl Disk for FaultyDisk {
             0 => Err(io::Error::other("the card is gone")),
             1.. => Ok(()),
         }
+    }
+
+    fn read_at(&self, file: &File, path: &Path, to: &mut [u8], offset: u64) -> io::Result<usize> {
+        let unreadable = self.unreadable.lock().unwrap().clone();
+        let most = match unreadable.filter(|one| one.0 == path && offset < one.1.end) {
+            Some((_, bytes)) if bytes.start <= offset => return Err(io::Error::from_raw_os_error(5)),
+            Some((_, bytes)) => usize::try_from(bytes.start - offset).unwrap_or(usize::MAX).min(to.len()),
+            None => to.len(),
+        };
+        SystemDisk.read_at(file, path, &mut to[..most], offset)
     }
 }
 

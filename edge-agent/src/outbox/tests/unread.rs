@@ -1,0 +1,264 @@
+//! What cannot be read at the moment is not lost yet: it is not freed (D9), and the next start tries it again.
+
+use tokio::sync::{oneshot, watch};
+
+use super::*;
+use crate::outbox::files::Files;
+use crate::outbox::opening;
+use crate::outbox::queue::{Append, Request};
+use crate::outbox::segment::{HEADER_BYTES, PREFIX_BYTES};
+use crate::outbox::thread;
+
+const WHOLE: Range<u64> = 0..u64::MAX;
+
+/// Room for about ten segments.
+fn small() -> Bench {
+    let mut bench = Bench::new();
+    bench.options.max_bytes = 5_000;
+    bench
+}
+
+/// The numbers of a run's samples that are stated as on disk.
+fn numbers(outbox: &Outbox, run: RunId) -> Vec<i64> {
+    let number = |record: &Record| opening::time_in(record).0;
+    read_all(outbox, run, Log::Samples).iter().map(|one| number(&one.1)).collect()
+}
+
+/// Writes samples until all that may be freed is freed.
+fn fill(outbox: &Outbox) {
+    append(outbox, Log::Samples, 1_000..1_400);
+    assert!(settled(outbox).refused > 0);
+}
+
+/// Offset of the record with this number, all before it being of the same segment.
+fn offset_of(numbers: Range<i64>) -> u64 {
+    let bytes = numbers.map(|number| PREFIX_BYTES + tick(number).encode().len()).sum::<usize>();
+    (HEADER_BYTES + bytes) as u64
+}
+
+#[test]
+fn whoever_learns_that_a_record_cannot_be_read_finds_it_no_longer_stated() {
+    for (damage, last) in [(true, 7), (false, 7)] {
+        let bench = Bench::new();
+        let medium = Medium { disk: bench.disk.clone(), segment_bytes: 512 };
+        let (payload, digest) = description("bme280").encode();
+        let mut files = Files::open(medium, &bench.options, (&payload, digest), UtcMillis(5_000)).unwrap();
+        for number in 0..8 {
+            let bytes = tick(number).encode();
+            files.append(Append::Record { log: Log::Samples, bytes, time: None }).unwrap();
+        }
+        files.write().unwrap();
+        let (publish, state) = watch::channel(files.state());
+        let run = state.borrow().run;
+        let path = segments(&bench.runs()[0], Log::Samples).remove(0);
+        if damage {
+            let mut bytes = fs::read(&path).unwrap();
+            *bytes.last_mut().unwrap() ^= 1;
+            overwrite(&path, &bytes);
+        } else {
+            bench.disk.cannot_read(&path, WHOLE);
+        }
+        let (answer, mut answered) = oneshot::channel();
+        let from = Place { run, log: Log::Samples, sequence: last };
+        thread::answer(&mut files, Request::Read { from, limit: ALL, answer }, &publish).unwrap();
+        assert!(!matches!(answered.try_recv().unwrap(), Ok(Some(_))));
+        assert_eq!(run_of(&state.borrow(), run).samples.on_disk, Pieces::below(last));
+    }
+}
+
+#[test]
+fn a_segment_that_fails_to_be_read_once_is_not_freed_and_read_after_a_restart() {
+    let bench = small();
+    let (outbox, thread) = bench.open();
+    append(&outbox, Log::Samples, 0..60);
+    let run = settled(&outbox).run;
+    let all = segments(&bench.runs()[0], Log::Samples);
+    let (first, end) = (first_of(&all[1]), first_of(&all[2]));
+    bench.disk.cannot_read(&all[1], WHOLE);
+    let place = Place { run, log: Log::Samples, sequence: first };
+    assert!(matches!(wait(outbox.read(place, ALL)), Err(OutboxError::Read { path, .. }) if path == all[1]));
+    // Of the segment the server holds nothing, of the others all.
+    wait(outbox.believe(position(&[(run, &[(0, first - 1), (end, 59)], &[])]))).unwrap();
+    fill(&outbox);
+    assert!(!all[0].exists() && !all[2].exists() && all[1].exists());
+    // Not even when it holds it: what is in it is not known.
+    wait(outbox.believe(position(&[(run, &[(0, 59)], &[])]))).unwrap();
+    fill(&outbox);
+    assert!(all[1].exists());
+    close(outbox, thread);
+
+    bench.disk.reads_again();
+    let (outbox, thread) = bench.open();
+    let expected: Vec<_> = (first..end).map(|sequence| i64::try_from(sequence).unwrap()).collect();
+    assert_eq!(numbers(&outbox, run)[..expected.len()], expected);
+    fill(&outbox);
+    assert!(!all[1].exists());
+    close(outbox, thread);
+}
+
+#[test]
+fn records_before_a_place_that_cannot_be_read_are_read() {
+    let bench = Bench::new();
+    let (outbox, thread) = bench.open();
+    append(&outbox, Log::Samples, 0..8);
+    let run = settled(&outbox).run;
+    let path = segments(&bench.runs()[0], Log::Samples).remove(0);
+    bench.disk.cannot_read(&path, offset_of(0..5) + 3..u64::MAX);
+    assert_eq!(read(&outbox, run, Log::Samples, 0, ALL).unwrap().records.len(), 5);
+    let place = Place { run, log: Log::Samples, sequence: 5 };
+    assert!(matches!(wait(outbox.read(place, ALL)), Err(OutboxError::Read { .. })));
+    assert_eq!(numbers(&outbox, run), [0, 1, 2, 3, 4]);
+    close(outbox, thread);
+}
+
+#[test]
+fn records_behind_a_damaged_one_are_not_freed_before_they_are_held_or_found_again() {
+    let bench = small();
+    let (outbox, thread) = bench.open();
+    append(&outbox, Log::Samples, 0..60);
+    let run = settled(&outbox).run;
+    let all = segments(&bench.runs()[0], Log::Samples);
+    let end = first_of(&all[1]);
+    let mut bytes = fs::read(&all[0]).unwrap();
+    bytes[usize::try_from(offset_of(0..2)).unwrap()] ^= 1;
+    overwrite(&all[0], &bytes);
+    assert!(read(&outbox, run, Log::Samples, 4, ALL).is_none());
+    assert_eq!(numbers(&outbox, run)[..3], [0, 1, i64::try_from(end).unwrap()]);
+    wait(outbox.believe(position(&[(run, &[(0, 1), (end, 59)], &[])]))).unwrap();
+    fill(&outbox);
+    assert!(all[0].exists() && !all[1].exists());
+    close(outbox, thread);
+
+    let (outbox, thread) = bench.open();
+    let found: Vec<_> = (0..end).filter(|one| *one != 2).map(|one| i64::try_from(one).unwrap()).collect();
+    assert_eq!(numbers(&outbox, run)[..found.len()], found);
+    // The damaged one itself is no reason to keep the others.
+    wait(outbox.believe(position(&[(run, &[(0, 1), (3, end - 1)], &[])]))).unwrap();
+    fill(&outbox);
+    assert!(!all[0].exists());
+    close(outbox, thread);
+}
+
+#[test]
+fn a_segment_with_a_damaged_record_is_freed_once_the_others_are_held() {
+    let bench = small();
+    let (outbox, thread) = bench.open();
+    append(&outbox, Log::Samples, 0..60);
+    let run = settled(&outbox).run;
+    let path = segments(&bench.runs()[0], Log::Samples).remove(0);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[usize::try_from(offset_of(0..2)).unwrap()] ^= 1;
+    overwrite(&path, &bytes);
+    assert!(read(&outbox, run, Log::Samples, 2, ALL).is_none());
+    wait(outbox.believe(position(&[(run, &[(0, 1), (3, 59)], &[])]))).unwrap();
+    fill(&outbox);
+    assert!(!path.exists());
+    close(outbox, thread);
+}
+
+#[test]
+fn a_segment_that_a_start_cannot_read_is_kept_with_its_description_until_one_can() {
+    // Nothing of it can be read, or only the first three of its records.
+    for (unreadable, missing) in [(WHOLE, 20), (offset_of(20..23)..u64::MAX, 23)] {
+        let mut bench = small();
+        bench.options.max_bytes = 6_000;
+        let (outbox, thread) = bench.open();
+        append(&outbox, Log::Samples, 0..20);
+        outbox.describe(&description("sht41")).unwrap();
+        append(&outbox, Log::Samples, 20..30);
+        outbox.describe(&description("bme280")).unwrap();
+        append(&outbox, Log::Samples, 30..60);
+        let run = settled(&outbox).run;
+        wait(outbox.believe(position(&[(run, &[(0, 59)], &[])]))).unwrap();
+        close(outbox, thread);
+        let all = segments(&bench.runs()[0], Log::Samples);
+        let other = all.iter().find(|path| first_of(path) == 20).unwrap();
+        bench.disk.cannot_read(other, unreadable);
+
+        let (outbox, thread) = bench.open();
+        let state = settled(&outbox);
+        assert_eq!(state.damaged, 1);
+        assert_eq!(run_of(&state, run).samples.on_disk.missing_in(0, 59), [(missing, 29)]);
+        fill(&outbox);
+        assert!(other.exists() && all.iter().all(|path| path == other || !path.exists()));
+        close(outbox, thread);
+
+        bench.disk.reads_again();
+        let (outbox, thread) = bench.open();
+        assert_eq!(numbers(&outbox, run), (20..30).collect::<Vec<_>>());
+        assert!(wait(outbox.description(digest("sht41"))).unwrap().is_some());
+        close(outbox, thread);
+    }
+}
+
+#[test]
+fn d1_a_log_whose_last_segment_cannot_be_read_ends_no_earlier_than_is_known() {
+    let bench = Bench::new();
+    let (outbox, thread) = bench.open();
+    append(&outbox, Log::Samples, 0..40);
+    let run = settled(&outbox).run;
+    wait(outbox.believe(position(&[(run, &[(0, 38)], &[])]))).unwrap();
+    close(outbox, thread);
+    let last = segments(&bench.runs()[0], Log::Samples).pop().unwrap();
+    assert!(first_of(&last) < 38);
+    let bytes = fs::read(&last).unwrap();
+    bench.disk.cannot_read(&last, WHOLE);
+    let (outbox, thread) = bench.open();
+    let state = settled(&outbox);
+    let stated = opening(&outbox, state.run);
+    assert_eq!((stated.samples_end, run_of(&state, run).samples.end), (39, 39));
+    // An empty position takes nothing back, and nor does another start.
+    wait(outbox.believe(position(&[]))).unwrap();
+    close(outbox, thread);
+    let (outbox, thread) = bench.open();
+    assert_eq!(run_of(&settled(&outbox), run).samples.end, 39);
+    close(outbox, thread);
+    assert_eq!(fs::read(&last).unwrap(), bytes);
+
+    bench.disk.reads_again();
+    let (outbox, thread) = bench.open();
+    assert_eq!(numbers(&outbox, run), (0..40).collect::<Vec<_>>());
+    assert_eq!(run_of(&settled(&outbox), run).samples.end, 40);
+    close(outbox, thread);
+}
+
+#[test]
+fn d1_an_opening_that_cannot_be_read_was_written() {
+    let bench = Bench::new();
+    let (outbox, thread) = bench.open();
+    let run = settled(&outbox).run;
+    close(outbox, thread);
+    bench.disk.cannot_read(&segments(&bench.runs()[0], Log::Events)[0], WHOLE);
+    let (outbox, thread) = bench.open();
+    let stated = opening(&outbox, settled(&outbox).run);
+    assert_eq!((stated.run_before, stated.events_end), (Some(run), 1));
+    close(outbox, thread);
+}
+
+#[test]
+fn records_behind_a_page_that_a_start_cannot_read_are_found_and_so_is_the_logs_end() {
+    let mut bench = Bench::new();
+    bench.segment_bytes = 64 << 10;
+    let (outbox, thread) = bench.open();
+    append(&outbox, Log::Samples, 0..1_000);
+    let run = settled(&outbox).run;
+    close(outbox, thread);
+    let path = segments(&bench.runs()[0], Log::Samples).remove(0);
+    let length = fs::metadata(&path).unwrap().len();
+    assert!(length > 16 << 10);
+    bench.disk.cannot_read(&path, 8 << 10..12 << 10);
+    let (outbox, thread) = bench.open();
+    let found = numbers(&outbox, run);
+    assert_eq!(opening(&outbox, settled(&outbox).run).samples_end, 1_000);
+    assert_eq!((found[0], found[found.len() - 1]), (0, 999));
+    let gone = (0..1_000).filter(|number| !found.contains(number)).count();
+    assert!(gone > 0 && gone < 500, "{gone}");
+    close(outbox, thread);
+    // A dying disk: nothing behind is looked for without end.
+    bench.disk.cannot_read(&path, 8 << 10..u64::MAX);
+    let (outbox, thread) = bench.open();
+    assert_eq!(numbers(&outbox, run), found[..numbers(&outbox, run).len()]);
+    assert_eq!(run_of(&settled(&outbox), run).samples.end, 1_000);
+    close(outbox, thread);
+    assert_eq!(fs::metadata(&path).unwrap().len(), length);
+}
