@@ -7,6 +7,7 @@
 mod feed;
 mod hub;
 mod metrics;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use serde::{Serialize, Serializer};
 pub use feed::LiveFeed;
 pub use hub::LiveHub;
 pub use metrics::LiveMetrics;
+pub use state::{LamppostState, Status};
 
 /// An observation as feeds carry it, never without unit, time and quality. In JSON, names are text and times are
 /// milliseconds since 1970-01-01T00:00:00Z.
