@@ -14,9 +14,13 @@ use tracing_subscriber::filter::Targets;
 use crate::ca::{Authority, Date, IssuedFiles, Origin, Validity, enrol};
 use crate::registry::{Registry, read_csv};
 use crate::store::TailOptions;
+use crate::web;
 
 #[cfg(test)]
 mod tests;
+
+/// Characters of a map's attribution: it has to fit into a corner of the map.
+const LONGEST_ATTRIBUTION: usize = 200;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -69,6 +73,8 @@ pub enum Command {
     /// Certificates of lampposts
     #[command(subcommand)]
     Cert(CertCommand),
+    /// Print the description of the server's HTTP API: OpenAPI 3.1, as JSON
+    Openapi,
 }
 
 /// How the server is to run.
@@ -92,6 +98,14 @@ pub struct RunArgs {
     /// How many observations are kept in memory, for all series together; the store's own bound if none is given.
     #[arg(long, value_name = "N", help = tail_help())]
     pub tail_observations: Option<usize>,
+    /// The city's map, which the console shows under the lampposts: a `PMTiles` archive (version 3)
+    ///
+    /// Without it the console shows a coastline. Another file that is moved to its place is served at once.
+    #[arg(long, value_name = "FILE.pmtiles")]
+    pub basemap: Option<PathBuf>,
+    /// Whom the console names as the makers of that map, such as "© OpenStreetMap contributors"
+    #[arg(long, value_name = "TEXT", requires = "basemap", value_parser = attribution)]
+    pub basemap_attribution: Option<String>,
     /// What is logged (to standard error): error, warn, info, debug or trace, or a filter such as
     /// `info,fleet_server::gateway=debug`
     #[arg(long, value_name = "FILTER", default_value = "info")]
@@ -192,6 +206,15 @@ pub async fn issue_certificate(args: &IssueArgs, now: UtcMillis, out: &mut dyn W
     Ok(())
 }
 
+/// `openapi`: prints the OpenAPI document.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn print_openapi(out: &mut dyn Write) -> anyhow::Result<()> {
+    writeln!(out, "{}", web::openapi().to_pretty_json()?)?;
+    Ok(())
+}
+
 fn tail_help() -> String {
     let bound = TailOptions::default().max_observations;
     format!("How many observations are kept in memory, for all series together [default: {bound}]")
@@ -204,6 +227,14 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
         return Ok(address);
     }
     Err("this listener has no TLS, so it is for loopback (127.0.0.1 or [::1]) only; reach it through a tunnel".into())
+}
+
+fn attribution(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.chars().count() > LONGEST_ATTRIBUTION || text.contains(char::is_control)
+    {
+        return Err(format!("give a line of 1 to {LONGEST_ATTRIBUTION} characters"));
+    }
+    Ok(text.trim().to_owned())
 }
 
 fn server_name(text: &str) -> Result<ServerName<'static>, String> {

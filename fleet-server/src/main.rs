@@ -39,6 +39,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Cert(CertCommand::Issue(args)) => {
             cli::issue_certificate(&args, clock::wall(), &mut out).await
         }
+        Command::Openapi => cli::print_openapi(&mut out),
         Command::Run(args) => {
             let colours = std::io::stderr().is_terminal();
             let lines = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr);

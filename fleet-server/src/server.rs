@@ -27,7 +27,8 @@ use crate::live::{LiveHub, LiveMetrics, LiveOptions};
 use crate::registry::{Registry, RegistryAdmission};
 use crate::store::{StoreMetrics, Tail, TailOptions};
 use crate::web::{
-    self, AccessToken, PeopleListener, Phase, Progress, Readiness, WebLimits, WebMetrics, WebState,
+    self, AccessToken, Basemap, Console, PeopleListener, Phase, Progress, Readiness, WebLimits, WebMetrics,
+    WebState,
 };
 
 /// Batches that may wait for ingest; while they do, nothing more is committed, and so acknowledged.
@@ -68,7 +69,7 @@ struct Metrics {
 }
 
 impl Server {
-    /// Takes the data directory, the CA (made at the first start, and said so), the registry and both ports. What
+    /// Looks at the basemap, then takes the data directory, the CA (made at the first start, and said so), the registry and both ports. What
     /// people need to know is written to `out`.
     ///
     /// # Errors
@@ -76,6 +77,8 @@ impl Server {
     pub async fn build(args: &RunArgs, out: &mut dyn Write) -> anyhow::Result<Self> {
         let now = clock::wall();
         let metrics = Metrics::default();
+        let basemap = args.basemap.clone().map(|file| Basemap::open(file, args.basemap_attribution.clone()));
+        let basemap = basemap.transpose()?;
         make_private(&args.data)
             .with_context(|| format!("cannot use the data directory {}", args.data.display()))?;
         let mut journal_options = JournalOptions::in_directory(args.data.join("journal"));
@@ -123,6 +126,8 @@ impl Server {
             registry: registry.clone(),
             sessions: sessions.clone(),
             readiness,
+            console: Console::built_in(),
+            basemap,
             token,
             lifelines: Arc::clone(&ingest) as _,
             catalogue: Arc::new(Catalogue::built_in()),

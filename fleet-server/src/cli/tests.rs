@@ -25,6 +25,7 @@ async fn perform(line: &str) -> Result<String, String> {
     let mut out = Vec::new();
     let done = match parse(line)?.command {
         Command::Run(_) => panic!("not here"),
+        Command::Openapi => print_openapi(&mut out),
         Command::Lamppost(LamppostCommand::Import(args)) => {
             import_lampposts(&args, clock::wall(), &mut out).await
         }
@@ -66,6 +67,7 @@ fn run_has_defaults_and_takes_names() {
         ["a.example.org", "10.0.0.1"]
     );
     assert_eq!(run.tail_observations, None);
+    assert_eq!((run.basemap, run.basemap_attribution), (None, None));
 }
 
 #[test]
@@ -79,6 +81,9 @@ fn a_wrong_argument_is_refused_with_what_is_right() {
         ("run --data d --http 8080", "give ADDRESS:PORT, such as 127.0.0.1:8080"),
         ("run --data d --name host:8883", "give a DNS name or an IP address, without a port"),
         ("run --data d --log fleet_server=loud", "invalid value 'fleet_server=loud' for '--log <FILTER>'"),
+        ("run --data d --basemap-attribution OSM", "--basemap <FILE.pmtiles>"),
+        ("run --data d --basemap m --basemap-attribution ", "give a line of 1 to 200 characters"),
+        ("run --data d --basemap m --basemap-attribution a\nb", "give a line of 1 to 200 characters"),
         ("run --data d --port 8883", "unexpected argument '--port'"),
         ("cert issue DF/37 --data d", "\"DF/37\" is not a lamppost number"),
         ("cert issue A1 --data d --days 0", "a certificate is good for 1 to 3650 days"),
@@ -87,6 +92,21 @@ fn a_wrong_argument_is_refused_with_what_is_right() {
         let message = parse(&format!("fleet-server {line}")).unwrap_err();
         assert!(message.contains(expected), "{line}: {message}");
     }
+}
+
+#[test]
+fn the_attribution_of_the_map_is_a_line() {
+    assert_eq!(attribution(" © OpenStreetMap contributors "), Ok("© OpenStreetMap contributors".to_owned()));
+    assert_eq!(attribution(&"©".repeat(200)).map(|line| line.chars().count()), Ok(200));
+    assert!(attribution(&"©".repeat(201)).is_err());
+}
+
+#[tokio::test]
+async fn the_description_of_the_api_needs_no_data_directory() {
+    let printed = perform("fleet-server openapi").await.unwrap();
+    assert!(printed.starts_with("{\n") && printed.ends_with("}\n"), "{printed}");
+    let document: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert!(document["paths"]["/live"].is_object());
 }
 
 #[tokio::test]

@@ -6,12 +6,14 @@ use std::net::SocketAddr;
 use axum::http::{HeaderMap, HeaderValue, header};
 use subtle::ConstantTimeEq as _;
 
+use super::console;
+
 /// Cookie that carries the token: a browser's `EventSource` sends no headers of its own.
 pub(super) const COOKIE: &str = "lamplighter";
 
-/// The operations that anybody on this machine may ask: probes, figures, the way in, and texts that are the same
-/// everywhere.
-const OPEN_PATHS: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/login"];
+/// The operations that anybody on this machine may ask: probes, figures, the way in, and the console's page. So are
+/// its other files and the explanations of problems: all of them are the same everywhere.
+const OPEN_PATHS: [&str; 5] = ["/healthz", "/readyz", "/metrics", "/login", "/"];
 
 const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
 
@@ -78,7 +80,7 @@ impl fmt::Debug for AccessToken {
 
 /// Whether a path is served without the token.
 pub(super) fn is_open(path: &str) -> bool {
-    OPEN_PATHS.contains(&path) || path.starts_with("/problems/")
+    OPEN_PATHS.contains(&path) || path.starts_with("/problems/") || path.starts_with(console::ASSETS)
 }
 
 /// Whether a Host (RFC 9110, 7.2) names this machine by its loopback, with any port or none. A page of another site

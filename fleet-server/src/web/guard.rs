@@ -1,7 +1,7 @@
 //! What every request passes on its way in, and every answer on its way out.
 //!
-//! From the outside in: log and count; headers that keep browsers strict; the Host; the token; no body; the time
-//! limit.
+//! From the outside in: log and count; headers that keep browsers strict; compression; the Host; the token; no body;
+//! the time limit.
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -11,19 +11,25 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::access;
 use super::app::App;
+use super::coding;
 use super::problem::{Problem, ProblemKind};
 use crate::clock;
 
-/// Headers of every answer: no type is guessed, nothing is kept by caches, no page of another site embeds or frames
-/// it, no link out of it says where it came from, and nothing in it runs.
-const HEADERS: [(HeaderName, &str); 5] = [
+/// Headers of every answer: no type is guessed, no page of another site embeds it, and no link out of it says where
+/// it came from.
+const HEADERS: [(HeaderName, &str); 3] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::CACHE_CONTROL, "no-store"),
     (header::REFERRER_POLICY, "no-referrer"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Headers of every answer whose handler does not say otherwise: nothing is kept by caches, and nothing in it runs or
+/// is framed.
+const UNLESS_SAID: [(HeaderName, &str); 2] = [
+    (header::CACHE_CONTROL, "no-store"),
     (
         header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
 ];
 
@@ -34,11 +40,12 @@ pub(super) const PROBLEMS: [ProblemKind; 4] =
 /// Puts the guards around a router.
 pub(super) fn around(router: Router<App>, app: &App) -> Router<App> {
     // The last layer is the outermost one.
-    router
+    let router = router
         .layer(middleware::from_fn_with_state(app.clone(), in_time))
         .layer(middleware::from_fn(without_body))
         .layer(middleware::from_fn_with_state(app.clone(), with_token))
-        .layer(middleware::from_fn(for_this_host))
+        .layer(middleware::from_fn(for_this_host));
+    coding::around(router)
         .layer(middleware::from_fn(strict_headers))
         .layer(middleware::from_fn_with_state(app.clone(), counted))
 }
@@ -72,8 +79,12 @@ async fn counted(State(app): State<App>, request: Request, next: Next) -> Respon
 
 async fn strict_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    let headers = response.headers_mut();
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    for (name, value) in UNLESS_SAID {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }
@@ -97,7 +108,8 @@ fn hosts<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<Vec<&'a str>> {
 }
 
 async fn with_token(State(app): State<App>, request: Request, next: Next) -> Response {
-    if access::is_open(request.uri().path()) || app.token.admits(request.headers()) {
+    let path = request.uri().path();
+    if access::is_open(path) || app.console.has(path) || app.token.admits(request.headers()) {
         return next.run(request).await;
     }
     Problem::new(

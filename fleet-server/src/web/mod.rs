@@ -12,7 +12,11 @@
 
 mod access;
 mod app;
+mod basemap;
 mod catalogue;
+mod coding;
+mod console;
+mod etag;
 mod guard;
 mod lampposts;
 mod latest;
@@ -25,12 +29,12 @@ mod metrics;
 mod missed;
 mod observation;
 mod openapi;
-mod page;
 mod probes;
 mod problem;
 mod problem_kind;
 mod problems;
 mod query;
+mod range;
 mod readiness;
 mod series;
 mod series_data;
@@ -45,12 +49,15 @@ use std::io;
 use std::sync::{Arc, RwLock};
 
 use axum::Router;
+use axum::routing::get;
 use lamplighter_protocol::Catalogue;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use access::{AccessToken, TokenError};
+pub use basemap::{Basemap, BasemapError};
+pub use console::Console;
 pub use lifelines::Lifelines;
 pub use limits::WebLimits;
 pub use listener::{BindError, PeopleListener, bind};
@@ -82,6 +89,10 @@ pub struct WebState {
     pub catalogue: Arc<Catalogue>,
     /// How far the server has come.
     pub readiness: Readiness,
+    /// What `/` serves.
+    pub console: Console,
+    /// The city's own map, if there is one.
+    pub basemap: Option<Basemap>,
     /// Lets people in.
     pub token: AccessToken,
     /// What `/metrics` prints.
@@ -104,6 +115,8 @@ impl std::fmt::Debug for WebState {
 pub fn router(state: WebState) -> Router {
     let app = App::new(state);
     let (router, _described) = operations().split_for_parts();
+    let beside_page = |router: Router<App>, path| router.route(path, get(console::beside_page));
+    let router = app.console.beside_page().fold(router, beside_page);
     let router = router.fallback(guard::not_found).method_not_allowed_fallback(guard::method_not_allowed);
     guard::around(router, &app).with_state(app)
 }
@@ -130,11 +143,14 @@ pub async fn serve(listener: PeopleListener, state: WebState) -> io::Result<()> 
     }
 }
 
-/// The one list of operations: whatever the router serves is in the OpenAPI document, and the other way round.
+/// The one list of operations: whatever the router serves is in the OpenAPI document, and the other way round. The
+/// files beside the console's page alone are not, for they come and go with its build.
 fn operations() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::head())
-        .routes(routes!(page::page))
-        .routes(routes!(page::stylesheet))
+        .routes(routes!(console::console_page))
+        .routes(routes!(console::console_asset))
+        .routes(routes!(basemap::basemap_archive))
+        .routes(routes!(basemap::basemap))
         .routes(routes!(login::login))
         .routes(routes!(probes::healthz))
         .routes(routes!(probes::readyz))

@@ -86,10 +86,6 @@ impl SeriesDocument {
         };
         SeriesKey { lamppost: self.lamppost.clone(), name }
     }
-
-    pub(super) fn unit(&self) -> &str {
-        &self.unit
-    }
 }
 
 impl From<&SeriesMeta> for SeriesDocument {

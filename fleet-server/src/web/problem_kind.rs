@@ -15,8 +15,10 @@ pub(super) enum ProblemKind {
     UnknownSeries,
     UnknownProblem,
     MethodNotAllowed,
+    NotAcceptable,
     OlderThanTail,
     BodyNotTaken,
+    RangeNotSatisfiable,
     ForeignHost,
     Internal,
     Rebuilding,
@@ -24,11 +26,12 @@ pub(super) enum ProblemKind {
     TooManyClients,
     TooSlow,
     RegistryUnavailable,
+    BasemapUnreadable,
 }
 
 impl ProblemKind {
     /// All kinds, by status.
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::UnknownParameter,
         Self::InvalidParameter,
         Self::EmptyRange,
@@ -39,8 +42,10 @@ impl ProblemKind {
         Self::UnknownSeries,
         Self::UnknownProblem,
         Self::MethodNotAllowed,
+        Self::NotAcceptable,
         Self::OlderThanTail,
         Self::BodyNotTaken,
+        Self::RangeNotSatisfiable,
         Self::ForeignHost,
         Self::Internal,
         Self::Rebuilding,
@@ -48,6 +53,7 @@ impl ProblemKind {
         Self::TooManyClients,
         Self::TooSlow,
         Self::RegistryUnavailable,
+        Self::BasemapUnreadable,
     ];
 
     /// The end of its `type`.
@@ -69,15 +75,18 @@ impl ProblemKind {
                 StatusCode::NOT_FOUND
             }
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::OlderThanTail => StatusCode::GONE,
             Self::BodyNotTaken => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Rebuilding
             | Self::Unhealthy
             | Self::TooManyClients
             | Self::TooSlow
-            | Self::RegistryUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            | Self::RegistryUnavailable
+            | Self::BasemapUnreadable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -97,10 +106,12 @@ impl ProblemKind {
             Self::UnknownSeries => ("unknown-series", "The lamppost has no such series"),
             Self::UnknownProblem => ("unknown-problem", "There is no such kind of problem"),
             Self::MethodNotAllowed => ("method-not-allowed", "The path does not take this method"),
+            Self::NotAcceptable => ("not-acceptable", "The client takes no coding that there is"),
             Self::OlderThanTail => {
                 ("older-than-tail", "The time is older than what the server holds in memory")
             }
             Self::BodyNotTaken => ("body-not-taken", "The request has a body"),
+            Self::RangeNotSatisfiable => ("range-not-satisfiable", "The range of bytes cannot be served"),
             Self::ForeignHost => ("foreign-host", "The request was meant for another host"),
             Self::Internal => ("internal", "The server made a mistake"),
             Self::Rebuilding => ("rebuilding", "The server is still reading its journal"),
@@ -110,6 +121,7 @@ impl ProblemKind {
             Self::RegistryUnavailable => {
                 ("registry-unavailable", "The registry of lampposts does not answer")
             }
+            Self::BasemapUnreadable => ("basemap-unreadable", "The map's file cannot be read"),
         }
     }
 
@@ -148,12 +160,20 @@ impl ProblemKind {
             Self::MethodNotAllowed => {
                 "All that people can ask this server so far is read with GET (or HEAD)."
             }
+            Self::NotAcceptable => {
+                "The files of the console are kept compressed only, with br and gzip, and the header Accept-Encoding \
+                 excludes both. Every browser takes them."
+            }
             Self::OlderThanTail => {
                 "The server answers from the newest observations, as many as its memory is allowed to hold. What is \
                  older is in the journal on disk and is not lost, but cannot be asked for. `floor` is the earliest \
                  time that can be asked for; it moves on as observations arrive."
             }
             Self::BodyNotTaken => "No operation takes a body: all parameters are in path and query.",
+            Self::RangeNotSatisfiable => {
+                "One range of bytes that begins within the file is served at a time; Content-Range says how many bytes \
+                 there are. Without the header Range the whole file is sent."
+            }
             Self::ForeignHost => {
                 "The server is only for this machine, and answers only requests whose Host is localhost, 127.0.0.1 \
                  or [::1]: a page from elsewhere whose name was pointed at this machine is kept out."
@@ -176,6 +196,10 @@ impl ProblemKind {
             }
             Self::RegistryUnavailable => {
                 "The registry could not be read. Observations are taken in all the same. The log says why."
+            }
+            Self::BasemapUnreadable => {
+                "The file that the server was started with (--basemap) is not there any more, or is no map. All the \
+                 rest works. The log says why; once the file is back, it is served."
             }
         }
     }

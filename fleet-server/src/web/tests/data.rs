@@ -167,16 +167,6 @@ fn wind_directions_are_summed_up_as_vectors() {
 }
 
 #[test]
-fn the_page_shows_values_with_unit_time_and_quality() {
-    let rig = Rig::new();
-    let page = rig.get("/").text;
-    assert!(page.contains("Registered lampposts: 1.") && page.contains("It is ready."));
-    let time = "<time datetime=\"2026-07-01T08:00:09.000Z\">2026-07-01T08:00:09.000Z</time>";
-    assert!(page.contains(&format!("weather-1/air_temperature <b>20.9 Cel</b> good {time}")), "{page}");
-    assert!(page.contains("weather-1/wind_direction <b>no value</b> (deg) no-answer"), "{page}");
-}
-
-#[test]
 fn figures_are_printed_for_prometheus() {
     let rig = Rig::new();
     rig.get("/nothing").problem(404, "not-found");

@@ -7,9 +7,11 @@ use super::rig::{Rig, live_observation};
 use super::schema;
 
 /// Every path that is served, with parameters that lead somewhere.
-const PATHS: [(&str, &str); 17] = [
+const PATHS: [(&str, &str); 19] = [
     ("/", "/"),
-    ("/page.css", "/page.css"),
+    ("/assets/{file}", "/assets/app-1.js"),
+    ("/basemap.pmtiles", "/basemap.pmtiles"),
+    ("/api/v1/basemap", "/api/v1/basemap"),
     ("/login", "/login?token=1"),
     ("/healthz", "/healthz"),
     ("/readyz", "/readyz"),
@@ -46,10 +48,21 @@ fn the_document_is_openapi_3_1_and_names_every_path() {
 }
 
 #[test]
+fn the_committed_document_is_the_one_that_the_code_makes() {
+    let mut made = Vec::new();
+    crate::cli::print_openapi(&mut made).unwrap();
+    let committed = include_str!("../../../openapi.json");
+    assert!(
+        made == committed.as_bytes(),
+        "renew it: cargo run -p fleet-server -- openapi > fleet-server/openapi.json"
+    );
+}
+
+#[test]
 fn every_operation_names_the_problems_that_it_may_answer_with() {
     let rig = Rig::new();
     let document = document(&rig);
-    let open = ["/healthz", "/readyz", "/metrics", "/login", "/problems/{name}"];
+    let open = ["/", "/assets/{file}", "/healthz", "/readyz", "/metrics", "/login", "/problems/{name}"];
     for (path, item) in document["paths"].as_object().unwrap() {
         let responses = &item["get"]["responses"];
         let mut expected = vec!["400", "413", "421", "500", "503"];
@@ -112,7 +125,8 @@ fn answers_are_what_the_document_says_they_are() {
     rig.report_stops(&[(9_000, 14_000)]);
     rig.observe("DF1", "air-1/pm2_5/max", 0, Some(40.0), Reason::OUT_OF_RANGE);
     let document = document(&rig);
-    let streams = ["/", "/page.css", "/login", "/metrics", "/live", "/api/v1/openapi.json"];
+    let streams =
+        ["/", "/assets/{file}", "/basemap.pmtiles", "/login", "/metrics", "/live", "/api/v1/openapi.json"];
     let mut checked = 0;
     for (path, target) in PATHS.into_iter().filter(|(path, _)| !streams.contains(path)) {
         let schema =

@@ -1,6 +1,9 @@
 //! The web, over real sockets.
 
 mod access;
+mod basemap;
+mod coding;
+mod console;
 mod data;
 mod description;
 mod feeds;

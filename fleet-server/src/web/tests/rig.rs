@@ -21,7 +21,9 @@ use crate::ingest::{DeviceReport, LamppostReport, Stop};
 use crate::live::{LiveHub, LiveMetrics, LiveObservation, LiveOptions};
 use crate::registry::{Coordinates, Lamppost, Registry};
 use crate::store::{Point, SeriesKey, SeriesMeta, Tail, TailOptions};
-use crate::web::{self, AccessToken, Lifelines, Phase, Readiness, WebLimits, WebMetrics, WebState};
+use crate::web::{
+    self, AccessToken, Basemap, Console, Lifelines, Phase, Readiness, WebLimits, WebMetrics, WebState,
+};
 
 /// 2026-07-01T08:00:00Z.
 pub(super) const START: i64 = 1_782_892_800_000;
@@ -51,6 +53,8 @@ pub(super) struct Shape {
     pub(super) limits: WebLimits,
     pub(super) live: LiveOptions,
     pub(super) tail: TailOptions,
+    pub(super) console: Console,
+    pub(super) basemap: Option<Basemap>,
     /// Called on each thread of the server as it starts.
     pub(super) on_thread: fn(),
 }
@@ -61,6 +65,8 @@ impl Default for Shape {
             limits: WebLimits::default(),
             live: LiveOptions::default(),
             tail: TailOptions::default(),
+            console: Console::of(&[]),
+            basemap: None,
             on_thread: || (),
         }
     }
@@ -82,6 +88,8 @@ impl Lifelines for Reports {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
+    pub(super) bytes: Vec<u8>,
+    /// The bytes, if they are text.
     pub(super) text: String,
 }
 
@@ -116,6 +124,8 @@ impl Rig {
             lifelines: Arc::clone(&reports) as Arc<dyn Lifelines>,
             catalogue: Arc::new(Catalogue::built_in()),
             readiness,
+            console: shape.console,
+            basemap: shape.basemap,
             token: token.clone(),
             prometheus: Arc::new(prometheus),
             metrics,
@@ -235,13 +245,10 @@ impl Rig {
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let mut response = request.call().unwrap();
         let headers = response.headers().iter();
-        Answer {
-            status: response.status().as_u16(),
-            headers: headers
-                .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
-                .collect(),
-            text: response.body_mut().read_to_string().unwrap(),
-        }
+        let headers =
+            headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        let (status, bytes) = (response.status().as_u16(), response.body_mut().read_to_vec().unwrap());
+        Answer { status, headers, text: String::from_utf8(bytes.clone()).unwrap_or_default(), bytes }
     }
 
     /// The answer to a request line and headers as they are, on a connection of their own.
@@ -280,6 +287,7 @@ impl Answer {
         Self {
             status,
             headers: headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect(),
+            bytes: body.as_bytes().to_vec(),
             text: body.to_owned(),
         }
     }
