@@ -8,6 +8,7 @@ pub mod ingest;
 pub mod journal;
 pub mod live;
 pub mod registry;
+pub mod roll;
 pub mod server;
 pub mod store;
 pub mod web;

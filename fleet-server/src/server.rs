@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use lamplighter_protocol::Catalogue;
+use lamplighter_protocol::{Catalogue, UtcMillis};
 use prometheus_client::registry::Registry as MetricRegistry;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -25,10 +25,11 @@ use crate::ingest::{Ingest, IngestMetrics, IngestThread};
 use crate::journal::{Journal, JournalHandle, JournalHealth, JournalMetrics, JournalOptions, ReplayReport};
 use crate::live::{LiveHub, LiveMetrics, LiveOptions};
 use crate::registry::{Registry, RegistryAdmission};
+use crate::roll::{Roll, Sources, Watcher};
 use crate::store::{StoreMetrics, Tail, TailOptions};
 use crate::web::{
-    self, AccessToken, Basemap, Console, PeopleListener, Phase, Progress, Readiness, WebLimits, WebMetrics,
-    WebState,
+    self, AccessToken, Basemap, Console, Figures, PeopleListener, Phase, Progress, Readiness, WebLimits,
+    WebMetrics, WebState,
 };
 
 /// Batches that may wait for ingest; while they do, nothing more is committed, and so acknowledged.
@@ -49,6 +50,8 @@ pub struct Server {
     live: LiveHub,
     registry: Registry,
     sessions: Sessions,
+    roll: Roll,
+    limits: Limits,
     tls: Arc<rustls::ServerConfig>,
     lampposts: TcpListener,
     people: PeopleListener,
@@ -76,7 +79,7 @@ impl Server {
     /// Whatever of these cannot be had, and what to do about it.
     pub async fn build(args: &RunArgs, out: &mut dyn Write) -> anyhow::Result<Self> {
         let now = clock::wall();
-        let metrics = Metrics::default();
+        let (metrics, limits) = (Metrics::default(), limits()?);
         let basemap = args.basemap.clone().map(|file| Basemap::open(file, args.basemap_attribution.clone()));
         let basemap = basemap.transpose()?;
         make_private(&args.data)
@@ -117,14 +120,18 @@ impl Server {
         };
         let store = Arc::new(RwLock::new(Tail::new(tail)));
         let ingest = Arc::new(RwLock::new(Ingest::new(Catalogue::built_in(), metrics.ingest.clone())));
-        let live = LiveHub::new(LiveOptions::default(), metrics.live.clone());
+        let live = LiveHub::new(LiveOptions::default(), metrics.live.clone())?;
         let sessions = Sessions::default();
+        let sources =
+            Sources { sessions: sessions.clone(), ingest: Arc::clone(&ingest), store: Arc::clone(&store) };
+        let roll = Roll::new(sources);
         let (phase, readiness) = Readiness::new();
         let web = WebState {
             store: Arc::clone(&store),
             live: live.clone(),
             registry: registry.clone(),
             sessions: sessions.clone(),
+            roll: roll.clone(),
             readiness,
             console: Console::built_in(),
             basemap,
@@ -133,6 +140,7 @@ impl Server {
             catalogue: Arc::new(Catalogue::built_in()),
             prometheus: Arc::new(metrics.registry()),
             metrics: metrics.web.clone(),
+            figures: metrics.figures(now, limits.connections, tail),
             limits: WebLimits::default(),
             stop: CancellationToken::new(),
         };
@@ -143,6 +151,8 @@ impl Server {
             live,
             registry,
             sessions,
+            roll,
+            limits,
             tls,
             lampposts,
             people,
@@ -173,6 +183,8 @@ impl Server {
             live,
             registry,
             sessions,
+            roll,
+            limits,
             tls,
             lampposts,
             people,
@@ -185,13 +197,14 @@ impl Server {
         serving.spawn(web::serve(people, web));
 
         let (done, replayed) = oneshot::channel();
-        let (replay_ingest, replay_store, replay_phase) =
-            (Arc::clone(&ingest), Arc::clone(&store), phase.clone());
+        let (replay_ingest, replay_store) = (Arc::clone(&ingest), Arc::clone(&store));
+        let (replay_phase, store_metrics) = (phase.clone(), metrics.store.clone());
         // A thread of its own, which a stop leaves behind: reading changes nothing on disk.
         std::thread::Builder::new()
             .name("replay".to_owned())
             .spawn(move || {
-                let report = replay(&mut journal, &replay_ingest, &replay_store, &replay_phase);
+                let report =
+                    replay(&mut journal, &replay_ingest, &replay_store, &replay_phase, &store_metrics);
                 // Nobody listens any more when the server stops.
                 done.send(report.map(|report| (journal, report))).ok();
             })
@@ -199,8 +212,7 @@ impl Server {
         let (journal, report) = tokio::select! {
             replayed = replayed => replayed.context("the replay thread panicked")??,
             () = stop.cancelled() => {
-                stop_web.cancel();
-                while serving.join_next().await.is_some() {}
+                end(&stop_web, &mut serving).await;
                 registry.close().await;
                 return Ok(());
             }
@@ -214,13 +226,14 @@ impl Server {
             let sent = downlink.send(number, lamplighter_protocol::Leaf::Position, payload);
             tracing::trace!(lamppost = %number, ?sent, "position");
         });
-        let follower = IngestThread::new(ingest, Arc::clone(&store), live.clone(), send);
+        let follower =
+            IngestThread::new(ingest, Arc::clone(&store), live.clone(), send, metrics.journal.lag.clone());
         let follower = std::thread::Builder::new()
             .name("ingest".to_owned())
             .spawn(move || follower.run(&batches))
             .context("cannot start the ingest thread")?;
 
-        let options = GatewayOptions { limits: limits()? };
+        let options = GatewayOptions { limits };
         let admission = Arc::new(RegistryAdmission::new(registry.clone()));
         let gateway = Gateway::new(
             lampposts,
@@ -231,23 +244,32 @@ impl Server {
             sessions,
             metrics.gateway.clone(),
         )?;
+        let told = live.clone();
+        let publish = Box::new(move |state| told.publish_state(state));
+        // The roll is whole before anybody may read it.
+        let watcher = Watcher::new(roll, registry.clone(), publish).look().await?;
         phase.send_replace(Phase::Ready);
         tracing::info!("ready");
 
         let stop_gateway = CancellationToken::new();
         let mut gateway_task = JoinSet::new();
         gateway_task.spawn(gateway.run(stop_gateway.clone()));
+        let stop_watcher = CancellationToken::new();
+        let mut watcher_task = JoinSet::new();
+        watcher_task.spawn(watcher.run(stop_watcher.clone()));
         let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
             _ = gateway_task.join_next() => Err(anyhow::anyhow!("the gateway ended by itself")),
             _ = serving.join_next() => Err(anyhow::anyhow!("the people's listener ended by itself")),
+            _ = watcher_task.join_next() => Err(anyhow::anyhow!("the watcher of lampposts ended by itself")),
             () = watch_parts(&journal, &follower, &store, &phase, &metrics.store) => {
                 Err(anyhow::anyhow!("the ingest thread ended by itself"))
             }
         };
 
-        stop_gateway.cancel();
-        while gateway_task.join_next().await.is_some() {}
+        // First, so that nobody is told that the fleet went offline when it is the server that goes.
+        end(&stop_watcher, &mut watcher_task).await;
+        end(&stop_gateway, &mut gateway_task).await;
         journal.close();
         let drained = tokio::task::spawn_blocking(move || {
             let written = writer.join();
@@ -256,8 +278,7 @@ impl Server {
         })
         .await;
         live.close();
-        stop_web.cancel();
-        while serving.join_next().await.is_some() {}
+        end(&stop_web, &mut serving).await;
         registry.close().await;
         match drained? {
             (Ok(()), true) => ended,
@@ -268,6 +289,11 @@ impl Server {
 }
 
 impl Metrics {
+    fn figures(&self, started: UtcMillis, connections: usize, tail: TailOptions) -> Figures {
+        let Self { gateway, journal, ingest, store, live, web: _ } = self.clone();
+        Figures { started, gateway, connections, journal, ingest, store, tail, live }
+    }
+
     fn registry(&self) -> MetricRegistry {
         let mut registry = MetricRegistry::default();
         self.gateway.register(&mut registry);
@@ -303,8 +329,10 @@ fn replay(
     ingest: &RwLock<Ingest>,
     store: &RwLock<Tail>,
     phase: &watch::Sender<Phase>,
+    metrics: &StoreMetrics,
 ) -> anyhow::Result<ReplayReport> {
     let mut progress = Progress::default();
+    let mut looked = clock::monotonic();
     let report = journal.replay(|entry| {
         let mut ingest = ingest.write().unwrap_or_else(PoisonError::into_inner);
         let mut store = store.write().unwrap_or_else(PoisonError::into_inner);
@@ -313,6 +341,11 @@ fn replay(
         progress.bytes += entry.payload.len() as u64;
         if progress.entries.is_multiple_of(1024) {
             phase.send_replace(Phase::Starting(progress));
+            let now = clock::monotonic();
+            if now.duration_since(looked) >= LOOK_EVERY {
+                looked = now;
+                metrics.observe(&store);
+            }
         }
     })?;
     Ok(report)
@@ -353,6 +386,12 @@ async fn watch_parts(
     }
 }
 
+/// Ends tasks, and waits until they have ended.
+async fn end<T: 'static>(stop: &CancellationToken, tasks: &mut JoinSet<T>) {
+    stop.cancel();
+    while tasks.join_next().await.is_some() {}
+}
+
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!(
@@ -374,3 +413,6 @@ fn make_private(directory: &Path) -> io::Result<()> {
     }
     File::open(parent)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests;

@@ -277,8 +277,9 @@ impl Connection {
                 }
             }
             Effect::RefusedFilter => {
-                metrics.refused("foreign_filter");
-                self.context.log.refused(&self.identity.number, self.peer, "foreign_filter", now.monotonic);
+                metrics.count(Reason::ForeignFilter);
+                let label = Reason::ForeignFilter.label();
+                self.context.log.refused(&self.identity.number, self.peer, label, now.monotonic);
             }
             Effect::Throttled => {
                 metrics.throttled.inc();

@@ -11,27 +11,41 @@ use super::reason::Reason;
 /// The gateway's counters. Clones are one and the same.
 #[derive(Clone, Debug, Default)]
 pub struct GatewayMetrics {
-    pub(super) connections: Gauge,
-    pub(super) sessions: Gauge,
+    /// TCP connections, in any state.
+    pub connections: Gauge,
+    /// Lampposts that are logged in.
+    pub sessions: Gauge,
     handshakes: Family<OutcomeLabel, Counter>,
     refusals: Family<ReasonLabel, Counter>,
     endings: Family<ReasonLabel, Counter>,
-    pub(super) publishes: Counter,
-    pub(super) bytes: Counter,
-    pub(super) acknowledgements: Counter,
-    pub(super) takeovers: Counter,
-    pub(super) throttled: Counter,
-    pub(super) accept_failures: Counter,
+    /// Publishes taken in.
+    pub publishes: Counter,
+    /// Payload bytes of these.
+    pub bytes: Counter,
+    /// Publishes acknowledged.
+    pub acknowledgements: Counter,
+    /// Connections that ended an older one of the same lamppost.
+    pub takeovers: Counter,
+    /// Times that a client was faster than its rate.
+    pub throttled: Counter,
+    /// Connections that could not be accepted.
+    pub accept_failures: Counter,
 }
 
 /// How a TLS handshake ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Outcome {
+pub enum HandshakeOutcome {
+    /// Well.
     Done,
+    /// The client was silent for too long.
     Timeout,
+    /// The client showed no certificate.
     NoCertificate,
+    /// A certificate that is not of this fleet's CA, or out of date.
     BadCertificate,
+    /// A certificate whose common name is no lamppost number.
     NoLamppost,
+    /// Otherwise badly: as a rule no TLS at all.
     Failed,
 }
 
@@ -99,24 +113,63 @@ impl GatewayMetrics {
         );
     }
 
-    pub(super) fn handshake(&self, outcome: Outcome) {
-        let outcome = match outcome {
-            Outcome::Done => "done",
-            Outcome::Timeout => "timeout",
-            Outcome::NoCertificate => "no_certificate",
-            Outcome::BadCertificate => "bad_certificate",
-            Outcome::NoLamppost => "no_lamppost",
-            Outcome::Failed => "failed",
-        };
-        self.handshakes.get_or_create(&OutcomeLabel { outcome }).inc();
+    /// How many handshakes ended so.
+    pub fn handshakes(&self, outcome: HandshakeOutcome) -> u64 {
+        self.handshakes.get(&outcome.into()).map_or(0, |count| count.get())
     }
 
-    pub(super) fn ended(&self, reason: Reason) {
-        let family = if reason.is_refusal() { &self.refusals } else { &self.endings };
-        family.get_or_create(&ReasonLabel { reason: reason.label() }).inc();
+    /// How many connections ended, or were refused something, for this reason.
+    pub fn counted(&self, reason: Reason) -> u64 {
+        self.family(reason).get(&reason.into()).map_or(0, |count| count.get())
     }
 
-    pub(super) fn refused(&self, reason: &'static str) {
-        self.refusals.get_or_create(&ReasonLabel { reason }).inc();
+    /// Counts a handshake.
+    pub fn shook_hands(&self, outcome: HandshakeOutcome) {
+        self.handshakes.get_or_create(&outcome.into()).inc();
+    }
+
+    /// Counts a connection that ended, or something that was refused.
+    pub fn count(&self, reason: Reason) {
+        self.family(reason).get_or_create(&reason.into()).inc();
+    }
+
+    fn family(&self, reason: Reason) -> &Family<ReasonLabel, Counter> {
+        if reason.is_refusal() { &self.refusals } else { &self.endings }
+    }
+}
+
+impl HandshakeOutcome {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Done,
+        Self::Timeout,
+        Self::NoCertificate,
+        Self::BadCertificate,
+        Self::NoLamppost,
+        Self::Failed,
+    ];
+
+    /// The label under which it is counted.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Timeout => "timeout",
+            Self::NoCertificate => "no_certificate",
+            Self::BadCertificate => "bad_certificate",
+            Self::NoLamppost => "no_lamppost",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl From<HandshakeOutcome> for OutcomeLabel {
+    fn from(outcome: HandshakeOutcome) -> Self {
+        Self { outcome: outcome.label() }
+    }
+}
+
+impl From<Reason> for ReasonLabel {
+    fn from(reason: Reason) -> Self {
+        Self { reason: reason.label() }
     }
 }

@@ -43,12 +43,14 @@ use tokio_util::sync::CancellationToken;
 use self::connection::Connection;
 use self::identity::Identity;
 use self::log::RefusalLog;
-use self::metrics::Outcome;
 use crate::journal::JournalHandle;
 
 pub use admission::{Admission, Admitted, Admitting, Refusal};
 pub use limits::{Limits, Rate};
-pub use metrics::GatewayMetrics;
+pub use metrics::{GatewayMetrics, HandshakeOutcome};
+pub use reason::Reason;
+#[cfg(test)]
+pub(crate) use sessions::log_in;
 pub use sessions::{Sent, SessionInfo, Sessions};
 
 /// What the gateway grants.
@@ -192,16 +194,16 @@ impl Places {
         context: &Context,
         peer: SocketAddr,
     ) -> Option<Self> {
-        let take = |places: &Arc<Semaphore>, reason| {
+        let take = |places: &Arc<Semaphore>, reason: Reason| {
             let place = Arc::clone(places).try_acquire_owned().ok();
             if place.is_none() {
-                context.metrics.refused(reason);
-                context.log.refused_stranger(peer, reason, crate::clock::monotonic());
+                context.metrics.count(reason);
+                context.log.refused_stranger(peer, reason.label(), crate::clock::monotonic());
             }
             place
         };
-        let connection = take(connections, "too_many_connections")?;
-        Some(Self { _connection: connection, opening: take(opening, "too_many_opening")? })
+        let connection = take(connections, Reason::TooManyConnections)?;
+        Some(Self { _connection: connection, opening: take(opening, Reason::TooManyOpening)? })
     }
 }
 
@@ -238,7 +240,7 @@ async fn serve(
     let Some((stream, identity)) = shaken else { return };
     let number = identity.number.clone();
     let reason = Connection::new(Arc::clone(&context), identity, peer, opening).run(stream, &cancel).await;
-    context.metrics.ended(reason);
+    context.metrics.count(reason);
     if reason.is_refusal() {
         context.log.refused(&number, peer, reason.label(), crate::clock::monotonic());
     } else {
@@ -260,12 +262,12 @@ async fn shake_hands(
             let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
             match Identity::of_certificate(leaf.map(AsRef::as_ref)) {
                 Ok(identity) => {
-                    context.metrics.handshake(Outcome::Done);
+                    context.metrics.shook_hands(HandshakeOutcome::Done);
                     return Some((stream, identity));
                 }
                 Err(error) => {
                     context.log.no_handshake(peer, &error, crate::clock::monotonic());
-                    Outcome::NoLamppost
+                    HandshakeOutcome::NoLamppost
                 }
             }
         }
@@ -273,17 +275,17 @@ async fn shake_hands(
             context.log.no_handshake(peer, &error, crate::clock::monotonic());
             outcome_of(&error)
         }
-        Err(_elapsed) => Outcome::Timeout,
+        Err(_elapsed) => HandshakeOutcome::Timeout,
     };
-    context.metrics.handshake(outcome);
+    context.metrics.shook_hands(outcome);
     None
 }
 
-fn outcome_of(error: &io::Error) -> Outcome {
+fn outcome_of(error: &io::Error) -> HandshakeOutcome {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::NoCertificatesPresented) => Outcome::NoCertificate,
-        Some(rustls::Error::InvalidCertificate(_)) => Outcome::BadCertificate,
-        Some(_) | None => Outcome::Failed,
+        Some(rustls::Error::NoCertificatesPresented) => HandshakeOutcome::NoCertificate,
+        Some(rustls::Error::InvalidCertificate(_)) => HandshakeOutcome::BadCertificate,
+        Some(_) | None => HandshakeOutcome::Failed,
     }
 }
 

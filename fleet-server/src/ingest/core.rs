@@ -12,9 +12,10 @@ use super::known::{Descriptions, Known, SeriesKind};
 use super::lamppost::{Lamppost, LamppostReport};
 use super::metrics::{IngestMetrics, Malformed, Verdict};
 use super::places::{Places, places};
+use super::pulse::Pulse;
 use crate::journal::Entry;
-use crate::live::LiveObservation;
-use crate::store::{Inserted, Point, Tail};
+use crate::live::{LiveObservation, LiveSeries};
+use crate::store::{Inserted, Merge, Point, SeriesId, Tail};
 
 /// An observation may lie this far ahead of its receipt: clocks of lampposts are not always right.
 const FUTURE_MS: i64 = 10 * 60 * 1000;
@@ -54,8 +55,10 @@ impl Ingest {
         }
     }
 
-    /// Takes one committed entry. Observations that are the newest of their series are handed to `live`.
+    /// Takes one committed entry. Observations that become the newest of their series, or replace it (D13), are
+    /// handed to `live`.
     pub fn apply(&mut self, entry: &Entry, store: &mut Tail, live: &mut dyn FnMut(LiveObservation)) -> Fresh {
+        self.lamppost(&entry.lamppost).last_acknowledged = Some(entry.received);
         match entry.leaf {
             Leaf::Hello => self.hello(entry),
             Leaf::Description => self.description(entry),
@@ -77,6 +80,16 @@ impl Ingest {
     /// What is known of a lamppost; none if it never said hello.
     pub fn report(&self, number: &LamppostNumber) -> Option<LamppostReport> {
         self.lampposts.get(number)?.report()
+    }
+
+    /// Whether a lamppost is well; none if it has never sent anything that could be read.
+    pub fn pulse(&self, number: &LamppostNumber) -> Option<Pulse> {
+        self.lampposts.get(number).map(Lamppost::pulse)
+    }
+
+    /// When the last message of a lamppost was received that the journal has; none if there is none.
+    pub fn last_acknowledged(&self, number: &LamppostNumber) -> Option<UtcMillis> {
+        self.lampposts.get(number)?.last_acknowledged
     }
 
     fn hello(&mut self, entry: &Entry) -> Fresh {
@@ -134,6 +147,7 @@ impl Ingest {
         let known = self.descriptions.get(frame.description);
         let lamppost = self.lampposts.entry(entry.lamppost.clone()).or_default();
         lamppost.counted(frame.nonce, frame.count);
+        lamppost.sent(frame.run, log, frame.first, frame.last());
         let Some(known) = known else {
             // Not held: it comes again, after its description (D12).
             lamppost.lacks(frame.description);
@@ -237,42 +251,45 @@ impl Recorder<'_> {
             let verdict = match kinds.get(observation.series) {
                 None => Verdict::Type,
                 Some(SeriesKind::Rejected(verdict)) => *verdict,
-                Some(SeriesKind::Taken { resolution, .. }) => {
+                Some(SeriesKind::Taken { resolution, live, .. }) => {
                     let value = observation.value.map(|value| resolution.to_f64(value));
                     let point = Point { time: tick.time, value, reason: observation.reason };
-                    self.store(tick.device, observation.series, point)
+                    match self.places.id(tick.device, observation.series) {
+                        None => Verdict::TooManySeries,
+                        Some(id) => self.store(id, live, point),
+                    }
                 }
             };
             self.metrics.observed(verdict, 1);
         }
-        self.lamppost.observed(tick.time);
+        self.lamppost.observed(tick.time, self.entry.received);
     }
 
-    fn store(&mut self, device: usize, series: usize, point: Point) -> Verdict {
-        let place = self.places.get(device).and_then(|device| device.get(series)).copied().flatten();
-        let Some(id) = place else { return Verdict::TooManySeries };
+    fn store(&mut self, id: SeriesId, series: &Arc<LiveSeries>, point: Point) -> Verdict {
         match self.store.insert(id, point) {
             Inserted::Stored { latest } => {
                 if latest {
-                    self.tell(device, series, point);
+                    self.tell(series, point);
                 }
                 Verdict::Stored
             }
-            Inserted::Merged(_) => Verdict::Merged,
+            Inserted::Merged(merge) => {
+                let is_latest = || self.store.latest(id).is_some_and(|latest| latest.time == point.time);
+                if merge == Merge::Replaced && is_latest() {
+                    self.tell(series, point);
+                }
+                Verdict::Merged
+            }
             Inserted::OlderThanTail => Verdict::OlderThanTail,
         }
     }
 
-    fn tell(&mut self, device: usize, series: usize, point: Point) {
-        let Some(device) = self.known.description.devices.get(device) else { return };
-        let Some(series) = device.series.get(series) else { return };
+    fn tell(&mut self, series: &Arc<LiveSeries>, point: Point) {
         (self.live)(LiveObservation {
-            lamppost: self.entry.lamppost.clone(),
-            series: device.name_of(series),
+            lamppost: Arc::clone(&self.places.lamppost),
+            series: Arc::clone(series),
             time: point.time,
             value: point.value,
-            unit: series.unit.clone(),
-            quality: point.reason.quality(),
             reason: point.reason,
             received: self.entry.received,
         });

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lamplighter_protocol::{Catalogue, Decimal, Description, Digest, Statistic};
 
 use super::metrics::Verdict;
+use crate::live::LiveSeries;
 
 /// A description with what the catalogue says of each of its series.
 #[derive(Debug)]
@@ -13,13 +14,15 @@ pub(super) struct Known {
     pub description: Description,
     /// By device and series.
     pub series: Vec<Vec<SeriesKind>>,
+    /// Of the grids on which its devices are read.
+    pub shortest_period_ms: Option<u32>,
 }
 
 /// What the catalogue says of a described series.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum SeriesKind {
-    /// It is taken.
-    Taken { statistic: Statistic, resolution: Decimal },
+    /// It is taken. What feeds say of it is kept here, once for all lampposts of the description.
+    Taken { statistic: Statistic, resolution: Decimal, live: Arc<LiveSeries> },
     /// Its observations are rejected, for this reason.
     Rejected(Verdict),
 }
@@ -48,18 +51,27 @@ impl Descriptions {
 
 fn compare(description: Description, catalogue: &Catalogue) -> Known {
     let kinds = |device: &lamplighter_protocol::Device| {
+        let period_ms = description.grid_of(device).map(|grid| grid.period_ms);
         let series = device.series.iter().map(|series| match catalogue.get(&series.property) {
             None => SeriesKind::Rejected(Verdict::UnknownProperty),
             // Resolution may differ from the catalogue's, type and unit may not (D4).
             Some(property) if property.unit != series.unit || property.value_type != series.value_type => {
                 SeriesKind::Rejected(Verdict::Type)
             }
-            Some(property) => {
-                SeriesKind::Taken { statistic: property.statistic, resolution: series.resolution }
-            }
+            Some(property) => SeriesKind::Taken {
+                statistic: property.statistic,
+                resolution: series.resolution,
+                live: Arc::new(LiveSeries {
+                    name: device.name_of(series),
+                    unit: series.unit.clone(),
+                    period_ms,
+                }),
+            },
         });
         series.collect()
     };
     let series = description.devices.iter().map(kinds).collect();
-    Known { description, series }
+    let grids = description.devices.iter().filter_map(|device| description.grid_of(device));
+    let shortest_period_ms = grids.map(|grid| grid.period_ms).min();
+    Known { description, series, shortest_period_ms }
 }

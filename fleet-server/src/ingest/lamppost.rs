@@ -9,7 +9,9 @@ use lamplighter_protocol::{
 };
 
 use super::known::Known;
+use super::named::Named;
 use super::places::Places;
+use super::pulse::{Pulse, freshened};
 
 /// Most runs of one lamppost that the server remembers: five years of a start a day. Past it, it forgets the one that
 /// was not written to for longest; should that be sent again, it is ingested again, and merged with itself (D13).
@@ -39,7 +41,10 @@ pub(super) struct Lamppost {
     pub(super) places: HashMap<Digest, Arc<Places>>,
     described: Option<(Digest, Arc<Known>)>,
     last_observation: Option<UtcMillis>,
+    freshness: Option<UtcMillis>,
     last_position: UtcMillis,
+    /// When the last of its messages was received that the journal has.
+    pub(super) last_acknowledged: Option<UtcMillis>,
 }
 
 #[derive(Debug)]
@@ -56,6 +61,7 @@ struct SaidHello {
     received: UtcMillis,
     /// The greatest count read under its nonce.
     count: u64,
+    named: Named,
 }
 
 #[derive(Debug, Default)]
@@ -89,6 +95,9 @@ pub struct LamppostReport {
     pub devices: Vec<DeviceReport>,
     /// When its agent was stopped, the oldest first.
     pub stops: Vec<Stop>,
+    /// Records that it is known to hold and the server does not: its last hello or a later frame named them. At least
+    /// so many: a hello that would be too long leaves some out.
+    pub backlog: u64,
 }
 
 /// A device as its lamppost describes it.
@@ -128,7 +137,16 @@ impl Lamppost {
         let counted =
             self.hello.as_ref().filter(|said| said.hello.nonce == hello.nonce).map_or(0, |said| said.count);
         let count = counted.max(hello.count);
-        self.hello = Some(SaidHello { hello, received, count });
+        let named = Named::by(&hello);
+        self.hello = Some(SaidHello { hello, received, count, named });
+    }
+
+    /// A frame carries these records, whether they can be used or not.
+    pub(super) fn sent(&mut self, run: RunId, log: Log, first: u64, last: u64) {
+        // Until the first hello nothing says what else there is.
+        if let Some(said) = &mut self.hello {
+            said.named.sent(run, log, first, last);
+        }
     }
 
     /// Something was read on the connection of this nonce.
@@ -172,8 +190,18 @@ impl Lamppost {
         }
     }
 
-    pub(super) fn observed(&mut self, time: UtcMillis) {
+    pub(super) fn observed(&mut self, time: UtcMillis, received: UtcMillis) {
         self.last_observation = self.last_observation.max(Some(time));
+        self.freshness = Some(freshened(self.freshness, time, received));
+    }
+
+    pub(super) fn pulse(&self) -> Pulse {
+        Pulse {
+            said_hello: self.hello.is_some(),
+            last_observation: self.last_observation,
+            freshness: self.freshness,
+            shortest_period_ms: self.described.as_ref().and_then(|(_, known)| known.shortest_period_ms),
+        }
     }
 
     /// Takes a run's opening (D1).
@@ -247,11 +275,19 @@ impl Lamppost {
             description: self.described.as_ref().map(|(digest, _)| *digest),
             devices: devices.collect(),
             stops,
+            backlog: said.named.missing_from(|run, log| Some(self.runs.get(&run)?.held(log))),
         })
     }
 }
 
 impl Run {
+    fn held(&self, log: Log) -> &Pieces {
+        match log {
+            Log::Samples => &self.samples,
+            Log::Events => &self.events,
+        }
+    }
+
     fn log(&mut self, log: Log) -> &mut Pieces {
         match log {
             Log::Samples => &mut self.samples,
@@ -260,18 +296,22 @@ impl Run {
     }
 
     /// The parts of these sequences that are not held yet.
-    pub(super) fn missing_in(&mut self, log: Log, first: u64, last: u64) -> Vec<(u64, u64)> {
-        self.log(log).missing_in(first, last)
+    pub(super) fn missing_in(&self, log: Log, first: u64, last: u64) -> Vec<(u64, u64)> {
+        self.held(log).missing_in(first, last)
     }
 
     /// These sequences are stored, or have another verdict.
     pub(super) fn hold(&mut self, log: Log, first: u64, last: u64) {
-        let pieces = self.log(log);
-        pieces.insert(first, last);
-        while pieces.ranges().len() > MOST_PIECES {
-            let Some((first, last)) = pieces.ranges().next_back() else { return };
-            pieces.remove(first, last);
-        }
+        insert_bounded(self.log(log), first, last);
+    }
+}
+
+/// Adds to pieces of which at most [`MOST_PIECES`] are kept, the nearest.
+pub(super) fn insert_bounded(pieces: &mut Pieces, first: u64, last: u64) {
+    pieces.insert(first, last);
+    while pieces.ranges().len() > MOST_PIECES {
+        let Some((first, last)) = pieces.ranges().next_back() else { return };
+        pieces.remove(first, last);
     }
 }
 

@@ -45,6 +45,33 @@ pub enum Malformed {
     TooMany,
 }
 
+impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Stored,
+        Self::Merged,
+        Self::OlderThanTail,
+        Self::Future,
+        Self::Retention,
+        Self::Type,
+        Self::UnknownProperty,
+        Self::TooManySeries,
+    ];
+}
+
+impl Malformed {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Hello,
+        Self::Description,
+        Self::Envelope,
+        Self::Record,
+        Self::Newer,
+        Self::Undescribed,
+        Self::TooMany,
+    ];
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VerdictLabel {
     verdict: Verdict,
@@ -78,7 +105,7 @@ impl IngestMetrics {
 
     /// How many observations had this verdict.
     pub fn observations(&self, verdict: Verdict) -> u64 {
-        self.observations.get_or_create(&VerdictLabel { verdict }).get()
+        self.observations.get(&VerdictLabel { verdict }).map_or(0, |count| count.get())
     }
 
     /// Counts something that could not be used.
@@ -88,7 +115,7 @@ impl IngestMetrics {
 
     /// How many of these could not be used.
     pub fn malformed(&self, what: Malformed) -> u64 {
-        self.malformed.get_or_create(&MalformedLabel { what }).get()
+        self.malformed.get(&MalformedLabel { what }).map_or(0, |count| count.get())
     }
 
     /// Makes the counters visible.

@@ -10,8 +10,10 @@ mod core;
 mod known;
 mod lamppost;
 mod metrics;
+mod named;
 mod pace;
 mod places;
+mod pulse;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -19,4 +21,5 @@ mod thread;
 pub use self::core::{Fresh, Ingest};
 pub use lamppost::{DeviceReport, LamppostReport, Stop};
 pub use metrics::{IngestMetrics, Malformed, Verdict};
+pub use pulse::Pulse;
 pub use thread::{IngestThread, PositionSender};

@@ -11,8 +11,21 @@ use crate::store::{SeriesId, SeriesKey, SeriesMeta, Tail, TooManySeries};
 /// Most descriptions of which a lamppost's places are remembered at once.
 const MOST_REMEMBERED: usize = 16;
 
-/// By device and series; none for a series that is not taken.
-pub(super) type Places = Vec<Vec<Option<SeriesId>>>;
+/// What a lamppost's frames of one description lead to.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// The lamppost, shared by all that feeds say of it.
+    pub(super) lamppost: Arc<LamppostNumber>,
+    /// By device and series; none for a series that is not taken.
+    ids: Vec<Vec<Option<SeriesId>>>,
+}
+
+impl Places {
+    /// Where the store keeps a series; none if it does not take it.
+    pub(super) fn id(&self, device: usize, series: usize) -> Option<SeriesId> {
+        self.ids.get(device)?.get(series).copied().flatten()
+    }
+}
 
 /// The store has no room for another series of anybody: not the fault of whoever comes now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,16 +43,17 @@ pub(super) fn places(
         return Ok(Arc::clone(places));
     }
     let description = &known.description;
-    let mut places = Places::with_capacity(description.devices.len());
+    let mut ids = Vec::with_capacity(description.devices.len());
     for (device, kinds) in description.devices.iter().zip(&known.series) {
         let mut of_device = Vec::with_capacity(device.series.len());
         for (series, kind) in device.series.iter().zip(kinds) {
-            of_device.push(match *kind {
+            of_device.push(match kind {
                 SeriesKind::Rejected(_) => None,
-                SeriesKind::Taken { statistic, resolution } => {
-                    let key = SeriesKey { lamppost: number.clone(), name: device.name_of(series) };
+                SeriesKind::Taken { statistic, resolution, live } => {
+                    let key = SeriesKey { lamppost: number.clone(), name: live.name.clone() };
                     let grid = description.grid_of(device);
-                    let meta = SeriesMeta { key, unit: series.unit.clone(), statistic, resolution, grid };
+                    let unit = series.unit.clone();
+                    let meta = SeriesMeta { key, unit, statistic: *statistic, resolution: *resolution, grid };
                     match store.series(meta) {
                         Ok(id) => Some(id),
                         Err(TooManySeries::OfLamppost { .. }) => None,
@@ -48,12 +62,12 @@ pub(super) fn places(
                 }
             });
         }
-        places.push(of_device);
+        ids.push(of_device);
     }
     if lamppost.places.len() >= MOST_REMEMBERED {
         lamppost.places.clear();
     }
-    let places = Arc::new(places);
+    let places = Arc::new(Places { lamppost: Arc::new(number.clone()), ids });
     lamppost.places.insert(digest, Arc::clone(&places));
     Ok(places)
 }

@@ -1,5 +1,7 @@
 //! Ingest: what each kind of entry leaves behind.
 
+mod backlog;
+
 use bytes::Bytes;
 use lamplighter_protocol::{
     Catalogue, Description, Device, Digest, Frame, Grid, Hello, Leaf, Log, Nonce, Observation, Opening,
@@ -8,7 +10,7 @@ use lamplighter_protocol::{
 };
 use proptest::prelude::*;
 
-use super::{Fresh, Ingest, IngestMetrics, Malformed, Verdict};
+use super::{Fresh, Ingest, IngestMetrics, Malformed, Pulse, Verdict};
 use crate::journal::Entry;
 use crate::live::LiveObservation;
 use crate::store::{SeriesKey, Tail, TailOptions};
@@ -132,7 +134,7 @@ fn values_come_out_in_their_unit_and_once() {
     assert_eq!(bench.metrics.observations(Verdict::Stored), 2);
     assert_eq!(bench.metrics.repeated.get(), 2);
     assert_eq!(bench.live.len(), 2);
-    assert_eq!(bench.live[0].unit, "Cel");
+    assert_eq!((bench.live[0].series.unit.as_str(), bench.live[0].series.period_ms), ("Cel", Some(1000)));
 }
 
 #[test]
@@ -202,6 +204,34 @@ fn d12_rejected_observations_are_counted_by_reason_and_held() {
 }
 
 #[test]
+fn a_pulse_tells_hello_freshness_and_the_shortest_period_also_after_repeats() {
+    let mut bench = Bench::new();
+    let pulse = |bench: &Bench| bench.ingest.pulse(&"A1".parse().unwrap());
+    assert_eq!(pulse(&bench), None);
+    bench.hello();
+    let expected = Pulse { said_hello: true, ..Pulse::default() };
+    assert_eq!(pulse(&bench), Some(expected), "nothing is known of grids before anything is written in them");
+    let mut description = description("weather-1", "air_temperature", "Cel");
+    description.grids.insert(0, Grid { period_ms: 60_000, phase_ms: 0 });
+    description.devices[0].grid = Some(1);
+    let (payload, digest) = description.encode();
+    bench.apply(Leaf::Description, payload);
+    // Ahead of its receipt, then older ones, then all again.
+    let records = |at: &[i64]| at.iter().map(|at| tick(*at, Some(161), Reason::GOOD)).collect::<Vec<_>>();
+    for _ in 0..2 {
+        bench.apply(SAMPLES, frame(2, RUN, 0, digest, records(&[4000, -60_000])));
+    }
+    let expected = Pulse {
+        said_hello: true,
+        last_observation: Some(NOW.plus_ms(4000)),
+        freshness: Some(NOW),
+        shortest_period_ms: Some(1000),
+    };
+    assert_eq!(pulse(&bench), Some(expected));
+    assert_eq!(bench.metrics.repeated.get(), 2);
+}
+
+#[test]
 fn d13_the_order_of_two_runs_does_not_matter_to_what_is_stored() {
     let records =
         [(RUN, tick(0, None, Reason::NO_ANSWER)), (RunId([2; 16]), tick(0, Some(161), Reason::GOOD))];
@@ -215,6 +245,30 @@ fn d13_the_order_of_two_runs_does_not_matter_to_what_is_stored() {
         assert_eq!(bench.values("weather-1", "air_temperature"), [(0, Some(16.1), 0)]);
         assert_eq!(bench.metrics.observations(Verdict::Merged), 1);
     }
+}
+
+#[test]
+fn feeds_are_told_what_becomes_the_newest_of_its_series_and_what_replaces_the_newest() {
+    let mut bench = Bench::new();
+    let digest = bench.describe();
+    let other = RunId([2; 16]);
+    let steps = [
+        (RUN, 0, tick(1000, None, Reason::NO_ANSWER), true),
+        (RUN, 1, tick(0, None, Reason::NO_ANSWER), false),
+        // Better ones for the same times (D13): only that of the newest time is news.
+        (other, 0, tick(0, Some(160), Reason::GOOD), false),
+        (other, 1, tick(1000, Some(161), Reason::GOOD), true),
+        // A worse one for the same time.
+        (other, 2, tick(1000, None, Reason::NO_ANSWER), false),
+    ];
+    for (place, (run, first, record, is_told)) in steps.into_iter().enumerate() {
+        let before = bench.live.len();
+        bench.apply(SAMPLES, frame(1, run, first, digest, vec![record]));
+        assert_eq!(bench.live.len() - before, usize::from(is_told), "step {place}");
+    }
+    let values: Vec<_> = bench.live.iter().map(|one| (one.time.0 - NOW.0, one.value)).collect();
+    assert_eq!(values, [(1000, None), (1000, Some(16.1))]);
+    assert_eq!(bench.live[1].lamppost.as_str(), "A1");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use lamplighter_protocol::LamppostNumber;
 use super::core::{Fresh, Ingest};
 use super::pace::Pace;
 use crate::clock;
-use crate::journal::Entry;
+use crate::journal::{Entry, Lag};
 use crate::live::LiveHub;
 use crate::store::Tail;
 
@@ -27,6 +27,7 @@ pub struct IngestThread {
     store: Arc<RwLock<Tail>>,
     live: LiveHub,
     send: PositionSender,
+    lag: Lag,
     pace: Pace,
 }
 
@@ -37,14 +38,15 @@ impl std::fmt::Debug for IngestThread {
 }
 
 impl IngestThread {
-    /// Follows on from what the replayed journal has told.
+    /// Follows on from what the replayed journal has told; what it takes is counted out of `lag`.
     pub fn new(
         ingest: Arc<RwLock<Ingest>>,
         store: Arc<RwLock<Tail>>,
         live: LiveHub,
         send: PositionSender,
+        lag: Lag,
     ) -> Self {
-        Self { ingest, store, live, send, pace: Pace::default() }
+        Self { ingest, store, live, send, lag, pace: Pace::default() }
     }
 
     /// Runs until the journal has ended and all that it committed is taken.
@@ -71,15 +73,14 @@ impl IngestThread {
             let mut ingest = self.ingest.write().unwrap_or_else(PoisonError::into_inner);
             let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
             let live = &self.live;
-            match ingest
-                .apply(entry, &mut store, &mut |observation| live.publish_with(|| Arc::new(observation)))
-            {
+            match ingest.apply(entry, &mut store, &mut |observation| live.publish(observation)) {
                 Fresh::Hello => {
                     greeted.insert(entry.lamppost.clone());
                 }
                 Fresh::Held => self.pace.changed(&entry.lamppost, now),
                 Fresh::Nothing => {}
             }
+            self.lag.ingested();
         }
         for number in greeted {
             self.position(&number);

@@ -4,11 +4,13 @@ use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use super::commit_times::CommitTimes;
+use super::lag::Lag;
+
 /// Counters of one journal; a clone counts into the same place.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct JournalMetrics {
     /// Entries that were committed.
     pub entries: Counter,
@@ -16,8 +18,14 @@ pub struct JournalMetrics {
     pub bytes: Counter,
     /// Group commits.
     pub commits: Counter,
-    /// Seconds from taking a batch out of the queue to its sync.
-    pub commit_seconds: Histogram,
+    /// Time from taking a batch out of the queue to its sync.
+    pub commit_times: CommitTimes,
+    /// Segments on disk.
+    pub segments: Gauge,
+    /// Bytes of these, as far as they are committed.
+    pub disk_bytes: Gauge,
+    /// What is committed and not ingested yet.
+    pub lag: Lag,
     /// Failed operations on the disk.
     pub failures: Family<FailureLabels, Counter>,
     /// Entries that were queued and then forgotten because of a failure: never acknowledged, sent again.
@@ -50,24 +58,17 @@ pub enum Operation {
     Create,
 }
 
-impl Default for JournalMetrics {
-    fn default() -> Self {
-        Self {
-            entries: Counter::default(),
-            bytes: Counter::default(),
-            commits: Counter::default(),
-            // 0.1 ms (a disk with a protected cache) to 26 s (one that is about to fail).
-            commit_seconds: Histogram::new(exponential_buckets(0.0001, 4.0, 10)),
-            failures: Family::default(),
-            forgotten: Counter::default(),
-            queue_bytes: Gauge::default(),
-            damaged_regions: Gauge::default(),
-            missing_entries: Gauge::default(),
-        }
-    }
+impl Operation {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Write, Self::Sync, Self::Cut, Self::Create];
 }
 
 impl JournalMetrics {
+    /// How often this operation failed.
+    pub fn failures_of(&self, what: Operation) -> u64 {
+        self.failures.get(&FailureLabels { what }).map_or(0, |count| count.get())
+    }
+
     /// Makes the counters visible under `lamplighter_journal_..`.
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("lamplighter_journal");
@@ -78,8 +79,16 @@ impl JournalMetrics {
             "commit",
             "Time from taking a batch out of the queue to its sync",
             Unit::Seconds,
-            self.commit_seconds.clone(),
+            self.commit_times.clone(),
         );
+        registry.register("segments", "Segments on disk", self.segments.clone());
+        registry.register_with_unit(
+            "disk",
+            "Bytes of all segments, as far as they are committed",
+            Unit::Bytes,
+            self.disk_bytes.clone(),
+        );
+        registry.register_collector(Box::new(self.lag.clone()));
         registry.register(
             "failures",
             "Failed disk operations; after each the batch is forgotten, connections close, and senders send again",

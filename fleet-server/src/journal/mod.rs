@@ -14,8 +14,10 @@
 //!
 //! What it leaves to others: what an entry means, acknowledging, trimming.
 
+mod commit_times;
 mod disk;
 mod entry;
+mod lag;
 mod metrics;
 mod open;
 mod queue;
@@ -37,8 +39,10 @@ use std::time::Duration;
 
 use lamplighter_protocol::UtcMillis;
 
+pub use commit_times::CommitTimes;
 pub use disk::{Disk, DiskFile, FileDisk};
 pub use entry::{Draft, Entry, LARGEST_PAYLOAD_BYTES};
+pub use lag::Lag;
 pub use metrics::{FailureLabels, JournalMetrics, Operation};
 pub use queue::{JournalClosed, JournalHandle};
 pub use writer::{IngestGone, JournalThread};

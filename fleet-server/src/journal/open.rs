@@ -41,8 +41,10 @@ pub(super) fn open(options: &JournalOptions, disk: Box<dyn Disk>) -> Result<Foun
     let mut segments = list(options, &*disk)?;
     segments.sort_unstable();
     let last = segments.last().copied();
+    let mut bytes = 0;
     for &first in &segments {
         let mut file = open_segment(options, &*disk, first)?;
+        bytes += file.length().map_err(read_error(options, first))?;
         if Some(first) == last {
             write_anew(options, &mut *file, first)?;
         }
@@ -54,6 +56,10 @@ pub(super) fn open(options: &JournalOptions, disk: Box<dyn Disk>) -> Result<Foun
     if let Some(first) = last {
         settle_last(options, &mut found, first)?;
     }
+    // A segment whose creation was interrupted is all torn: it is no segment any more, and counts for nothing.
+    let bytes = bytes.saturating_sub(found.torn_bytes);
+    options.metrics.segments.set(i64::try_from(found.segments.len()).unwrap_or(i64::MAX));
+    options.metrics.disk_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     Ok(found)
 }
 

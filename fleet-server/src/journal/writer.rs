@@ -54,6 +54,7 @@ pub(super) fn start(
         wait: options.retry_first,
         options,
         disk: found.disk,
+        newest: found.segments.last().copied(),
         segment: found.tail,
         next: found.next,
         epoch: 0,
@@ -75,6 +76,8 @@ struct Writer {
     disk: Box<dyn Disk>,
     /// None until the first batch that needs a new one.
     segment: Option<Segment>,
+    /// First sequence of the newest segment on disk.
+    newest: Option<u64>,
     /// The sequence behind the last committed one.
     next: u64,
     epoch: u64,
@@ -156,8 +159,11 @@ impl Writer {
         let metrics = &self.options.metrics;
         metrics.entries.inc_by(batch.entries.len() as u64);
         metrics.bytes.inc_by(self.records.len() as u64);
+        metrics.disk_bytes.inc_by(i64::try_from(self.records.len()).unwrap_or(i64::MAX));
         metrics.commits.inc();
-        metrics.commit_seconds.observe(clock::monotonic().duration_since(began).as_secs_f64());
+        let now = clock::monotonic();
+        metrics.commit_times.observe(now.duration_since(began));
+        metrics.lag.committed(batch.entries.len() as u64, now);
         self.records.clear();
         self.records.shrink_to(KEPT_BUFFER_BYTES);
         Ok(())
@@ -210,7 +216,7 @@ impl Writer {
 
     /// Creates the segment of the next sequence, durable before anything relies on it. A segment of that name can
     /// only be one that holds no entry: it is created anew.
-    fn create_segment(&self) -> Result<Segment, Failure> {
+    fn create_segment(&mut self) -> Result<Segment, Failure> {
         let first = self.next;
         let create = || {
             let mark = open::new_mark()?;
@@ -222,7 +228,17 @@ impl Writer {
             Ok(Segment { first, file, mark, committed_bytes: header.len() as u64 })
         };
         let path = open::path(&self.options, first);
-        create().map_err(|source| Failure { operation: Operation::Create, what: "create", path, source })
+        let created = create().map_err(|source| Failure {
+            operation: Operation::Create,
+            what: "create",
+            path,
+            source,
+        })?;
+        if self.newest.replace(first) != Some(first) {
+            self.options.metrics.segments.inc();
+            self.options.metrics.disk_bytes.inc_by(i64::try_from(HEADER_BYTES).unwrap_or(i64::MAX));
+        }
+        Ok(created)
     }
 
     fn fail(&self, failure: &Failure) {

@@ -1,120 +1,116 @@
-//! One client's side of the hub: a bounded queue, and the end that the client reads.
+//! A client's side of the hub: a place in the ring, and a filter.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::time::Instant;
 
-use lamplighter_protocol::LamppostNumber;
-use tokio::sync::Notify;
+use super::collapse::Collapsed;
+use super::{EventId, LiveEvent, LiveFilter, LiveHub, ResetReason};
 
-use super::hub::LiveHub;
-use super::{LiveEvent, LiveObservation};
-
-/// What one client reads. Dropping it takes the client off the hub.
+/// What one client reads.
 #[derive(Debug)]
 pub struct LiveFeed {
     hub: LiveHub,
-    client: Arc<Client>,
+    filter: LiveFilter,
+    /// The newest change that is told, or not wanted.
+    told: u64,
+    /// The client is not told yet that it has to begin anew.
+    reset: Option<ResetReason>,
+    /// It does not look at the ring before this.
+    rests_until: Option<Instant>,
 }
 
 impl LiveFeed {
-    pub(super) fn new(hub: LiveHub, client: Arc<Client>) -> Self {
-        Self { hub, client }
+    pub(super) fn new(hub: LiveHub, filter: LiveFilter, after: Option<EventId>) -> Self {
+        let head = hub.head();
+        let (told, reset) = match after {
+            None => (head.sequence, None),
+            // One of this life that was never reached is nobody's either.
+            Some(id) if id.life != head.life || id.sequence > head.sequence => {
+                (head.sequence, Some(ResetReason::Restarted))
+            }
+            Some(id) if hub.reaches(id.sequence) => (id.sequence, None),
+            Some(_) => (head.sequence, Some(ResetReason::TooFarBehind)),
+        };
+        Self { hub, filter, told, reset, rests_until: None }
     }
 
-    /// The next event, in the order of publishing; waits for one. None after the hub was closed and what waited has
-    /// been read. Cancel-safe: an event that is not returned stays in the queue.
+    /// Has the client begin anew before it is told anything else.
+    #[must_use]
+    pub fn reset_first(mut self, reason: ResetReason) -> Self {
+        self.reset = Some(reason);
+        self
+    }
+
+    /// The next event, in the order of publishing; waits for one. Between two looks at the ring lies
+    /// [`LiveOptions::pause`](super::LiveOptions::pause) at least. None after the hub was closed and all was told.
+    /// Cancel-safe: what is not returned is told the next time.
     pub async fn next(&mut self) -> Option<LiveEvent> {
+        if let Some(reason) = self.reset.take() {
+            return Some(self.begin_anew(reason));
+        }
+        let hub = self.hub.clone();
         loop {
-            match self.client.take() {
-                Taken::Event(event) => return Some(event),
-                Taken::Closed => return None,
-                // A publication between the look and the wait leaves a permit behind, so it cannot be slept through.
-                Taken::Nothing => self.client.ready.notified().await,
+            if let Some(until) = self.rests_until {
+                tokio::time::sleep_until(until).await;
+            }
+            // It is made before the look: a publication between the look and the wait is not slept through.
+            let news = hub.news();
+            let (head, closed) = hub.head_and_closed();
+            if self.told < head {
+                let event = self.read(head).await;
+                let pause = hub.options().pause;
+                self.rests_until = (!pause.is_zero()).then(|| Instant::now() + pause);
+                if event.is_some() {
+                    return event;
+                }
+            } else if closed {
+                return None;
+            } else {
+                news.await;
             }
         }
+    }
+
+    /// What is wanted of the changes up to `head`, as much as one event holds.
+    async fn read(&mut self, head: u64) -> Option<LiveEvent> {
+        let mut collapsed = Collapsed::new(self.hub.options().event);
+        let mut told = self.told;
+        'ring: while told < head {
+            let Some(look) = self.hub.look(told, &self.filter) else {
+                if collapsed.is_empty() {
+                    return Some(self.begin_anew(ResetReason::TooFarBehind));
+                }
+                // What was read so far is whole. The next event tells that what follows is not.
+                break;
+            };
+            for (sequence, change) in look.wanted {
+                if collapsed.take(change).is_err() {
+                    told = sequence - 1;
+                    break 'ring;
+                }
+            }
+            told = look.end;
+            if told < head {
+                tokio::task::yield_now().await;
+            }
+        }
+        self.told = told;
+        if collapsed.is_empty() {
+            return None;
+        }
+        self.hub.metrics().collapsed.inc_by(collapsed.replaced());
+        Some(LiveEvent::Changes(collapsed.into_changes(self.hub.id(told))))
+    }
+
+    fn begin_anew(&mut self, reason: ResetReason) -> LiveEvent {
+        let id = self.hub.head();
+        self.told = id.sequence;
+        self.hub.metrics().reset(reason);
+        LiveEvent::Reset { id, reason }
     }
 }
 
 impl Drop for LiveFeed {
     fn drop(&mut self) {
-        self.hub.leave(&self.client);
-    }
-}
-
-/// The queue of one client, filled by the hub and emptied by the feed.
-#[derive(Debug)]
-pub(super) struct Client {
-    only: Option<LamppostNumber>,
-    limit: usize,
-    queue: Mutex<Queue>,
-    ready: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: VecDeque<Arc<LiveObservation>>,
-    missed: u64,
-    closed: bool,
-}
-
-enum Taken {
-    Event(LiveEvent),
-    Nothing,
-    Closed,
-}
-
-/// What became of an observation at one client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Offered {
-    Unwanted,
-    Queued,
-    /// It is queued, and the oldest that waited went for it.
-    Displaced,
-}
-
-impl Client {
-    pub(super) fn new(only: Option<LamppostNumber>, limit: usize) -> Self {
-        Self { only, limit: limit.max(1), queue: Mutex::default(), ready: Notify::new() }
-    }
-
-    pub(super) fn offer(&self, observation: &Arc<LiveObservation>) -> Offered {
-        if self.only.as_ref().is_some_and(|only| *only != observation.lamppost) {
-            return Offered::Unwanted;
-        }
-        let mut queue = self.lock();
-        if queue.closed {
-            return Offered::Unwanted;
-        }
-        let full = queue.waiting.len() >= self.limit;
-        if full {
-            queue.waiting.pop_front();
-            queue.missed += 1;
-        }
-        queue.waiting.push_back(Arc::clone(observation));
-        drop(queue);
-        self.ready.notify_one();
-        if full { Offered::Displaced } else { Offered::Queued }
-    }
-
-    pub(super) fn close(&self) {
-        self.lock().closed = true;
-        self.ready.notify_one();
-    }
-
-    fn take(&self) -> Taken {
-        let mut queue = self.lock();
-        if queue.missed > 0 {
-            return Taken::Event(LiveEvent::Missed(std::mem::take(&mut queue.missed)));
-        }
-        match queue.waiting.pop_front() {
-            Some(observation) => Taken::Event(LiveEvent::Observation(observation)),
-            None if queue.closed => Taken::Closed,
-            None => Taken::Nothing,
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        // Every change under this lock is whole at each step: a panic elsewhere leaves nothing half done.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.hub.metrics().feeds.dec();
     }
 }

@@ -1,86 +1,105 @@
 //! The live hub: tells those who listen what has just been committed and stored.
 //!
-//! Publishing never waits for a client. Each has a bounded queue of its own; when that is full its oldest
-//! observation goes, and the client is told how many it missed before it gets the rest. Nothing here is durable: who
-//! needs every observation reads the store.
+//! One ring holds the newest changes of the whole fleet (observations that became the newest of their series, and
+//! states of lampposts), each with its sequence. A feed is a place in the ring and a filter, and nothing else: a
+//! client that reads slowly, or not at all, costs neither memory nor time, and publishing waits for nobody. Who reads
+//! gets what lies between its place and the newest change, collapsed: of each series and each lamppost the latest.
+//!
+//! Each event has an id, and a feed may begin after any that the ring still reaches: nothing is left out and nothing
+//! comes twice. If the ring does not reach it, or it is of another life of the server, the feed says so
+//! ([`LiveEvent::Reset`]) before it goes on. Nothing here is durable: who needs every observation reads the store.
 
+mod collapse;
+mod event_id;
 mod feed;
+mod filter;
 mod hub;
 mod metrics;
+mod observation;
+mod ring;
 mod state;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use lamplighter_protocol::{LamppostNumber, Quality, Reason, SeriesName, UtcMillis};
 use serde::{Serialize, Serializer};
 
+pub use event_id::{EventId, NoEventId};
 pub use feed::LiveFeed;
-pub use hub::LiveHub;
+pub use filter::{LiveFilter, WantedObservations};
+pub use hub::{LifeError, LiveHub};
 pub use metrics::LiveMetrics;
+pub use observation::{LiveObservation, LiveSeries};
 pub use state::{LamppostState, Status};
-
-/// An observation as feeds carry it, never without unit, time and quality. In JSON, names are text and times are
-/// milliseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LiveObservation {
-    /// The lamppost that observed.
-    pub lamppost: LamppostNumber,
-    /// Device, property and channel on it: `weather-1/air_temperature`.
-    #[serde(serialize_with = "series_name")]
-    pub series: SeriesName,
-    /// Phenomenon time.
-    #[serde(rename = "time_ms")]
-    pub time: UtcMillis,
-    /// In the unit; none if there was none.
-    pub value: Option<f64>,
-    /// UCUM.
-    pub unit: String,
-    /// How far it is to be believed.
-    #[serde(serialize_with = "quality_word")]
-    pub quality: Quality,
-    /// Why it is less than good.
-    #[serde(serialize_with = "reason_name")]
-    pub reason: Reason,
-    /// When the gateway received it.
-    #[serde(rename = "received_ms")]
-    pub received: UtcMillis,
-}
 
 /// What a feed says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LiveEvent {
-    /// Something was observed.
-    Observation(Arc<LiveObservation>),
-    /// The client was too slow: so many observations that it asked for were left out here.
-    Missed(u64),
+    /// What the client has must be read anew: changes are missing between what it asked for, or was told last, and
+    /// this id. What follows comes after the id.
+    Reset {
+        /// The newest change at this moment.
+        id: EventId,
+        /// Why the changes before it are missing.
+        reason: ResetReason,
+    },
+    /// Something has changed.
+    Changes(LiveChanges),
+}
+
+/// What has changed, collapsed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LiveChanges {
+    /// The last change that is in this, or was left out of it for a later one or by the filter.
+    #[serde(skip)]
+    pub id: EventId,
+    /// Of each series the latest.
+    pub observations: Vec<LiveObservation>,
+    /// Of each lamppost the latest.
+    #[serde(serialize_with = "shared_states")]
+    pub states: Vec<Arc<LamppostState>>,
+}
+
+/// Why a feed cannot go on from where it was asked to. In JSON and in figures: `restarted`, `too_far_behind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ResetReason {
+    /// The id is none of this life of the server.
+    Restarted,
+    /// The ring does not reach back to it any more.
+    TooFarBehind,
 }
 
 /// Bounds of the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveOptions {
-    /// Most observations that wait for one client, at least 1. The default of 4,096 is some seconds of fifty
-    /// lampposts; waiting observations are shared between clients, so a client costs a pointer for each.
-    pub queue: usize,
+    /// Most changes in the ring, at least 1. The default of 65,536 is two minutes of fifty lampposts with ten series
+    /// a second each, and half a minute of ten thousand with a series each five seconds; some 4 MB when full.
+    pub ring: usize,
+    /// Most series and lampposts of one event, at least 1. The default of 4,096 makes an event of at most 1 MB.
+    pub event: usize,
+    /// A feed does not look at the ring again for this long. The default of 100 ms is faster than anybody reads
+    /// figures, and bounds what feeds cost, however much is published.
+    pub pause: Duration,
+}
+
+impl ResetReason {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Restarted => "restarted",
+            Self::TooFarBehind => "too_far_behind",
+        }
+    }
 }
 
 impl Default for LiveOptions {
     fn default() -> Self {
-        Self { queue: 4_096 }
+        Self { ring: 65_536, event: 4_096, pause: Duration::from_millis(100) }
     }
 }
 
-fn series_name<S: Serializer>(name: &SeriesName, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(name)
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn quality_word<S: Serializer>(quality: &Quality, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(quality.as_str())
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn reason_name<S: Serializer>(reason: &Reason, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&reason.name())
+fn shared_states<S: Serializer>(states: &[Arc<LamppostState>], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(states.iter().map(Arc::as_ref))
 }

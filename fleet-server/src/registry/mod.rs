@@ -7,6 +7,7 @@
 
 mod admission;
 mod certificate;
+mod changes;
 mod csv;
 mod error;
 mod lamppost;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use admission::RegistryAdmission;
 pub use certificate::{CertificateRecord, CertificateSerial, NotASerial};
+pub use changes::RegistryChanges;
 pub use csv::{CsvError, Fault, LARGEST_CSV_BYTES, MOST_PROBLEMS, Problem, read_csv};
 pub use error::RegistryError;
 pub use lamppost::{Coordinates, Lamppost, OffTheGlobe};

@@ -5,6 +5,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
@@ -195,6 +196,11 @@ impl Registry {
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+
+    /// How to open another connection that reads.
+    pub(super) fn reader_options(&self) -> Arc<SqliteConnectOptions> {
+        self.readers.connect_options()
     }
 
     /// The connection that writes, and those that read.

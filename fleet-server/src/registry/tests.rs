@@ -300,3 +300,28 @@ fn coordinates_off_the_globe_are_refused() {
         assert!(Coordinates::new(latitude, longitude).is_err(), "{latitude} {longitude}");
     }
 }
+
+#[tokio::test]
+async fn what_anybody_writes_is_noticed_and_what_nobody_does_is_not() {
+    let (directory, registry) = registry().await;
+    let mut changes = registry.changes().await.unwrap();
+    let first = changes.version().await.unwrap();
+    registry.lampposts(None, 10).await.unwrap();
+    assert_eq!(changes.version().await.unwrap(), first, "reading is no change");
+    registry.import(vec![lamppost("A1")], NOW).await.unwrap();
+    let second = changes.version().await.unwrap();
+    assert_ne!(second, first);
+    let other = Registry::open(&file(&directory)).await.unwrap();
+    other.import(vec![lamppost("A2")], NOW).await.unwrap();
+    let third = changes.version().await.unwrap();
+    assert_ne!(third, second, "as from another process");
+    other.import(vec![lamppost("A2")], LATER).await.unwrap();
+    other.close().await;
+    assert_eq!(changes.version().await.unwrap(), third, "all was the same");
+    registry.close().await;
+    assert_eq!(
+        changes.version().await.unwrap(),
+        third,
+        "it keeps nothing from closing, and needs nothing open"
+    );
+}

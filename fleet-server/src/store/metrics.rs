@@ -12,14 +12,20 @@ use super::Tail;
 /// over, before they are printed.
 #[derive(Clone, Debug, Default)]
 pub struct StoreMetrics {
-    series: Gauge,
-    observations: Gauge,
-    bytes: Gauge,
+    /// Series that are known.
+    pub series: Gauge,
+    /// Observations in memory.
+    pub observations: Gauge,
+    /// Bytes of memory that all of it takes.
+    pub bytes: Gauge,
+    /// Phenomenon time of the oldest observation in memory, in milliseconds since 1970; 0 without any.
+    pub oldest_ms: Gauge,
     stored: Counter,
     merged_kept: Counter,
     merged_replaced: Counter,
     older_than_tail: Counter,
-    evicted: Counter,
+    /// Observations that left the tail because it was full.
+    pub evicted: Counter,
 }
 
 impl StoreMetrics {
@@ -31,6 +37,7 @@ impl StoreMetrics {
         for (gauge, value) in gauges {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
+        self.oldest_ms.set(tail.oldest().map_or(0, |oldest| oldest.0));
         let counters = [
             (&self.stored, tally.stored),
             (&self.merged_kept, tally.merged_kept),
@@ -51,6 +58,11 @@ impl StoreMetrics {
         gauge("lamplighter_store_series", "Series that the store knows", &self.series);
         gauge("lamplighter_store_observations", "Observations in the store's tail", &self.observations);
         gauge("lamplighter_store_bytes", "Bytes of memory that the store's tail takes", &self.bytes);
+        gauge(
+            "lamplighter_store_oldest_ms",
+            "Phenomenon time of the oldest observation in the tail, in milliseconds since 1970; 0 without any",
+            &self.oldest_ms,
+        );
         let mut counter =
             |name: &str, help: &str, metric: &Counter| registry.register(name, help, metric.clone());
         counter(

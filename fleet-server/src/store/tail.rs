@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 
+use super::block::Block;
 use super::series::Series;
 use super::{
     AggregateError, Bucket, Inserted, MAX_PAGE, Merge, OlderThanTail, Point, RangePage, SeriesId, SeriesKey,
@@ -154,6 +155,11 @@ impl Tail {
         let behind: usize = self.series.iter().map(Series::bytes).sum();
         let bytes = index + self.series.capacity() * size_of::<Series>() + behind;
         TailSize { series: self.series.len(), observations: self.observations, bytes }
+    }
+
+    /// Phenomenon time of the oldest observation in memory. Looks at every series: for a scrape, as [`size`](Self::size).
+    pub fn oldest(&self) -> Option<UtcMillis> {
+        self.series.iter().filter_map(|series| series.blocks().next()).map(Block::first).min()
     }
 
     /// What has happened to observations so far.

@@ -85,7 +85,8 @@ impl App {
         Arc::clone(&self.shared.feeds).try_acquire_owned().ok()
     }
 
-    fn rebuilt(&self) -> Result<(), Problem> {
+    /// Refused until the journal is read.
+    pub(super) fn rebuilt(&self) -> Result<(), Problem> {
         match self.readiness.phase() {
             Phase::Starting(progress) => Err(Problem::rebuilding(progress)),
             Phase::Ready | Phase::Failing { .. } => Ok(()),

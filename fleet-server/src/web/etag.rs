@@ -13,6 +13,12 @@ impl ETag {
         Self(format!("\"{bytes}\""))
     }
 
+    /// Of content of this name, in any encoding: what goes over the wire may be compressed in several ways. The name has
+    /// no quotation mark in it.
+    pub(super) fn weak(content: &str) -> Self {
+        Self(format!("W/\"{content}\""))
+    }
+
     /// As the header has it.
     pub(super) fn value(&self) -> &str {
         &self.0

@@ -12,7 +12,9 @@ use super::observation::GridDocument;
 use super::openapi::problems;
 use super::problem::Problem;
 use super::query::{Asked, FromParameters, FromPath, InPath, NoParameters, Parameters, PathParameters};
+use super::state::StateDocument;
 use super::timestamp::Timestamp;
+use crate::clock;
 use crate::ingest::{DeviceReport, LamppostReport};
 use crate::registry::Lamppost;
 
@@ -80,10 +82,29 @@ pub(super) struct LamppostDocument {
     height_m: Option<f64>,
     /// What else the register says.
     remarks: Option<String>,
+    /// How it is.
+    state: StateDocument,
     /// Its connection; null while it is not connected.
     connection: Option<ConnectionDocument>,
     /// What its agent has said of itself; null if it has never said hello.
     report: Option<ReportDocument>,
+    /// What it holds and the server does not; null if it has never said hello.
+    #[schema(required = true)]
+    backlog: Option<BacklogDocument>,
+    /// When the last message was received that is on the journal's disk, and so is acknowledged; null if none ever was.
+    #[schema(required = true)]
+    last_acknowledged: Option<Timestamp>,
+    /// The shortest period at which one of its devices is read, in milliseconds; null if none is read on a grid.
+    #[schema(required = true)]
+    shortest_period_ms: Option<u32>,
+}
+
+/// What a lamppost holds and the server does not.
+#[derive(Serialize, ToSchema)]
+pub(super) struct BacklogDocument {
+    /// Records that its last hello named, or a frame since, and that the server does not hold. At least so many: a
+    /// hello that would be too long leaves some out.
+    records: u64,
 }
 
 /// A connection that is open now.
@@ -170,7 +191,11 @@ pub(super) async fn lamppost(
 fn document(state: &WebState, lamppost: Lamppost) -> LamppostDocument {
     let connection = state.sessions.connected(&lamppost.number);
     let report = state.lifelines.report(&lamppost.number);
+    let last_acknowledged = state.lifelines.last_acknowledged(&lamppost.number).map(Timestamp);
+    let grids = report.iter().flat_map(|report| &report.devices).filter_map(|device| device.grid);
+    let shortest_period_ms = grids.map(|grid| grid.period_ms).min();
     LamppostDocument {
+        state: state.roll.state(&lamppost.number, clock::wall()).into(),
         number: lamppost.number,
         latitude_deg: lamppost.coordinates.latitude_deg(),
         longitude_deg: lamppost.coordinates.longitude_deg(),
@@ -184,7 +209,10 @@ fn document(state: &WebState, lamppost: Lamppost) -> LamppostDocument {
             since: Timestamp(session.since),
             last_message: Timestamp(session.last_message),
         }),
+        backlog: report.as_ref().map(|report| BacklogDocument { records: report.backlog }),
         report: report.map(report_document),
+        last_acknowledged,
+        shortest_period_ms,
     }
 }
 

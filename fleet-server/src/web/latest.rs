@@ -15,6 +15,8 @@ use super::observation::{ObservationDocument, SeriesDocument};
 use super::openapi::problems;
 use super::problem::Problem;
 use super::query::{Asked, FromParameters, InPath, NoParameters, Parameters};
+use super::timestamp::Timestamp;
+use crate::clock;
 use crate::store::{SeriesKey, SeriesLatest};
 
 #[derive(IntoParams)]
@@ -62,6 +64,11 @@ pub(super) struct LatestPage {
 /// The newest observation of the series of one lamppost.
 #[derive(Serialize, ToSchema)]
 pub(super) struct LatestOfLamppost {
+    /// A live feed that begins after this id tells all that has changed since: `after` of `/live`.
+    #[schema(example = "00c0ffee00c0ffee-1234")]
+    event_id: String,
+    /// The server's clock.
+    time: Timestamp,
     /// In the order of names. Series that have never had an observation are left out.
     latest: Vec<LatestDocument>,
 }
@@ -73,6 +80,9 @@ pub(super) struct LatestDocument {
     pub(super) series: SeriesDocument,
     #[serde(flatten)]
     pub(super) observation: ObservationDocument,
+    /// The period at which it is read, in milliseconds; null if it reports by exception.
+    #[schema(required = true, example = 1000)]
+    period_ms: Option<u32>,
 }
 
 /// The newest observations of a lamppost
@@ -86,8 +96,11 @@ pub(super) async fn latest_of_lamppost(
     _: Asked<NoParameters>,
 ) -> Result<Json<LatestOfLamppost>, Problem> {
     app.lamppost(&path.number).await?;
+    // Taken before the store is read: what is published meanwhile comes twice rather than never.
+    let event_id = app.live.head().to_string();
     let latest = app.read(move |tail| tail.latest_of_lamppost(&path.number).filter_map(document).collect());
-    Ok(Json(LatestOfLamppost { latest: latest.await? }))
+    let latest = latest.await?;
+    Ok(Json(LatestOfLamppost { event_id, time: Timestamp(clock::wall()), latest }))
 }
 
 /// The newest observations of the fleet
@@ -117,7 +130,8 @@ pub(super) async fn latest_of_fleet(
 
 /// None for a series that was described and has never had an observation.
 pub(super) fn document(of: SeriesLatest<'_>) -> Option<LatestDocument> {
-    Some(LatestDocument { series: of.meta.into(), observation: of.latest?.into() })
+    let period_ms = of.meta.grid.map(|grid| grid.period_ms);
+    Some(LatestDocument { series: of.meta.into(), observation: of.latest?.into(), period_ms })
 }
 
 impl FromStr for Cursor {

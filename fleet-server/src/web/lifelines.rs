@@ -2,7 +2,7 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use lamplighter_protocol::LamppostNumber;
+use lamplighter_protocol::{LamppostNumber, UtcMillis};
 
 use crate::ingest::{Ingest, LamppostReport};
 
@@ -11,10 +11,18 @@ pub trait Lifelines: Send + Sync {
     /// What is known of a lamppost; none if it has never said hello. It may wait for a lock, and for nothing longer:
     /// it is called where blocking is allowed.
     fn report(&self, number: &LamppostNumber) -> Option<LamppostReport>;
+
+    /// When the last message of a lamppost was received that is on the journal's disk; none if there is none. It waits
+    /// as [`report`](Self::report) does.
+    fn last_acknowledged(&self, number: &LamppostNumber) -> Option<UtcMillis>;
 }
 
 impl Lifelines for RwLock<Ingest> {
     fn report(&self, number: &LamppostNumber) -> Option<LamppostReport> {
         self.read().unwrap_or_else(PoisonError::into_inner).report(number)
+    }
+
+    fn last_acknowledged(&self, number: &LamppostNumber) -> Option<UtcMillis> {
+        self.read().unwrap_or_else(PoisonError::into_inner).last_acknowledged(number)
     }
 }

@@ -15,10 +15,10 @@ pub struct WebLimits {
     /// Time from a request to its answer, live feeds excepted. Default 30 s: a hundred times what the longest range
     /// takes.
     pub answer: Duration,
-    /// How often a live feed says that it is alive. Default 15 s: well below the minute after which proxies and
-    /// browsers give up.
-    pub keep_alive: Duration,
-    /// Silence, in both directions, after which a connection is closed. Default 75 s: five keep-alives of a feed.
+    /// How often a live feed tells the server's time, which is also how a client knows that it is alive. Default 5 s:
+    /// an operator is told of a dead feed before trusting old figures for long.
+    pub feed_time: Duration,
+    /// Silence, in both directions, after which a connection is closed. Default 75 s: fifteen times of a feed.
     pub idle: Duration,
     /// Time that answers under way have to finish when the server stops. Default 5 s.
     pub stop: Duration,
@@ -31,7 +31,7 @@ impl Default for WebLimits {
             feeds: 64,
             reads: 4,
             answer: Duration::from_secs(30),
-            keep_alive: Duration::from_secs(15),
+            feed_time: Duration::from_secs(5),
             idle: Duration::from_secs(75),
             stop: Duration::from_secs(5),
         }

@@ -1,89 +1,102 @@
-//! Observations as they come: server-sent events.
+//! Changes as they come: server-sent events.
 //!
-//! A feed tells what is committed from its beginning on. It has no history: who was away reads the series for the
-//! time that it missed. A client that reads too slowly loses its oldest observations, and is told how many.
+//! A feed tells what has changed since it began, or since the event that the client saw last: a browser that comes
+//! back names that one by itself. If too much has changed meanwhile, or the server was started anew, the feed says so
+//! and the client reads anew what it shows. A client that reads slowly gets less often, but always the latest.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::response::sse::{Event, KeepAlive};
+use axum::http::{HeaderMap, HeaderName};
+use axum::response::sse::Event;
 use axum::response::{IntoResponse as _, Response, Sse};
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use lamplighter_protocol::LamppostNumber;
+use lamplighter_protocol::{LamppostNumber, PropertyName};
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
 use super::app::App;
-use super::observation::QualityName;
+use super::live_document::{LiveReset, LiveTime};
 use super::openapi::problems;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Asked, FromParameters, Parameters};
-use crate::live::{LiveEvent, LiveFeed, LiveObservation};
+use crate::clock;
+use crate::live::{EventId, LiveEvent, LiveFeed, LiveFilter, ResetReason, WantedObservations};
 
 /// How long a browser waits before it comes back.
 const RETRY: Duration = Duration::from_secs(2);
 
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct LiveQuery {
-    /// Only observations of this lamppost. Left out: those of all.
+    /// Only observations and states of this lamppost. Left out: those of all.
     #[param(value_type = Option<String>, example = "DF3637")]
     lamppost: Option<LamppostNumber>,
+    /// Only observations of this property, a name of the catalogue; states come all the same. With `lamppost`: of
+    /// this property on that lamppost.
+    #[param(value_type = Option<String>, example = "air_temperature")]
+    property: Option<PropertyName>,
+    /// Whether observations come at all; with `none` only states do. Left out: all.
+    #[param(inline)]
+    observations: Option<Observations>,
+    /// The id of an event, or `event_id` of what was read before: what has changed since comes first. The header
+    /// Last-Event-ID wins over it. Left out: the feed begins now.
+    #[param(value_type = Option<String>, example = "00c0ffee00c0ffee-1234")]
+    after: Option<EventId>,
+}
+
+/// Which observations come.
+#[derive(Clone, Copy, Debug, PartialEq, ToSchema)]
+#[schema(rename_all = "snake_case")]
+enum Observations {
+    All,
+    None,
 }
 
 impl FromParameters for LiveQuery {
     fn take(from: &mut Parameters) -> Result<Self, Problem> {
-        Ok(Self { lamppost: from.optional("lamppost", LamppostNumber::new)? })
+        let observations = |text: &str| match text {
+            "all" => Ok(Observations::All),
+            "none" => Ok(Observations::None),
+            _ => Err("it is all or none"),
+        };
+        Ok(Self {
+            lamppost: from.optional("lamppost", LamppostNumber::new)?,
+            property: from.optional("property", PropertyName::new)?,
+            observations: from.optional("observations", observations)?,
+            after: from.optional("after", str::parse)?,
+        })
     }
 }
 
-/// The data of an `observation` event.
-#[derive(ToSchema)]
-#[schema(as = LiveObservation)]
-#[expect(dead_code, reason = "it describes how a LiveObservation is written; a test compares the two")]
-pub(super) struct LiveObservationDocument {
-    /// The lamppost that observed.
-    #[schema(example = "DF3637")]
-    lamppost: String,
-    /// Device, property and channel on it.
-    #[schema(example = "weather-1/air_temperature")]
-    series: String,
-    /// Phenomenon time, in milliseconds since 1970-01-01T00:00:00Z.
-    time_ms: i64,
-    /// In the unit; null when there was none.
-    value: Option<f64>,
-    /// UCUM.
-    #[schema(example = "Cel")]
-    unit: String,
-    /// How far it is to be believed.
-    quality: QualityName,
-    /// Why it is less than good, else `good`.
-    reason: String,
-    /// When the server received it, in milliseconds since 1970-01-01T00:00:00Z.
-    received_ms: i64,
-}
-
-/// The data of a `missed` event.
-#[derive(Serialize, ToSchema)]
-pub(super) struct MissedObservations {
-    /// So many observations that the client asked for were left out here.
-    missed: u64,
-}
-
-/// Observations as they come
+/// Changes as they come
 ///
-/// Server-sent events. `observation`: its id names lamppost, series and time, its data is the observation. `missed`:
-/// the client was too slow, its data says how many observations were left out. A comment comes every 15 seconds.
+/// Server-sent events, in JSON. `time`: the server's clock (`LiveTime`), at once and every 5 seconds; a client that
+/// hears none for longer has lost the feed. `changes`: what has changed (`LiveChanges`), collapsed: of each series and
+/// each lamppost the latest, at most 4096 of both in one event, and 100 ms at least between two. `reset`: the changes
+/// since the last id are not here any more (`LiveReset`); read anew what you show, what follows comes after this
+/// event. `changes` and `reset` have ids, to begin after.
 #[utoipa::path(
-    get, path = "/live", tag = "observations", params(LiveQuery),
+    get, path = "/live", tag = "observations",
+    params(
+        LiveQuery,
+        (
+            "Last-Event-ID" = Option<String>, Header,
+            description = "As `after`, sent by browsers that come back. What is no id counts as one of another life \
+                           of the server: the feed begins with `reset`."
+        )
+    ),
     responses(
         (
             status = 200, description = "Events, without end", content_type = "text/event-stream", body = String,
-            example = "event: observation\nid: DF3637/weather-1/air_temperature/1782892800000\ndata: {..}\n\n"
+            example = "event: changes\nid: 00c0ffee00c0ffee-1234\ndata: {\"observations\":[..],\"states\":[..]}\n\n"
         ),
         LiveProblems
     )
@@ -91,58 +104,82 @@ pub(super) struct MissedObservations {
 pub(super) async fn live(
     State(app): State<App>,
     Asked(query): Asked<LiveQuery>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if let Some(number) = &query.lamppost {
         app.lamppost(number).await.map_err(|problem| problem.with_parameter("lamppost"))?;
+    }
+    if let Some(property) = query.property.as_ref().filter(|property| app.catalogue.get(property).is_none()) {
+        let detail =
+            format!("the catalogue has no property {property}; /api/v1/catalogue lists those it has");
+        return Err(Problem::invalid("property", detail));
     }
     let Some(place) = app.feed_place() else {
         app.metrics.refused_feeds.inc();
         let detail = format!("there are {} live feeds, which is the limit; close one", app.limits.feeds);
         return Err(Problem::new(ProblemKind::TooManyClients, detail));
     };
-    let feed = match query.lamppost {
-        Some(number) => app.live.subscribe_to(number),
-        None => app.live.subscribe(),
+    let reader = Reader {
+        feed: feed(&app, query, &headers),
+        time: every(app.limits.feed_time),
+        stop: app.stop.clone(),
+        _place: place,
     };
-    let reader = Reader { feed, stop: app.stop.clone(), _place: place };
-    let hello = stream::iter([Ok::<Event, Infallible>(Event::default().comment("live").retry(RETRY))]);
-    let events = hello.chain(stream::unfold(reader, next));
-    let keep_alive = KeepAlive::new().interval(app.limits.keep_alive).text("keep-alive");
-    Ok(Sse::new(events).keep_alive(keep_alive).into_response())
+    let hello = stream::iter([Ok::<Event, Infallible>(time_event().retry(RETRY))]);
+    Ok(Sse::new(hello.chain(stream::unfold(reader, next))).into_response())
 }
 
 /// A client's end of the hub, and its place among the feeds.
 struct Reader {
     feed: LiveFeed,
+    time: Interval,
     stop: CancellationToken,
     _place: OwnedSemaphorePermit,
+}
+
+fn feed(app: &App, query: LiveQuery, headers: &HeaderMap) -> LiveFeed {
+    let observations = match (query.observations, query.property) {
+        (Some(Observations::None), _) => WantedObservations::None,
+        (Some(Observations::All) | None, Some(property)) => WantedObservations::Of(property),
+        (Some(Observations::All) | None, None) => WantedObservations::All,
+    };
+    let filter = LiveFilter { lamppost: query.lamppost, observations };
+    let Some(last) = headers.get(LAST_EVENT_ID) else { return app.live.subscribe(filter, query.after) };
+    match last.to_str().ok().and_then(|text| text.parse().ok()) {
+        Some(id) => app.live.subscribe(filter, Some(id)),
+        // A browser would send it again and again: it is better told to begin anew than refused.
+        None => app.live.subscribe(filter, None).reset_first(ResetReason::Restarted),
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let period = period.max(Duration::from_millis(1));
+    let mut times = tokio::time::interval_at(Instant::now() + period, period);
+    // Whoever did not read for a while is told the time once, and not as often as it was due.
+    times.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    times
 }
 
 async fn next(mut reader: Reader) -> Option<(Result<Event, Infallible>, Reader)> {
     let event = tokio::select! {
         biased;
-        () = reader.stop.cancelled() => None,
-        event = reader.feed.next() => event,
-    };
-    let event = match event? {
-        LiveEvent::Observation(observation) => observation_event(&observation),
-        LiveEvent::Missed(missed) => {
-            Event::default().event("missed").data(json(&MissedObservations { missed }))
-        }
+        () = reader.stop.cancelled() => return None,
+        _ = reader.time.tick() => time_event(),
+        told = reader.feed.next() => match told? {
+            LiveEvent::Changes(changes) => event("changes", &changes).id(changes.id.to_string()),
+            LiveEvent::Reset { id, reason } => event("reset", &LiveReset::from(reason)).id(id.to_string()),
+        },
     };
     Some((Ok(event), reader))
 }
 
-fn observation_event(observation: &LiveObservation) -> Event {
-    let LiveObservation { lamppost, series, time, .. } = observation;
-    Event::default()
-        .event("observation")
-        .id(format!("{lamppost}/{series}/{}", time.0))
-        .data(json(observation))
+fn time_event() -> Event {
+    event("time", &LiveTime::at(clock::wall()))
 }
 
-fn json(data: &impl Serialize) -> String {
-    serde_json::to_string(data).expect("what is sent has only text keys")
+fn event(name: &str, data: &impl Serialize) -> Event {
+    let data = serde_json::to_string(data).expect("what is sent has only text keys");
+    Event::default().event(name).data(data)
 }
 
 problems!(

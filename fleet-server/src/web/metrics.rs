@@ -55,6 +55,13 @@ impl WebMetrics {
         );
     }
 
+    /// How many requests were answered with a status of this hundred: 2 for 200 to 299.
+    pub(super) fn answered_with(&self, hundred: u16) -> u64 {
+        let statuses = hundred * 100..(hundred + 1) * 100;
+        let counts = statuses.filter_map(|status| Some(self.requests.get(&StatusLabel { status })?.get()));
+        counts.sum()
+    }
+
     pub(super) fn answered(&self, status: StatusCode, took: Duration) {
         self.requests.get_or_create(&StatusLabel { status: status.as_u16() }).inc();
         self.answer_seconds.observe(took.as_secs_f64());

@@ -14,8 +14,10 @@ mod access;
 mod app;
 mod basemap;
 mod catalogue;
+mod city;
 mod coding;
 mod console;
+mod csv;
 mod etag;
 mod guard;
 mod lampposts;
@@ -24,6 +26,7 @@ mod lifelines;
 mod limits;
 mod listener;
 mod live;
+mod live_document;
 mod login;
 mod metrics;
 mod missed;
@@ -38,8 +41,10 @@ mod range;
 mod readiness;
 mod series;
 mod series_data;
+mod state;
 mod step;
 mod stops;
+mod system;
 mod timestamp;
 
 #[cfg(test)]
@@ -64,12 +69,14 @@ pub use listener::{BindError, PeopleListener, bind};
 pub use metrics::WebMetrics;
 pub use openapi::openapi;
 pub use readiness::{Phase, Progress, Readiness};
+pub use system::Figures;
 pub use timestamp::Timestamp;
 
 use self::app::App;
 use crate::gateway::Sessions;
 use crate::live::LiveHub;
 use crate::registry::Registry;
+use crate::roll::Roll;
 use crate::store::Tail;
 
 /// What the web reads from, and how much it grants.
@@ -77,12 +84,14 @@ use crate::store::Tail;
 pub struct WebState {
     /// Observations.
     pub store: Arc<RwLock<Tail>>,
-    /// Observations as they come.
+    /// Changes as they come.
     pub live: LiveHub,
     /// Which lampposts there are.
     pub registry: Registry,
     /// Which of them are connected.
     pub sessions: Sessions,
+    /// Where all of them stand, and how they are.
+    pub roll: Roll,
     /// What their agents have said of themselves.
     pub lifelines: Arc<dyn Lifelines>,
     /// The properties that the server knows.
@@ -99,6 +108,8 @@ pub struct WebState {
     pub prometheus: Arc<prometheus_client::registry::Registry>,
     /// What the web itself counts; part of `prometheus`.
     pub metrics: WebMetrics,
+    /// What the other rooms count; part of `prometheus`.
+    pub figures: Figures,
     /// How much is granted.
     pub limits: WebLimits,
     /// Ends live feeds and the listener.
@@ -159,6 +170,8 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(problems::problem))
         .routes(routes!(openapi::openapi_json))
         .routes(routes!(catalogue::list_properties))
+        .routes(routes!(city::city))
+        .routes(routes!(city::city_states))
         .routes(routes!(latest::latest_of_fleet))
         .routes(routes!(lampposts::list_lampposts))
         .routes(routes!(lampposts::lamppost))
@@ -166,4 +179,5 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(series::list_series))
         .routes(routes!(series_data::series_data))
         .routes(routes!(stops::list_stops))
+        .routes(routes!(system::system))
 }

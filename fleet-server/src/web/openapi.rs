@@ -8,7 +8,7 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{OpenApi, PathItem, SecurityRequirement};
 
-use super::live::{LiveObservationDocument, MissedObservations};
+use super::live_document::{LiveChangesDocument, LiveReset, LiveTime};
 use super::problem::{self, Problem, ProblemDocument, ProblemKind};
 use super::query::{Asked, NoParameters};
 use super::{access, guard, operations};
@@ -48,7 +48,7 @@ const COOKIE: &str = "cookie";
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     servers((url = "/", description = "This server")),
-    components(schemas(ProblemDocument, LiveObservationDocument, MissedObservations)),
+    components(schemas(ProblemDocument, LiveChangesDocument, LiveReset, LiveTime)),
     tags(
         (name = "lampposts", description = "Lampposts and how they are"),
         (name = "observations", description = "What they observe"),

@@ -1,12 +1,14 @@
-//! A series over a range of time: its observations, or buckets by its statistic.
+//! A series over a range of time: its observations, or buckets by its statistic; as a document or as a file.
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
 use lamplighter_protocol::{ChannelName, DeviceName, LamppostNumber, PropertyName, SeriesName, UtcMillis};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::app::App;
+use super::csv::{self, FileName};
 use super::observation::{ObservationDocument, SeriesDocument};
 use super::openapi::problems;
 use super::problem::{Problem, ProblemKind};
@@ -56,12 +58,22 @@ pub(super) struct DataQuery {
     /// Sum up into buckets of this length: a duration by ISO 8601 (`PT10M`, `PT1H`, `P1D`), or seconds.
     #[param(value_type = Option<String>, example = "PT1H")]
     step: Option<Step>,
-    /// How many observations at most; not with `step`.
+    /// `json`: a document, of observations page by page. `csv`: a file with all of the range.
+    #[param(value_type = Option<String>, pattern = "^(json|csv)$", default = "json")]
+    format: Format,
+    /// How many observations at most; not with `step` or `format=csv`.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 10_000, default = 1000)]
     limit: u32,
-    /// Only observations past this time: `next` of the page before; not with `step`.
+    /// Only observations past this time: `next` of the page before; not with `step` or `format=csv`.
     #[param(value_type = Option<String>)]
     after: Option<UtcMillis>,
+}
+
+/// How a series is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Json,
+    Csv,
 }
 
 impl FromParameters for DataQuery {
@@ -74,9 +86,24 @@ impl FromParameters for DataQuery {
             from.absent("limit", "step", "the range and the step alone say how many buckets there are")?;
             from.absent("after", "step", "buckets come in one page")?;
         }
+        let format = from.optional("format", Format::parse)?.unwrap_or(Format::Json);
+        if format == Format::Csv {
+            from.absent("limit", "format=csv", "a file holds the whole range")?;
+            from.absent("after", "format=csv", "a file holds the whole range")?;
+        }
         let limit = from.limit(1000, u32::try_from(MAX_PAGE).unwrap_or(u32::MAX))?;
         let after = from.optional("after", Timestamp::parse)?;
-        Ok(Self { channel, from: begin, to, step, limit, after })
+        Ok(Self { channel, from: begin, to, step, format, limit, after })
+    }
+}
+
+impl Format {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "json" => Ok(Self::Json),
+            "csv" => Ok(Self::Csv),
+            _ => Err("it is json or csv"),
+        }
     }
 }
 
@@ -150,29 +177,79 @@ pub(super) struct BucketDocument {
 ///
 /// Without `step` its observations, page by page; with `step` buckets by its statistic. A range that begins before
 /// what the server holds in memory is a problem (`older-than-tail`) and never an empty answer.
+///
+/// With `format=csv` the same as a file (RFC 4180) of the whole range, however long: UTF-8, a header row always, times
+/// by RFC 3339 in UTC, an empty cell where there is no value. Its columns are `time,value,unit,quality,reason`, with
+/// `step` `start,end,value,minimum,maximum,good,uncertain,bad,unit`. A long file is sent as it is read; should the
+/// rest of it leave the memory meanwhile, the answer breaks off without its last chunk: an error for every HTTP
+/// client, and never a shorter file.
 #[utoipa::path(
     get, path = "/api/v1/lampposts/{number}/series/{device}/{property}", tag = "observations",
     params(SeriesPath, DataQuery),
-    responses((status = 200, description = "Observations or buckets", body = SeriesData), DataProblems)
+    responses(
+        (
+            status = 200, description = "Observations or buckets",
+            content(
+                (SeriesData = "application/json"),
+                (
+                    String = "text/csv",
+                    example = "time,value,unit,quality,reason\r\n2026-07-01T08:00:00.000Z,27.31,Cel,good,good\r\n"
+                )
+            ),
+            headers(("content-disposition" = Option<String>, description = "With `format=csv`: the name of the file"))
+        ),
+        DataProblems
+    )
 )]
 pub(super) async fn series_data(
     State(app): State<App>,
     InPath(path): InPath<SeriesPath>,
     Asked(query): Asked<DataQuery>,
-) -> Result<Json<SeriesData>, Problem> {
+) -> Result<Response, Problem> {
     app.lamppost(&path.number).await?;
-    Ok(Json(app.read(move |tail| read(tail, path, &query)).await??))
-}
-
-fn read(tail: &Tail, path: SeriesPath, query: &DataQuery) -> Result<SeriesData, Problem> {
     let name = SeriesName { device: path.device, property: path.property, channel: query.channel.clone() };
     let key = SeriesKey { lamppost: path.number, name };
-    let id = tail.find(&key).ok_or_else(|| unknown_series(tail, &key))?;
-    let range = Range::of(tail, id, query)?;
+    match query.format {
+        Format::Json => Ok(Json(app.read(move |tail| read(tail, &key, &query)).await??).into_response()),
+        Format::Csv => file(app, key, query).await,
+    }
+}
+
+fn read(tail: &Tail, key: &SeriesKey, query: &DataQuery) -> Result<SeriesData, Problem> {
+    let (id, range) = find(tail, key, query)?;
     match query.step {
         None => observations(tail, id, range, query).map(SeriesData::Observations),
-        Some(step) => buckets(tail, id, range, step).map(SeriesData::Buckets),
+        Some(step) => buckets(tail, id, range, step).map(|buckets| {
+            SeriesData::Buckets(BucketsDocument {
+                series: tail.meta(id).into(),
+                from: Timestamp(range.from),
+                to: Timestamp(range.to),
+                step: step.to_string(),
+                buckets: buckets.into_iter().map(BucketDocument::from).collect(),
+            })
+        }),
     }
+}
+
+async fn file(app: App, key: SeriesKey, query: DataQuery) -> Result<Response, Problem> {
+    let step = query.step;
+    let asked = key.clone();
+    let found = app.read(move |tail| {
+        let (id, range) = find(tail, &asked, &query)?;
+        let buckets = step.map(|step| buckets(tail, id, range, step)).transpose()?;
+        Ok((id, range, buckets.map(|buckets| (buckets, tail.meta(id).unit.clone()))))
+    });
+    let (id, range, summed_up) = found.await??;
+    let name = FileName { lamppost: &key.lamppost, series: &key.name, step };
+    match summed_up {
+        None => csv::observations(app, id, range.from, range.to, &name).await,
+        Some((buckets, unit)) => Ok(csv::buckets(&buckets, &unit, &name)),
+    }
+}
+
+fn find(tail: &Tail, key: &SeriesKey, query: &DataQuery) -> Result<(SeriesId, Range), Problem> {
+    let id = tail.find(key).ok_or_else(|| unknown_series(tail, key))?;
+    Ok((id, Range::of(tail, id, query)?))
 }
 
 /// From `from` to before `to`, and it is not empty.
@@ -232,23 +309,16 @@ fn observations(
     })
 }
 
-fn buckets(tail: &Tail, id: SeriesId, range: Range, step: Step) -> Result<BucketsDocument, Problem> {
+fn buckets(tail: &Tail, id: SeriesId, range: Range, step: Step) -> Result<Vec<Bucket>, Problem> {
     let first = range.from.0.div_euclid(step.ms());
     let last = range.to.plus_ms(-1).0.div_euclid(step.ms());
     if last.saturating_sub(first) >= MOST_BUCKETS {
         return Err(too_many_buckets(step));
     }
-    let buckets = tail.aggregate(id, range.from, range.to, step.ms()).map_err(|error| match error {
+    tail.aggregate(id, range.from, range.to, step.ms()).map_err(|error| match error {
         AggregateError::OlderThanTail(older) => Problem::older_than_tail("from", older.floor),
         AggregateError::TooManyBuckets { .. } => too_many_buckets(step),
         AggregateError::Step { .. } => Problem::invalid("step", error.to_string()),
-    })?;
-    Ok(BucketsDocument {
-        series: tail.meta(id).into(),
-        from: Timestamp(range.from),
-        to: Timestamp(range.to),
-        step: step.to_string(),
-        buckets: buckets.into_iter().map(BucketDocument::from).collect(),
     })
 }
 

@@ -26,7 +26,7 @@ pub struct PathOptions {
 ///
 /// An agent's process also carries the simulated chips and the world that feeds them, so its figures are upper
 /// bounds of the agent's own. Latency counts from the tick, at which the bus read begins, to the moment at which a
-/// client has read the event.
+/// client has read the event; events of a feed are 100 ms apart, so up to that much of it is the feed's pace.
 ///
 /// # Errors
 /// If the fleet does not run.
@@ -112,12 +112,10 @@ impl Feed {
                     return;
                 }
                 let Some(data) = line.strip_prefix("data:") else { continue };
-                let time = serde_json::from_str(data).ok().and_then(|event: Value| phenomenon_time(&event));
-                if let Some(time) = time {
-                    #[expect(clippy::cast_precision_loss, reason = "milliseconds of a minute")]
-                    let age = (clock.now().wall.0 - time) as f64;
-                    latencies.lock().unwrap_or_else(PoisonError::into_inner).push(age);
-                }
+                let now = clock.now().wall.0;
+                #[expect(clippy::cast_precision_loss, reason = "milliseconds of a minute")]
+                let ages = phenomenon_times(data).into_iter().map(|time| (now - time) as f64);
+                latencies.lock().unwrap_or_else(PoisonError::into_inner).extend(ages);
             }
         });
         feed
@@ -129,7 +127,9 @@ impl Feed {
     }
 }
 
-/// Of an event of the live feed, in ms since 1970-01-01T00:00:00Z.
-fn phenomenon_time(event: &Value) -> Option<i64> {
-    event.get("time_ms")?.as_i64()
+/// Of the observations in the data of an event, in ms since 1970-01-01T00:00:00Z; the other events have none.
+fn phenomenon_times(data: &str) -> Vec<i64> {
+    let event: Value = serde_json::from_str(data).unwrap_or_default();
+    let observations = event["observations"].as_array().into_iter().flatten();
+    observations.filter_map(|observation| observation["time_ms"].as_i64()).collect()
 }

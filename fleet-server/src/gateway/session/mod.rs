@@ -259,7 +259,9 @@ impl Session {
                 Refusal::UnknownLamppost | Refusal::UnknownCertificate | Refusal::Revoked,
             ) => ConnectReturnCode::NotAuthorized,
             // Before a CONNECT there is nothing to answer, nor to who is gone.
-            Reason::Expired
+            Reason::TooManyConnections
+            | Reason::TooManyOpening
+            | Reason::Expired
             | Reason::Disconnected
             | Reason::Lost
             | Reason::KeepAlive
@@ -279,7 +281,8 @@ impl Session {
             | Reason::UnknownTopic
             | Reason::Qos
             | Reason::Retained
-            | Reason::UnknownAcknowledgement => return None,
+            | Reason::UnknownAcknowledgement
+            | Reason::ForeignFilter => return None,
         };
         Some(Outgoing::ConnAck(code))
     }

@@ -120,6 +120,13 @@ impl Sessions {
         Some(slot.info())
     }
 
+    /// Since when each of these lampposts is logged in, in their order; none for one that is not. Nobody logs in
+    /// meanwhile: not for more than some thousand at a time.
+    pub fn connected_since(&self, numbers: &[LamppostNumber]) -> Vec<Option<UtcMillis>> {
+        let places = lock(&self.places);
+        numbers.iter().map(|number| places.get(number).map(|place| place.slot.since)).collect()
+    }
+
     /// All lampposts that are logged in, in no order.
     pub fn list(&self) -> Vec<(LamppostNumber, SessionInfo)> {
         lock(&self.places).iter().map(|(number, place)| (number.clone(), place.slot.info())).collect()
@@ -265,3 +272,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::log_in;

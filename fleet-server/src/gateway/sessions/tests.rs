@@ -25,6 +25,13 @@ fn enter(sessions: &Sessions) -> Registration {
     sessions.enter(&identity(0), peer(), &Limits::default(), now()).unwrap()
 }
 
+/// Logs a lamppost in, since that time and for as long as what is returned lives.
+pub(crate) fn log_in(sessions: &Sessions, number: &LamppostNumber, since: UtcMillis) -> impl Sized + use<> {
+    let identity = Identity { number: number.clone(), ..Identity::clone(&identity(0)) };
+    let now = Now { wall: since, ..now() };
+    sessions.enter(&Arc::new(identity), peer(), &Limits::default(), now).unwrap()
+}
+
 fn listens(registration: &Registration) {
     let mut subscriptions = Subscriptions::default();
     assert!(subscriptions.grant(&number(), "lampposts/DF3637/down/#", Granted::Acknowledged));
@@ -47,6 +54,18 @@ fn a_session_is_known_for_as_long_as_its_connection_lives() {
     assert!(sessions.list()[0].1.subscribed);
     drop(registration);
     assert_eq!(sessions.count(), 0);
+}
+
+#[test]
+fn many_are_looked_up_at_once_in_the_order_that_they_are_asked_for() {
+    let sessions = Sessions::default();
+    let numbers = ["C", "A", "B"].map(|number| LamppostNumber::new(number).unwrap());
+    let _a = log_in(&sessions, &numbers[1], UtcMillis(1));
+    let c = log_in(&sessions, &numbers[0], UtcMillis(3));
+    assert_eq!(sessions.connected_since(&numbers), [Some(UtcMillis(3)), Some(UtcMillis(1)), None]);
+    drop(c);
+    assert_eq!(sessions.connected_since(&numbers), [None, Some(UtcMillis(1)), None]);
+    assert!(sessions.connected_since(&[]).is_empty());
 }
 
 #[test]

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lamplighter_protocol::{LamppostNumber, Leaf, Log, UtcMillis};
+use prometheus_client::metrics::gauge::Gauge;
 
 use super::memory_disk::MemoryDisk;
 use super::{
-    Disk, Draft, Entry, Fate, Journal, JournalError, JournalHandle, JournalOptions, JournalThread,
-    ReplayReport, Ticket,
+    Disk, Draft, Entry, Fate, Journal, JournalError, JournalHandle, JournalMetrics, JournalOptions,
+    JournalThread, ReplayReport, Ticket,
 };
 
 /// A journal that is being written.
@@ -33,9 +34,18 @@ fn options() -> JournalOptions {
 }
 
 fn open(disk: &MemoryDisk) -> Result<(Journal, Vec<Entry>, ReplayReport), JournalError> {
-    let mut journal = Journal::open_on(options(), Box::new(disk.clone()))?;
+    let options = options();
+    let metrics = options.metrics.clone();
+    let mut journal = Journal::open_on(options, Box::new(disk.clone()))?;
     let (entries, report) = replay(&mut journal)?;
+    assert_eq!(on_disk(&metrics), (report.segments, report.bytes));
     Ok((journal, entries, report))
+}
+
+/// Segments and their bytes, as the metrics say.
+fn on_disk(metrics: &JournalMetrics) -> (u64, u64) {
+    let count = |gauge: &Gauge| u64::try_from(gauge.get()).unwrap();
+    (count(&metrics.segments), count(&metrics.disk_bytes))
 }
 
 fn replay(journal: &mut Journal) -> Result<(Vec<Entry>, ReplayReport), JournalError> {

@@ -171,3 +171,45 @@ fn a_ticket_of_an_epoch_that_is_not_seen_yet_waits() {
     assert_eq!(commit.fate(Ticket { epoch: 1, sequence: 5 }), Fate::Waiting);
     assert_eq!(commit.fate(Ticket { epoch: 2, sequence: 0 }), Fate::Waiting);
 }
+
+#[test]
+fn figures_say_what_is_on_disk_and_what_waits_for_ingest_also_after_failures() {
+    let disk = MemoryDisk::new(1);
+    let options = options();
+    let metrics = options.metrics.clone();
+    let waiting = || metrics.lag.waiting(crate::clock::monotonic());
+    block_on(async {
+        let running = start(Journal::open_on(options, Box::new(disk.clone())).unwrap());
+        assert_eq!((on_disk(&metrics), waiting()), ((0, 0), (0, Duration::ZERO)));
+        for turn in 0..30 {
+            // The first batch of a new segment fails too: that segment is created twice, and is one.
+            if turn % 4 == 0 {
+                disk.fail(Faults { writes: turn % 3, syncs: 1, ..Faults::default() });
+            }
+            let tickets = running.append(&[40; 3], u64::from(turn) * 3).await;
+            settled(&running.handle, tickets[2]).await;
+        }
+        disk.fail(Faults::default());
+        // Void once more, if the journal is still recovering.
+        let mut last = Fate::Void;
+        while last != Fate::Committed {
+            let tickets = running.append(&[40], 1000).await;
+            last = settled(&running.handle, tickets[0]).await;
+        }
+        assert!(metrics.failures_of(Operation::Sync) > 0);
+        assert!(metrics.commit_times.mean_seconds().is_some());
+        let handed = running.finish();
+        assert!(handed.len() > 10);
+        assert_eq!((metrics.entries.get(), waiting().0), (handed.len() as u64, handed.len() as u64));
+        for _ in handed {
+            assert!(waiting().0 > 0);
+            metrics.lag.ingested();
+        }
+        assert_eq!(waiting(), (0, Duration::ZERO));
+        let length = |name: &String| disk.open(name).unwrap().length().unwrap();
+        let names = segment_names(&disk);
+        let bytes: u64 = names.iter().map(length).sum();
+        assert_eq!(on_disk(&metrics), (names.len() as u64, bytes));
+        assert!(names.len() > 2);
+    });
+}

@@ -190,6 +190,7 @@ fn metrics_say_what_the_tail_holds_and_what_has_happened() {
     for line in [
         "lamplighter_store_series 1",
         "lamplighter_store_observations 30",
+        "lamplighter_store_oldest_ms 3",
         &format!("lamplighter_store_bytes {}", tail.size().bytes),
         "lamplighter_store_stored_total 33",
         "lamplighter_store_merged_kept_total 1",

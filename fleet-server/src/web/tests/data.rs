@@ -2,6 +2,8 @@ use lamplighter_protocol::Reason;
 use serde_json::{Value, json};
 
 use super::rig::Rig;
+use crate::clock;
+use crate::web::Timestamp;
 
 const SERIES: &str = "/api/v1/lampposts/DF1/series/weather-1/air_temperature";
 
@@ -28,11 +30,15 @@ fn lampposts_come_page_by_page() {
 fn a_lamppost_is_told_with_what_its_agent_reports() {
     let rig = Rig::new();
     let silent = rig.get("/api/v1/lampposts/DF1").json();
-    assert_eq!((&silent["connection"], &silent["report"]), (&Value::Null, &Value::Null));
+    for unknown in ["connection", "report", "backlog", "last_acknowledged", "shortest_period_ms"] {
+        assert_eq!(silent[unknown], Value::Null, "{unknown}");
+    }
     rig.report_stops(&[]);
     let told = rig.get("/api/v1/lampposts/DF1").json();
     assert_eq!(told["road"], "Kai Cheung Road");
     assert_eq!(told["height_m"], 8.5);
+    assert_eq!((&told["backlog"], &told["shortest_period_ms"]), (&json!({"records": 12}), &json!(1000)));
+    assert_eq!(told["last_acknowledged"], "2026-07-01T08:00:00.000Z");
     let report = &told["report"];
     assert_eq!(report["last_hello"], "2026-07-01T08:00:00.000Z");
     assert_eq!(report["last_observation"], "2026-07-01T08:00:09.000Z");
@@ -49,20 +55,24 @@ fn a_lamppost_is_told_with_what_its_agent_reports() {
 #[test]
 fn latest_values_come_with_unit_time_and_quality_and_none_is_no_number() {
     let rig = Rig::new();
+    let begun = clock::wall();
     let latest = rig.get("/api/v1/lampposts/DF1/latest").json();
     let expected = json!([
         {
             "lamppost": "DF1", "device": "weather-1", "property": "air_temperature", "channel": null,
             "unit": "Cel", "statistic": "mean", "time": "2026-07-01T08:00:09.000Z",
-            "value": 20.9, "quality": "good", "reason": "good",
+            "value": 20.9, "quality": "good", "reason": "good", "period_ms": 1000,
         },
         {
             "lamppost": "DF1", "device": "weather-1", "property": "wind_direction", "channel": null,
             "unit": "deg", "statistic": "vector_mean", "time": "2026-07-01T08:00:00.000Z",
-            "value": null, "quality": "bad", "reason": "no-answer",
+            "value": null, "quality": "bad", "reason": "no-answer", "period_ms": 1000,
         },
     ]);
     assert_eq!(latest["latest"], expected);
+    assert_eq!(latest["event_id"], rig.live.head().to_string());
+    let time = Timestamp::parse(latest["time"].as_str().unwrap()).unwrap();
+    assert!((begun..=clock::wall()).contains(&time));
 }
 
 #[test]

@@ -3,11 +3,11 @@ use std::collections::BTreeSet;
 use lamplighter_protocol::Reason;
 use serde_json::{Value, json};
 
-use super::rig::{Rig, live_observation};
-use super::schema;
+use super::rig::Rig;
+use super::{feeds, schema};
 
 /// Every path that is served, with parameters that lead somewhere.
-const PATHS: [(&str, &str); 19] = [
+const PATHS: [(&str, &str); 22] = [
     ("/", "/"),
     ("/assets/{file}", "/assets/app-1.js"),
     ("/basemap.pmtiles", "/basemap.pmtiles"),
@@ -20,6 +20,8 @@ const PATHS: [(&str, &str); 19] = [
     ("/problems/{name}", "/problems/older-than-tail"),
     ("/api/v1/openapi.json", "/api/v1/openapi.json"),
     ("/api/v1/catalogue", "/api/v1/catalogue"),
+    ("/api/v1/city", "/api/v1/city"),
+    ("/api/v1/city/states", "/api/v1/city/states"),
     ("/api/v1/latest", "/api/v1/latest"),
     ("/api/v1/lampposts", "/api/v1/lampposts"),
     ("/api/v1/lampposts/{number}", "/api/v1/lampposts/DF1"),
@@ -30,6 +32,7 @@ const PATHS: [(&str, &str); 19] = [
         "/api/v1/lampposts/DF1/series/weather-1/air_temperature",
     ),
     ("/api/v1/lampposts/{number}/stops", "/api/v1/lampposts/DF1/stops"),
+    ("/api/v1/system", "/api/v1/system"),
 ];
 
 fn document(rig: &Rig) -> Value {
@@ -141,6 +144,13 @@ fn answers_are_what_the_document_says_they_are() {
     let schema = &document["paths"][data]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
     let buckets = rig.get("/api/v1/lampposts/DF1/series/weather-1/air_temperature?step=5").json();
     assert_eq!(schema::faults(&document, schema, &buckets), Vec::<String>::new());
+    let states = "/api/v1/city/states";
+    let schema =
+        &document["paths"][states]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+    let values = rig.get("/api/v1/city/states?property=pm2_5").json();
+    assert_eq!(schema::faults(&document, schema, &values), Vec::<String>::new());
+    let file = &document["paths"][data]["get"]["responses"]["200"]["content"]["text/csv"];
+    assert_eq!(file["schema"]["type"], "string");
     let problem: Value = serde_json::from_str(&rig.get("/api/v1/lampposts?a=1").text).unwrap();
     let schema = json!({"$ref": "#/components/schemas/Problem"});
     assert_eq!(schema::faults(&document, &schema, &problem), Vec::<String>::new());
@@ -157,12 +167,19 @@ fn the_checker_of_answers_finds_what_is_wrong() {
 }
 
 #[test]
-fn the_described_live_observation_is_the_one_that_is_sent() {
+fn the_described_live_events_are_the_ones_that_are_sent() {
     let rig = Rig::new();
     let document = document(&rig);
-    let schema = json!({"$ref": "#/components/schemas/LiveObservation"});
-    let sent = serde_json::to_value(&*live_observation("DF1", 0)).unwrap();
-    assert_eq!(schema::faults(&document, &schema, &sent), Vec::<String>::new());
+    let seen = feeds::one_of_each_event(&rig);
+    assert_eq!(
+        seen.iter().map(|(event, _)| event.as_str()).collect::<Vec<_>>(),
+        ["time", "reset", "changes"]
+    );
+    for (event, data) in seen {
+        let (first, rest) = event.split_at(1);
+        let schema = json!({"$ref": format!("#/components/schemas/Live{}{rest}", first.to_uppercase())});
+        assert_eq!(schema::faults(&document, &schema, &data), Vec::<String>::new(), "{event}");
+    }
 }
 
 fn parameters<'a>(operation: &'a Value, place: &'a str) -> impl Iterator<Item = &'a str> {

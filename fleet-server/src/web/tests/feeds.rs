@@ -2,16 +2,22 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use lamplighter_protocol::{Quality, UtcMillis};
 use serde_json::{Value, json};
 
 use super::rig::{Answer, Rig, START, Shape, live_observation};
 use crate::clock;
-use crate::live::LiveOptions;
+use crate::live::{LamppostState, LiveOptions, Status};
 use crate::web::WebLimits;
 
-/// A client of `/live`, past the comment that opens the feed.
+/// A client of `/live`, past the time that opens the feed.
 #[derive(Debug)]
-struct Client(BufReader<TcpStream>);
+struct Client {
+    reader: BufReader<TcpStream>,
+    hello: Option<Seen>,
+    /// When the server wants it back, in milliseconds.
+    retry: Option<String>,
+}
 
 /// An event as its lines have it.
 #[derive(Debug, PartialEq)]
@@ -22,54 +28,170 @@ struct Seen {
 }
 
 #[test]
-fn observations_arrive_as_events_with_ids() {
+fn changes_arrive_as_events_with_ids() {
     let rig = Rig::new();
     let mut client = Client::open(&rig, "/live").unwrap();
     rig.live.publish(live_observation("DF1", 250));
-    let data = json!({
+    let observation = json!({
         "lamppost": "DF1", "series": "weather-1/air_temperature", "time_ms": START + 250, "value": 21.5,
-        "unit": "Cel", "quality": "good", "reason": "good", "received_ms": START + 255,
+        "unit": "Cel", "quality": "good", "reason": "good", "received_ms": START + 255, "period_ms": 1000,
     });
-    let id = format!("DF1/weather-1/air_temperature/{}", START + 250);
-    assert_eq!(client.next().unwrap(), Seen { event: "observation".to_owned(), id: Some(id), data });
+    let id = Some(rig.live.head().to_string());
+    let data = json!({"observations": [observation], "states": []});
+    assert_eq!(client.next().unwrap(), Seen { event: "changes".to_owned(), id, data });
+    rig.live.publish_state(state("DF1"));
+    let state = json!({
+        "lamppost": "DF1", "status": "late", "since_ms": null, "quality": null, "bad": 0, "uncertain": 0,
+        "last_observation_ms": null,
+    });
+    let id = Some(rig.live.head().to_string());
+    let data = json!({"observations": [], "states": [state]});
+    assert_eq!(client.next().unwrap(), Seen { event: "changes".to_owned(), id, data });
 }
 
 #[test]
-fn a_feed_of_one_lamppost_carries_no_other() {
+fn a_feed_carries_what_its_query_asks_for() {
     let rig = Rig::new();
     rig.import(&["DF2"]);
-    let mut client = Client::open(&rig, "/live?lamppost=DF2").unwrap();
-    rig.live.publish(live_observation("DF1", 0));
-    rig.live.publish(live_observation("DF2", 0));
-    assert_eq!(client.next().unwrap().data["lamppost"], "DF2");
+    let publish = |time| {
+        rig.live.publish(live_observation("DF1", time));
+        rig.live.publish(live_observation("DF2", time));
+        rig.live.publish_state(state("DF1"));
+        rig.live.publish_state(state("DF2"));
+    };
+    let before = rig.live.head();
+    publish(0);
+    let cases = [
+        ("lamppost=DF2", vec!["DF2"], vec!["DF2"]),
+        ("property=wind_direction", vec![], vec!["DF1", "DF2"]),
+        ("property=air_temperature&lamppost=DF1", vec!["DF1"], vec!["DF1"]),
+        ("observations=none", vec![], vec!["DF1", "DF2"]),
+        ("observations=all", vec!["DF1", "DF2"], vec!["DF1", "DF2"]),
+    ];
+    for (query, observations, states) in cases {
+        let mut client = Client::open(&rig, &format!("/live?{query}&after={before}")).unwrap();
+        let data = client.next().unwrap().data;
+        let lampposts = |of: &Value| -> Vec<String> {
+            let all = of.as_array().unwrap().iter();
+            all.map(|one| one["lamppost"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(
+            (lampposts(&data["observations"]), lampposts(&data["states"])),
+            (
+                observations.into_iter().map(str::to_owned).collect(),
+                states.into_iter().map(str::to_owned).collect(),
+            ),
+            "{query}"
+        );
+    }
 }
 
 #[test]
-fn a_client_that_lags_is_told_how_many_it_missed() {
-    let rig = Rig::of(Shape { live: LiveOptions { queue: 2 }, ..Shape::default() });
+fn who_reads_the_latest_values_and_then_follows_misses_nothing() {
+    let rig = Rig::new();
+    let latest = rig.get("/api/v1/lampposts/DF1/latest").json();
+    rig.live.publish(live_observation("DF1", 10_000));
+    let target = format!("/live?lamppost=DF1&after={}", latest["event_id"].as_str().unwrap());
+    let mut client = Client::open(&rig, &target).unwrap();
+    assert_eq!(client.next().unwrap().data["observations"][0]["time_ms"], START + 10_000);
+}
+
+#[test]
+fn a_client_that_comes_back_goes_on_after_its_last_event() {
+    let rig = Rig::new();
+    let begin = rig.live.head();
+    rig.live.publish(live_observation("DF1", 1));
+    let last = rig.live.head().to_string();
+    rig.live.publish(live_observation("DF1", 2));
+    let target = format!("/live?after={begin}");
+    let mut client = Client::open_with(&rig, &target, &format!("\r\nLast-Event-ID: {last}")).unwrap();
+    assert_eq!(client.next().unwrap().data["observations"][0]["time_ms"], START + 2);
+    assert_eq!(rig.live_metrics.collapsed.get(), 0, "the header wins over the query");
+}
+
+#[test]
+fn a_client_of_another_life_or_of_none_is_told_to_begin_anew() {
+    let rig = Rig::new();
+    rig.live.publish(live_observation("DF1", 1));
+    let id = Some(rig.live.head().to_string());
+    let data = json!({"reason": "restarted"});
+    for last in ["0000000000000000-1", "nonsense", ""] {
+        let header = format!("\r\nLast-Event-ID: {last}");
+        let mut client = Client::open_with(&rig, "/live", &header).unwrap();
+        assert_eq!(
+            client.next().unwrap(),
+            Seen { event: "reset".to_owned(), id: id.clone(), data: data.clone() },
+            "{last}"
+        );
+    }
+    let mut client = Client::open(&rig, "/live?after=0000000000000000-1").unwrap();
+    assert_eq!(client.next().unwrap().data, data);
+}
+
+#[test]
+fn a_client_that_lags_too_far_is_told_to_begin_anew() {
+    let options = LiveOptions { ring: 2, ..LiveOptions::default() };
+    let rig = Rig::of(Shape { live: options, ..Shape::default() });
     let mut client = Client::open(&rig, "/live").unwrap();
     let live = rig.live.clone();
     // On the server's only worker: the feed cannot run between two of them.
     let published =
         rig.runtime.spawn(async move { (0..5).for_each(|ms| live.publish(live_observation("DF1", ms))) });
     rig.runtime.block_on(published).unwrap();
-    let missed = client.next().unwrap();
-    assert_eq!((missed.event.as_str(), &missed.data), ("missed", &json!({"missed": 3})));
-    assert_eq!(client.next().unwrap().data["time_ms"], START + 3);
-    assert_eq!(client.next().unwrap().data["time_ms"], START + 4);
+    let (event, id) = ("reset".to_owned(), Some(rig.live.head().to_string()));
+    assert_eq!(client.next().unwrap(), Seen { event, id, data: json!({"reason": "too_far_behind"}) });
+    rig.live.publish(live_observation("DF1", 5));
+    assert_eq!(client.next().unwrap().data["observations"][0]["time_ms"], START + 5);
 }
 
 #[test]
-fn a_quiet_feed_says_that_it_is_alive_and_is_not_taken_for_dead() {
-    let (keep_alive, idle) = (Duration::from_millis(20), Duration::from_secs(1));
+fn a_busy_feed_sends_no_more_often_than_it_may() {
+    let rig = Rig::new();
+    let begun = clock::monotonic();
+    let mut client = Client::open(&rig, "/live").unwrap();
+    let live = rig.live.clone();
+    let publisher = std::thread::spawn(move || {
+        for ms in 0..600 {
+            live.publish(live_observation("DF1", ms));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    let mut events = 0;
+    while client.next().unwrap().data["observations"][0]["time_ms"] != START + 599 {
+        events += 1;
+    }
+    let tenths = clock::monotonic().duration_since(begun).as_millis() / 100;
+    assert!(events <= tenths + 1, "{events} events in {tenths} tenths of a second");
+    publisher.join().unwrap();
+}
+
+#[test]
+fn a_quiet_feed_tells_the_time_and_is_not_taken_for_dead() {
+    let (feed_time, idle) = (Duration::from_millis(20), Duration::from_secs(1));
     let rig =
-        Rig::of(Shape { limits: WebLimits { keep_alive, idle, ..WebLimits::default() }, ..Shape::default() });
+        Rig::of(Shape { limits: WebLimits { feed_time, idle, ..WebLimits::default() }, ..Shape::default() });
+    let before = clock::wall();
     let mut client = Client::open(&rig, "/live").unwrap();
     let begun = clock::monotonic();
     while clock::monotonic().duration_since(begun) < idle * 3 / 2 {
-        let line = client.line().unwrap();
-        assert!(line.is_empty() || line == ": keep-alive" || line == "retry: 2000", "{line}");
+        let Seen { event, id, data } = client.any().unwrap();
+        assert_eq!((event.as_str(), id), ("time", None));
+        assert!(data["time_ms"].as_i64().unwrap() >= before.0);
     }
+}
+
+#[test]
+fn a_client_that_never_reads_is_let_go() {
+    let limits = WebLimits { idle: Duration::from_millis(500), ..WebLimits::default() };
+    let live = LiveOptions { pause: Duration::ZERO, ..LiveOptions::default() };
+    let rig = Rig::of(Shape { limits, live, ..Shape::default() });
+    let client = Client::open(&rig, "/live").unwrap();
+    let begun = clock::monotonic();
+    while rig.live_metrics.feeds.get() > 0 {
+        assert!(clock::monotonic().duration_since(begun) < Duration::from_secs(20), "the feed goes on");
+        (0..1_000).for_each(|number| rig.live.publish(live_observation(&format!("DF{number}"), 0)));
+    }
+    drop(client);
 }
 
 #[test]
@@ -121,10 +243,47 @@ fn a_stop_waits_for_no_client_that_never_reads() {
     rig.runtime.block_on(serving).unwrap().unwrap();
 }
 
+/// The event and data of a `time`, of a `reset`, and of `changes` of an observation and two states.
+pub(super) fn one_of_each_event(rig: &Rig) -> Vec<(String, Value)> {
+    let mut client = Client::open(rig, "/live?after=0000000000000000-1").unwrap();
+    let time = client.hello.take().unwrap();
+    let reset = client.next().unwrap();
+    let whole = LamppostState {
+        since: Some(UtcMillis(START)),
+        quality: Some(Quality::Uncertain),
+        last_observation: Some(UtcMillis(START)),
+        ..state("DF2")
+    };
+    rig.runtime.block_on(async {
+        rig.live.publish(live_observation("DF1", 0));
+        rig.live.publish_state(state("DF1"));
+        rig.live.publish_state(whole);
+    });
+    let changes = client.next().unwrap();
+    [time, reset, changes].map(|seen| (seen.event, seen.data)).into()
+}
+
+fn state(lamppost: &str) -> LamppostState {
+    LamppostState {
+        lamppost: lamppost.parse().unwrap(),
+        status: Status::Late,
+        since: None,
+        quality: None,
+        bad: 0,
+        uncertain: 0,
+        last_observation: None,
+    }
+}
+
 impl Client {
     fn open(rig: &Rig, target: &str) -> Result<Self, Answer> {
+        Self::open_with(rig, target, "")
+    }
+
+    /// With more lines of headers.
+    fn open_with(rig: &Rig, target: &str, headers: &str) -> Result<Self, Answer> {
         let mut stream = rig.connect();
-        write!(stream, "GET {target} HTTP/1.1\r\n{}\r\n\r\n", rig.welcome()).unwrap();
+        write!(stream, "GET {target} HTTP/1.1\r\n{}{headers}\r\n\r\n", rig.welcome()).unwrap();
         let mut reader = BufReader::new(stream);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -137,19 +296,27 @@ impl Client {
             return Err(Answer::parse(&format!("{head}{}", String::from_utf8(body).unwrap())));
         }
         assert!(head.contains("content-type: text/event-stream"), "{head}");
-        let mut client = Self(reader);
-        assert_eq!(client.line().as_deref(), Some(": live"));
+        let mut client = Self { reader, hello: None, retry: None };
+        client.hello = client.any();
+        assert_eq!(client.hello.as_ref().unwrap().event, "time");
+        assert_eq!(client.retry.as_deref(), Some("2000"));
         Ok(client)
     }
 
-    /// The next event; none at the end of the feed.
+    /// The next event that does not tell the time; none at the end of the feed.
     fn next(&mut self) -> Option<Seen> {
+        std::iter::from_fn(|| self.any()).find(|seen| seen.event != "time")
+    }
+
+    /// The next event; none at the end of the feed.
+    fn any(&mut self) -> Option<Seen> {
         let (mut event, mut id, mut data) = (None, None, None);
         loop {
             let line = self.line()?;
             match line.split_once(": ") {
                 Some(("event", text)) => event = Some(text.to_owned()),
                 Some(("id", text)) => id = Some(text.to_owned()),
+                Some(("retry", text)) => self.retry = Some(text.to_owned()),
                 Some(("data", text)) => data = Some(serde_json::from_str(text).unwrap()),
                 Some(_) => {}
                 None => {
@@ -165,7 +332,7 @@ impl Client {
     fn line(&mut self) -> Option<String> {
         loop {
             let mut line = String::new();
-            self.0.read_line(&mut line).ok().filter(|read| *read > 0)?;
+            self.reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
             if line.trim_end() == "0" {
                 return None;
             }

@@ -2,8 +2,10 @@
 
 mod access;
 mod basemap;
+mod city;
 mod coding;
 mod console;
+mod csv;
 mod data;
 mod description;
 mod feeds;
@@ -11,3 +13,4 @@ mod problems;
 mod rig;
 mod schema;
 mod stops;
+mod system;

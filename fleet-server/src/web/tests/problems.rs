@@ -34,6 +34,11 @@ fn wrong_parameters_are_refused_by_name() {
         ("/api/v1/lampposts/DF2/stops", 404, "unknown-lamppost", "number"),
         ("/live?lamppost=DF2", 404, "unknown-lamppost", "lamppost"),
         ("/live?lamppost=", 400, "invalid-parameter", "lamppost"),
+        ("/live?property=Wind", 400, "invalid-parameter", "property"),
+        ("/live?property=phlogiston", 400, "invalid-parameter", "property"),
+        ("/live?observations=some", 400, "invalid-parameter", "observations"),
+        ("/live?after=5", 400, "invalid-parameter", "after"),
+        ("/live?after=00c0ffee00c0ffee-", 400, "invalid-parameter", "after"),
         ("/api/v1/lampposts/DF1/series/weather-2/air_temperature", 404, "unknown-series", "device"),
         ("/api/v1/lampposts/DF1/series/weather-1/rainfall", 404, "unknown-series", "property"),
         (
@@ -50,6 +55,9 @@ fn wrong_parameters_are_refused_by_name() {
             "invalid-parameter",
             "after",
         ),
+        ("/api/v1/city?property=rainfall", 400, "unknown-parameter", "property"),
+        ("/api/v1/city/states?property=Rain", 400, "invalid-parameter", "property"),
+        ("/api/v1/city/states?property=phlogiston", 400, "invalid-parameter", "property"),
         ("/problems/nothing", 404, "unknown-problem", "name"),
         ("/login?token=1", 401, "unauthorised", ""),
         ("/login", 400, "invalid-parameter", "token"),
@@ -155,6 +163,8 @@ fn until_the_journal_is_read_there_are_no_answers_instead_of_incomplete_ones() {
     rig.phase.send_replace(Phase::Starting(Progress { entries: 12, bytes: 3456 }));
     for target in [
         "/readyz",
+        "/api/v1/city",
+        "/api/v1/city/states",
         "/api/v1/latest",
         "/api/v1/lampposts",
         "/api/v1/lampposts/DF1",

@@ -17,12 +17,14 @@ use tokio_util::sync::CancellationToken;
 use ureq::Agent;
 
 use crate::gateway::Sessions;
-use crate::ingest::{DeviceReport, LamppostReport, Stop};
-use crate::live::{LiveHub, LiveMetrics, LiveObservation, LiveOptions};
+use crate::ingest::{DeviceReport, Ingest, IngestMetrics, LamppostReport, Stop};
+use crate::live::{LiveHub, LiveMetrics, LiveObservation, LiveOptions, LiveSeries};
 use crate::registry::{Coordinates, Lamppost, Registry};
+use crate::roll::{Roll, Sources, Watcher};
 use crate::store::{Point, SeriesKey, SeriesMeta, Tail, TailOptions};
 use crate::web::{
-    self, AccessToken, Basemap, Console, Lifelines, Phase, Readiness, WebLimits, WebMetrics, WebState,
+    self, AccessToken, Basemap, Console, Figures, Lifelines, Phase, Readiness, WebLimits, WebMetrics,
+    WebState,
 };
 
 /// 2026-07-01T08:00:00Z.
@@ -38,9 +40,13 @@ pub(super) struct Rig {
     pub(super) token: AccessToken,
     pub(super) store: Arc<RwLock<Tail>>,
     pub(super) live: LiveHub,
+    pub(super) live_metrics: LiveMetrics,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) registry: Registry,
+    pub(super) sessions: Sessions,
+    pub(super) roll: Roll,
     pub(super) reports: Arc<Reports>,
+    pub(super) figures: Figures,
     pub(super) stop: CancellationToken,
     pub(super) serving: Option<JoinHandle<std::io::Result<()>>>,
     pub(super) runtime: Runtime,
@@ -81,6 +87,10 @@ impl Lifelines for Reports {
         let reports = self.0.lock().unwrap();
         reports.iter().find(|(of, _)| of == number).map(|(_, report)| report.clone())
     }
+
+    fn last_acknowledged(&self, number: &LamppostNumber) -> Option<UtcMillis> {
+        self.report(number).map(|report| report.last_hello)
+    }
 }
 
 /// An answer, read to its end.
@@ -95,9 +105,12 @@ pub(super) struct Answer {
 
 impl Rig {
     pub(super) fn new() -> Self {
-        Self::of(Shape::default())
+        let rig = Self::of(Shape::default());
+        rig.look();
+        rig
     }
 
+    /// The roll of it is not read yet.
     pub(super) fn of(shape: Shape) -> Self {
         // One worker, so that a test can publish several observations without a feed running in between.
         let runtime = Builder::new_multi_thread()
@@ -109,7 +122,16 @@ impl Rig {
         let directory = TempDir::new().unwrap();
         let registry = runtime.block_on(Registry::open(&directory.path().join("registry.sqlite"))).unwrap();
         let store = Arc::new(RwLock::new(Tail::new(shape.tail)));
-        let live = LiveHub::new(shape.live, LiveMetrics::default());
+        let figures = Figures { started: UtcMillis(START), tail: shape.tail, ..Figures::default() };
+        let live_metrics = figures.live.clone();
+        let live = LiveHub::new(shape.live, live_metrics.clone()).unwrap();
+        let sessions = Sessions::default();
+        let ingest = Ingest::new(Catalogue::built_in(), IngestMetrics::default());
+        let roll = Roll::new(Sources {
+            sessions: sessions.clone(),
+            ingest: Arc::new(RwLock::new(ingest)),
+            store: Arc::clone(&store),
+        });
         let (phase, readiness) = Readiness::new();
         let reports = Arc::new(Reports::default());
         let metrics = WebMetrics::default();
@@ -120,7 +142,8 @@ impl Rig {
             store: Arc::clone(&store),
             live: live.clone(),
             registry: registry.clone(),
-            sessions: Sessions::default(),
+            sessions: sessions.clone(),
+            roll: roll.clone(),
             lifelines: Arc::clone(&reports) as Arc<dyn Lifelines>,
             catalogue: Arc::new(Catalogue::built_in()),
             readiness,
@@ -129,6 +152,7 @@ impl Rig {
             token: token.clone(),
             prometheus: Arc::new(prometheus),
             metrics,
+            figures: figures.clone(),
             limits: shape.limits,
             stop: stop.clone(),
         };
@@ -148,9 +172,13 @@ impl Rig {
             token,
             store,
             live,
+            live_metrics,
             phase,
             registry,
+            sessions,
+            roll,
             reports,
+            figures,
             stop,
             serving,
             runtime,
@@ -170,6 +198,12 @@ impl Rig {
         }
         rig.observe("DF1", "weather-1/wind_direction", 0, None, Reason::NO_ANSWER);
         rig
+    }
+
+    /// Reads the registry onto the roll, and looks how all lampposts are.
+    pub(super) fn look(&self) {
+        let watcher = Watcher::new(self.roll.clone(), self.registry.clone(), Box::new(drop));
+        self.runtime.block_on(watcher.look()).unwrap();
     }
 
     pub(super) fn import(&self, numbers: &[&str]) {
@@ -230,6 +264,7 @@ impl Rig {
                 series: vec![series_name("weather-1/air_temperature")],
             }],
             stops: stops.collect(),
+            backlog: 12,
         };
         *self.reports.0.lock().unwrap() = vec![("DF1".parse().unwrap(), report)];
     }
@@ -325,15 +360,17 @@ pub(super) fn series_name(text: &str) -> SeriesName {
     }
 }
 
-pub(super) fn live_observation(lamppost: &str, ms: i64) -> Arc<LiveObservation> {
-    Arc::new(LiveObservation {
-        lamppost: lamppost.parse().unwrap(),
-        series: series_name("weather-1/air_temperature"),
+pub(super) fn live_observation(lamppost: &str, ms: i64) -> LiveObservation {
+    LiveObservation {
+        lamppost: Arc::new(lamppost.parse().unwrap()),
+        series: Arc::new(LiveSeries {
+            name: series_name("weather-1/air_temperature"),
+            unit: "Cel".to_owned(),
+            period_ms: Some(1000),
+        }),
         time: UtcMillis(START + ms),
         value: Some(21.5),
-        unit: "Cel".to_owned(),
-        quality: Reason::GOOD.quality(),
         reason: Reason::GOOD,
         received: UtcMillis(START + ms + 5),
-    })
+    }
 }

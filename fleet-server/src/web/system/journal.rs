@@ -1,0 +1,122 @@
+//! The journal's figures.
+
+use std::time::Instant;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::size;
+use crate::journal::{CommitTimes, JournalMetrics, Operation};
+
+/// What is acknowledged is here first, on disk.
+#[derive(Serialize, ToSchema)]
+pub(in crate::web) struct JournalDocument {
+    /// Entries committed since the start: messages of lampposts, as they came.
+    entries: u64,
+    /// Bytes of these on disk.
+    bytes: u64,
+    /// Group commits since the start: one write and one sync each, for all that had gathered.
+    commits: u64,
+    /// How long commits took.
+    commit: CommitDocument,
+    /// Segments on disk.
+    segments: u64,
+    /// Bytes of all segments; the journal is not trimmed, so this only grows.
+    disk_bytes: u64,
+    /// Bytes that wait for a commit; acknowledgements wait with them.
+    queue_bytes: u64,
+    /// How far ingest is behind.
+    lag: LagDocument,
+    /// Operations on the disk that failed, by operation. After each nothing of what was queued is acknowledged,
+    /// connections close, and lampposts send again.
+    failures: FailuresDocument,
+    /// Entries that were queued and then forgotten because of a failure; none of them was acknowledged.
+    forgotten: u64,
+    /// Regions on disk that could not be read at the start.
+    damaged_regions: u64,
+    /// Entries that had been committed and could not be read at the start.
+    missing_entries: u64,
+}
+
+/// How long commits took, from taking what had gathered to the end of its sync.
+#[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "each number says its unit")]
+pub(in crate::web) struct CommitDocument {
+    /// The mean since the start, in milliseconds; null without a commit.
+    #[schema(required = true)]
+    mean_ms: Option<f64>,
+    /// Half of all commits took no longer, in milliseconds and within a factor of two; null without a commit.
+    #[schema(required = true)]
+    p50_ms: Option<f64>,
+    /// 99 of 100 commits took no longer, in milliseconds and within a factor of two; null without a commit.
+    #[schema(required = true)]
+    p99_ms: Option<f64>,
+}
+
+/// How far ingest is behind the journal.
+#[derive(Serialize, ToSchema)]
+pub(in crate::web) struct LagDocument {
+    /// Entries that are committed and not ingested yet.
+    entries: u64,
+    /// How long the oldest of them has waited, in milliseconds; 0 if none waits.
+    oldest_ms: u64,
+}
+
+/// Operations on the disk that failed, by operation.
+#[derive(Default, Serialize, ToSchema)]
+pub(in crate::web) struct FailuresDocument {
+    /// Writing what had gathered: as a rule the disk is full.
+    write: u64,
+    /// Making it durable: as a rule the disk is broken.
+    sync: u64,
+    /// Cutting off what had failed.
+    cut: u64,
+    /// Creating a segment.
+    create: u64,
+}
+
+impl JournalDocument {
+    pub(super) fn new(metrics: &JournalMetrics, now: Instant) -> Self {
+        let mut failures = FailuresDocument::default();
+        for operation in Operation::ALL {
+            *failures.place(operation) = metrics.failures_of(operation);
+        }
+        let (entries, oldest) = metrics.lag.waiting(now);
+        Self {
+            entries: metrics.entries.get(),
+            bytes: metrics.bytes.get(),
+            commits: metrics.commits.get(),
+            commit: CommitDocument::new(&metrics.commit_times),
+            segments: size(&metrics.segments),
+            disk_bytes: size(&metrics.disk_bytes),
+            queue_bytes: size(&metrics.queue_bytes),
+            lag: LagDocument { entries, oldest_ms: u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX) },
+            failures,
+            forgotten: metrics.forgotten.get(),
+            damaged_regions: size(&metrics.damaged_regions),
+            missing_entries: size(&metrics.missing_entries),
+        }
+    }
+}
+
+impl CommitDocument {
+    fn new(times: &CommitTimes) -> Self {
+        let ms = |seconds: f64| seconds * 1000.0;
+        Self {
+            mean_ms: times.mean_seconds().map(ms),
+            p50_ms: times.quantile_seconds(0.5).map(ms),
+            p99_ms: times.quantile_seconds(0.99).map(ms),
+        }
+    }
+}
+
+impl FailuresDocument {
+    fn place(&mut self, operation: Operation) -> &mut u64 {
+        match operation {
+            Operation::Write => &mut self.write,
+            Operation::Sync => &mut self.sync,
+            Operation::Cut => &mut self.cut,
+            Operation::Create => &mut self.create,
+        }
+    }
+}

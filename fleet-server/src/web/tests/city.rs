@@ -1,0 +1,121 @@
+use lamplighter_protocol::{Reason, UtcMillis};
+use serde_json::{Value, json};
+
+use super::rig::{Answer, Rig, START, Shape};
+use crate::gateway::log_in;
+
+fn city(rig: &Rig, if_none_match: &str) -> Answer {
+    let token = format!("Bearer {}", rig.token.expose());
+    rig.get_with("/api/v1/city", &[("authorization", &token), ("if-none-match", if_none_match)])
+}
+
+#[test]
+fn the_register_comes_in_columns() {
+    let rig = Rig::new();
+    rig.import(&["DF2", "AB1"]);
+    rig.look();
+    let city = rig.get("/api/v1/city").json();
+    let expected = json!({
+        "revision": city["revision"], "numbers": ["AB1", "DF1", "DF2"],
+        "latitude_e6": [22_320_000, 22_320_000, 22_320_000],
+        "longitude_e6": [114_210_000, 114_210_000, 114_210_000],
+        "roads": ["Kai Cheung Road"], "road": [0, 0, 0], "districts": ["Kwun Tong"], "district": [0, 0, 0],
+    });
+    assert_eq!(city, expected);
+}
+
+#[test]
+fn a_register_that_is_known_is_not_sent_again_until_it_changes() {
+    let rig = Rig::new();
+    let first = rig.get("/api/v1/city");
+    assert_eq!(first.header("cache-control"), Some("private, no-cache"));
+    let etag = first.header("etag").unwrap();
+    assert_eq!(etag, format!("W/\"{}\"", first.json()["revision"].as_str().unwrap()));
+
+    let again = city(&rig, etag);
+    assert_eq!((again.status, again.text.as_str()), (304, ""));
+    assert_eq!(
+        (again.header("etag"), again.header("cache-control")),
+        (Some(etag), Some("private, no-cache"))
+    );
+    assert_eq!(again.header("x-content-type-options"), Some("nosniff"));
+    rig.look();
+    assert_eq!(city(&rig, etag).status, 304, "it was read again, and is the same");
+
+    rig.import(&["DF2"]);
+    rig.look();
+    let changed = city(&rig, etag);
+    assert_ne!(changed.header("etag"), Some(etag));
+    assert_eq!(changed.json()["numbers"], json!(["DF1", "DF2"]));
+    assert_eq!(city(&rig, "*").status, 304);
+    assert_eq!(rig.get("/api/v1/city?a=1").header("cache-control"), Some("no-store"));
+}
+
+#[test]
+fn states_stand_in_the_order_of_the_register_whose_revision_they_name() {
+    let rig = Rig::new();
+    rig.import(&["DF2", "DF3"]);
+    rig.observe("DF2", "air-1/pm2_5", 0, Some(900.0), Reason::OUT_OF_RANGE);
+    let _connected = log_in(&rig.sessions, &"DF3".parse().unwrap(), UtcMillis(START));
+    let before = rig.get("/api/v1/city/states").json();
+    assert_eq!((&before["status"], &before["quality"]), (&json!("n"), &json!("b")), "it was not looked yet");
+    rig.look();
+    let states = rig.get("/api/v1/city/states").json();
+    assert_eq!((&states["status"], &states["quality"]), (&json!("nnr"), &json!("bu-")));
+    assert_eq!(states["last_observation_ms"], json!([null, null, null]));
+    assert_eq!(states["revision"], rig.get("/api/v1/city").json()["revision"]);
+    assert_ne!(states["revision"], before["revision"]);
+    assert!(states["time"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(states.get("values"), None);
+}
+
+#[test]
+fn the_values_of_a_property_come_with_unit_time_and_quality() {
+    let rig = Rig::new();
+    rig.import(&["DF2", "DF3"]);
+    rig.observe("DF2", "weather-2/air_temperature", 0, Some(99.0), Reason::OUT_OF_RANGE);
+    rig.observe("DF2", "weather-3/air_temperature", 5000, Some(21.0), Reason::GOOD);
+    rig.look();
+    let states = rig.get("/api/v1/city/states?property=air_temperature").json();
+    assert_eq!((&states["unit"], &states["statistic"]), (&json!("Cel"), &json!("mean")));
+    assert_eq!(states["values"], json!([20.9, 99.0, null]), "of several series the first by name");
+    assert_eq!(states["value_time_ms"], json!([START + 9000, START, null]));
+    assert_eq!(states["value_quality"], "gu-");
+    assert_eq!(states["value_reason"], json!([null, "out-of-range", null]));
+    assert_eq!(states["value_period_ms"], json!([1000, 1000, null]));
+    let bad = rig.get("/api/v1/city/states?property=wind_direction").json();
+    assert_eq!((&bad["values"][0], &bad["value_quality"]), (&Value::Null, &json!("b--")));
+    assert_eq!(bad["value_reason"][0], "no-answer");
+    let nobody = rig.get("/api/v1/city/states?property=pm2_5").json();
+    assert_eq!((&nobody["value_quality"], &nobody["unit"]), (&json!("---"), &json!("ug/m3")));
+}
+
+#[test]
+fn a_lamppost_says_how_it_is_also_before_the_roll_has_it() {
+    let rig = Rig::new();
+    let silent = json!({
+        "status": "never", "since": null, "quality": "bad", "bad": 1, "uncertain": 0, "last_observation": null,
+    });
+    assert_eq!(rig.get("/api/v1/lampposts/DF1").json()["state"], silent);
+    rig.import(&["DF2"]);
+    let _connected = log_in(&rig.sessions, &"DF2".parse().unwrap(), UtcMillis(START));
+    let listed = rig.get("/api/v1/lampposts").json();
+    assert_eq!(listed["lampposts"][0]["state"], silent);
+    let connected = json!({
+        "status": "reporting", "since": "2026-07-01T08:00:00.000Z", "quality": null, "bad": 0, "uncertain": 0,
+        "last_observation": null,
+    });
+    assert_eq!(listed["lampposts"][1]["state"], connected);
+}
+
+#[test]
+fn a_registry_that_was_never_read_is_a_problem_and_no_empty_city() {
+    let rig = Rig::of(Shape::default());
+    for target in ["/api/v1/city", "/api/v1/city/states"] {
+        rig.get(target).problem(503, "registry-unavailable");
+    }
+    rig.look();
+    rig.runtime.block_on(rig.registry.close());
+    rig.look();
+    assert_eq!(rig.get("/api/v1/city").json()["numbers"], json!(["DF1"]), "what was read stays");
+}
