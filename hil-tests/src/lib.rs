@@ -8,6 +8,8 @@
 //! - [`fleet`]: a server and lampposts as processes of this machine, for the demonstration, the tests and the benchmarks.
 //! - [`mod@bench`]: what the whole path costs and how long it takes.
 //!
+//! The scenes in `browser/`, which `tests/console/` has played in Chromium, are the console's tests.
+//!
 //! None of this is part of a shipped binary. What is measured here was recorded elsewhere (see `data/README.md`), and
 //! positions are samples.
 

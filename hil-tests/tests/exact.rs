@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use edge_agent::clock::{Clock as _, SystemClock};
-use hil_tests::city::compare;
+use hil_tests::city::{Fidelity, Who, compare};
 use hil_tests::fleet::{Binaries, Ending, ServerProcess, Street, StreetProcess, wait_for};
 use lamplighter_protocol::UtcMillis;
 use serde_json::Value;
@@ -23,7 +23,15 @@ fn every_minute_of_the_day_comes_out_of_the_api_as_the_world_fed_it_in() {
     let now = SystemClock::new().now().wall;
     // A whole minute, and a little more than a day ago: so the whole day is in the past, and then some.
     let start = UtcMillis(now.0 - now.0.rem_euclid(MINUTE_MS) - DAY_MS - 30 * MINUTE_MS);
-    let street = Street { lampposts: 2, speed: 10_000.0, start, exact: true, every_ms: 60_000, only: None };
+    let street = Street {
+        lampposts: 2,
+        speed: 10_000.0,
+        start,
+        fidelity: Fidelity::Exact,
+        every_ms: 60_000,
+        who: Who::All,
+        told: false,
+    };
     let lampposts =
         StreetProcess::start(&binaries, &server, &certificates, directory.path(), &street).unwrap();
     let end = start.plus_ms(DAY_MS + 5 * MINUTE_MS);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use edge_agent::clock::{Clock as _, SystemClock};
 use edge_agent::outbox::{Outbox, OutboxOptions, Place, ReadLimit};
+use hil_tests::city::{Fidelity, Who};
 use hil_tests::fleet::{
     Api, Binaries, Certificates, Ending, ServerProcess, Street, StreetProcess, monotonic, wait_for,
 };
@@ -88,9 +89,10 @@ impl Replay {
             lampposts: LAMPPOSTS,
             speed: SPEED,
             start: self.start.plus_ms(passed),
-            exact: true,
+            fidelity: Fidelity::Exact,
             every_ms: EVERY_MS,
-            only: None,
+            who: Who::All,
+            told: false,
         };
         StreetProcess::start(&self.binaries, server, &self.certificates, directory, &street).unwrap()
     }

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail};
 
 use crate::shell::{cargo, command, output, root, run, say};
-use crate::tools;
+use crate::{console, tools};
 
 fn lints() -> anyhow::Result<()> {
     inherit_lints()?;
@@ -24,8 +24,12 @@ fn lints() -> anyhow::Result<()> {
 /// Runs all of it, the cheapest first.
 pub(crate) fn all() -> anyhow::Result<()> {
     tools::install()?;
+    console::install()?;
     lints()?;
+    console::check()?;
     deny()?;
+    // The server carries it.
+    console::build_if_changed()?;
     // The binaries that end-to-end tests start.
     run(cargo().args(["build", "--quiet", "--workspace", "--bins"]))?;
     run(cargo().args(["test", "--quiet", "--workspace", "--all-features"]))?;

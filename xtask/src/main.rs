@@ -1,6 +1,7 @@
 //! Developer commands. CI runs only what a developer can run: `cargo xtask test`.
 
 mod checks;
+mod console;
 mod shell;
 mod tools;
 
@@ -25,9 +26,11 @@ enum Command {
     Demo(Rest),
     /// Install what the tests need, then run all of them
     ///
-    /// Formatting, lints, licences and bans, documentation, unit, property and end-to-end tests. On Debian as root,
-    /// missing packages are installed; otherwise the one line that installs them is printed.
+    /// Formatting, lints, licences and bans, documentation, unit, property and end-to-end tests, and the console in a
+    /// browser. On Debian as root, missing packages are installed; otherwise the one line that installs them is printed.
     Test,
+    /// Build the console, which the next build of the server carries
+    Console,
     /// Measure, print a table, and write target/bench/NAME.json: path, replay
     #[command(disable_help_flag = true)]
     Bench(Rest),
@@ -43,7 +46,13 @@ struct Rest {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Test => checks::all(),
+        Command::Console => {
+            console::build()?;
+            console::say_how_to_develop();
+            Ok(())
+        }
         Command::Demo(rest) => {
+            console::build_if_possible()?;
             // The programs that the demo starts, and the demo itself.
             shell::run(cargo().args(["build", "--workspace", "--bins"]))?;
             shell::hand_over(
@@ -51,6 +60,7 @@ fn main() -> anyhow::Result<()> {
             )
         }
         Command::Bench(rest) => {
+            console::build_if_possible()?;
             shell::run(cargo().args(["build", "--release", "--workspace", "--bins"]))?;
             let bench = ["run", "--release", "--quiet", "-p", "hil-tests", "--bin", "bench", "--"];
             shell::hand_over(cargo().args(bench).args(rest.words))

@@ -1,4 +1,4 @@
-//! What the tests need besides Rust: Debian packages, a Python environment, cargo-deny.
+//! What the tests need besides Rust and the packages of npm: Debian packages, a Python environment, cargo-deny.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,15 @@ use anyhow::{Context as _, bail};
 use crate::shell::{self, command, output, run, say};
 
 /// A program that the tests run, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 3] =
-    [("mosquitto_pub", "mosquitto-clients"), ("python3", "python3"), ("openssl", "openssl")];
+const PROGRAMS: [(&str, &str); 7] = [
+    ("mosquitto_pub", "mosquitto-clients"),
+    ("python3", "python3"),
+    ("openssl", "openssl"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+    ("chromium", "chromium"),
+    ("fc-list", "fontconfig"),
+];
 
 /// What the Python side of the tests imports: Google's protobuf and its compiler, within the versions that are known to do.
 const PYTHON: [&str; 2] = ["protobuf>=6,<8", "grpcio-tools>=1.80,<2"];
@@ -28,6 +35,10 @@ fn debian() -> anyhow::Result<()> {
         PROGRAMS.iter().filter(|(program, _)| !on_path(program)).map(|(_, package)| *package).collect();
     if output(command("python3").args(["-c", "import ensurepip"])).is_none() {
         missing.push("python3-venv");
+    }
+    // Without a font that has them, Chinese characters are boxes.
+    if output(command("fc-list").arg(":lang=zh-hk")).is_none_or(|fonts| fonts.trim().is_empty()) {
+        missing.push("fonts-noto-cjk");
     }
     if missing.is_empty() {
         return Ok(());

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use edge_agent::clock::{Clock as _, SystemClock};
+use lamplighter_protocol::LamppostNumber;
 use serde_json::Value;
 
 use super::figures::{Figures, quantile};
 use super::process::{cpu_seconds, resident_bytes};
+use crate::city::{Fidelity, Who};
 use crate::fleet::{Api, Binaries, Ending, ServerProcess, Street, StreetProcess, monotonic, wait_for};
 
 /// How the path is measured.
@@ -36,7 +38,7 @@ pub fn path(binaries: &Binaries, directory: &Path, options: PathOptions) -> anyh
     let start = SystemClock::new().now().wall;
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(&certificates.0)? {
-        numbers.push(entry?.file_name().to_string_lossy().into_owned());
+        numbers.push(LamppostNumber::new(&entry?.file_name().to_string_lossy())?);
     }
     let mut lampposts = Vec::new();
     for number in numbers {
@@ -44,9 +46,10 @@ pub fn path(binaries: &Binaries, directory: &Path, options: PathOptions) -> anyh
             lampposts: options.lampposts,
             speed: 1.0,
             start,
-            exact: false,
+            fidelity: Fidelity::Natural { seed: 1 },
             every_ms: 1_000,
-            only: Some(number),
+            who: Who::Only(vec![number]),
+            told: false,
         };
         lampposts.push(StreetProcess::start(binaries, &server, &certificates, directory, &street)?);
     }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use anyhow::{bail, ensure};
 use clap::Parser;
 use edge_agent::clock::{Clock as _, SystemClock};
+use hil_tests::city::{Fidelity, Who};
 use hil_tests::fleet::{Api, Binaries, Ending, ServerProcess, Street, StreetProcess, monotonic};
+use lamplighter_protocol::LamppostNumber;
 
 /// Runs a street: a server, and lampposts that replay recorded measurements through simulated chips.
 #[derive(Debug, Parser)]
@@ -56,9 +58,10 @@ fn run(options: &Options) -> anyhow::Result<()> {
         lampposts: usize::from(options.lampposts),
         speed: options.speed,
         start: if options.speed > 1.0 { now.plus_ms(-day_ms) } else { now },
-        exact: options.exact,
+        fidelity: if options.exact { Fidelity::Exact } else { Fidelity::Natural { seed: 1 } },
         every_ms: options.every_ms.unwrap_or(if options.speed > 60.0 { 60_000 } else { 2_000 }),
-        only: None,
+        who: Who::All,
+        told: false,
     };
     let interrupted = watch_for_interrupt()?;
     let binaries = Binaries::beside_this_program()?;
@@ -67,8 +70,8 @@ fn run(options: &Options) -> anyhow::Result<()> {
     let mut server = ServerProcess::start(&binaries, directory.path())?;
     let certificates = server.register(street.lampposts)?;
     let mut lampposts = Vec::new();
-    for only in who(options, &certificates.0)? {
-        let street = Street { only, ..street.clone() };
+    for who in who(options, &certificates.0)? {
+        let street = Street { who, ..street.clone() };
         lampposts.push(StreetProcess::start(&binaries, &server, &certificates, directory.path(), &street)?);
     }
     greet(server.api(), directory.path());
@@ -89,23 +92,23 @@ fn run(options: &Options) -> anyhow::Result<()> {
     say("\nstopping");
     lampposts.iter().for_each(StreetProcess::tell_to_stop);
     lampposts.into_iter().try_for_each(|process| process.end(Ending::Stop))?;
-    if street.exact && !interrupted.load(Ordering::Relaxed) {
+    if options.exact && !interrupted.load(Ordering::Relaxed) {
         compare(&binaries, &street, server.api())?;
     }
     server.end(Ending::Stop)
 }
 
 /// Which lampposts each process runs: all of them, or one each.
-fn who(options: &Options, certificates: &Path) -> anyhow::Result<Vec<Option<String>>> {
+fn who(options: &Options, certificates: &Path) -> anyhow::Result<Vec<Who>> {
     if !options.processes {
-        return Ok(vec![None]);
+        return Ok(vec![Who::All]);
     }
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(certificates)? {
-        numbers.push(Some(entry?.file_name().to_string_lossy().into_owned()));
+        numbers.push(LamppostNumber::new(&entry?.file_name().to_string_lossy())?);
     }
     numbers.sort();
-    Ok(numbers)
+    Ok(numbers.into_iter().map(|number| Who::Only(vec![number])).collect())
 }
 
 fn greet(api: &Api, directory: &Path) {
@@ -114,6 +117,10 @@ fn greet(api: &Api, directory: &Path) {
     say("  made elsewhere (hil-tests/data/README.md).");
     say("");
     say(&format!("  open    {}", api.link()));
+    let port = api.address().port();
+    say(&format!(
+        "  from another machine: ssh -L {port}:127.0.0.1:{port} USER@THIS-MACHINE, then the same link there"
+    ));
     say(&format!("  data    {} (removed at the end)", directory.display()));
     say("  stop    Ctrl-C");
     say("");

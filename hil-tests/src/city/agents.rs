@@ -17,19 +17,18 @@ use super::figures::Figures;
 use super::plan::CityPlan;
 use super::positions::SampleLamppost;
 use super::timestamp;
+use super::told::Ear;
 use crate::rig::Scene;
 use crate::rig::lamppost::{LamppostPlan, RigLamppost};
 use crate::rig::serial::SerialInstruments;
 use crate::world::Recordings;
-use crate::world::faults::Faults;
 
 /// Agents that are built and do not sample yet.
 #[derive(Debug)]
 pub struct City {
     agents: Vec<(LamppostNumber, Agent)>,
     clock: CityClock,
-    faults: Faults,
-    places: Vec<u32>,
+    scenes: Vec<(LamppostNumber, Scene)>,
     /// Unplugged when the last agent has ended.
     instruments: SerialInstruments,
 }
@@ -47,8 +46,7 @@ const FIGURES_EVERY: Duration = Duration::from_secs(1);
 struct Watched {
     statuses: Vec<Box<dyn Fn() -> Status>>,
     clock: CityClock,
-    faults: Faults,
-    places: Vec<u32>,
+    scenes: Vec<(LamppostNumber, Scene)>,
 }
 
 type Running = JoinSet<Ended>;
@@ -65,19 +63,20 @@ impl City {
         let recordings = Arc::new(Recordings::built_in());
         let faults = plan.faults();
         let mut instruments = SerialInstruments::start()?;
-        let mut agents = Vec::with_capacity(lampposts.len());
+        let (mut agents, mut scenes) = (Vec::new(), Vec::new());
         for lamppost in &lampposts {
-            let scene = Scene {
-                world: plan.fidelity.world(&recordings, lamppost),
-                faults,
-                lamppost: lamppost.place,
-                clock: clock.port(),
-            };
+            let world = plan.fidelity.world(&recordings, lamppost);
+            let scene = Scene::new(world, faults, lamppost.place, clock.port());
             let agent = build_agent(plan, lamppost, &scene, &mut instruments)?;
             agents.push((lamppost.number.clone(), agent));
+            scenes.push((lamppost.number.clone(), scene));
         }
-        let places = lampposts.iter().map(|lamppost| lamppost.place).collect();
-        Ok(Self { agents, clock, faults, places, instruments })
+        Ok(Self { agents, clock, scenes, instruments })
+    }
+
+    /// Takes what its lampposts are told, before and while they run.
+    pub fn ear(&self) -> Ear {
+        Ear::of(self.scenes.clone())
     }
 
     /// Runs the agents until `stop`, and hands over figures once a second and at the end. Then time stands still until
@@ -91,12 +90,12 @@ impl City {
         stop: CancellationToken,
         mut figures: impl FnMut(&Figures) -> io::Result<()>,
     ) -> Result<(), CityError> {
-        let Self { agents, clock, faults, places, instruments } = self;
+        let Self { agents, clock, scenes, instruments } = self;
         // Time does not begin before the last agent is there.
         clock.port().enter();
         let (stop_agents, mut running) = (CancellationToken::new(), Running::new());
         let statuses = agents.iter().map(|(_, agent)| Box::new(agent.status()) as Box<dyn Fn() -> Status>);
-        let watched = Watched { statuses: statuses.collect(), clock, faults, places };
+        let watched = Watched { statuses: statuses.collect(), clock, scenes };
         for (number, agent) in agents {
             let (span, stop) = (tracing::error_span!("lamppost", %number), stop_agents.clone());
             running.spawn(async move { (number, agent.run(stop).await) }.instrument(span));
@@ -144,8 +143,7 @@ impl Watched {
         for status in &self.statuses {
             figures.add(&status());
         }
-        figures.faults =
-            self.places.iter().filter(|place| self.faults.at(**place, now).is_some()).count() as u64;
+        figures.faults = self.scenes.iter().filter(|(_, scene)| scene.is_broken()).count() as u64;
         figures
     }
 
@@ -201,7 +199,7 @@ fn build_agent(
     std::fs::create_dir_all(&rig.state_dir)
         .map_err(|source| CityError::State { path: rig.state_dir.clone(), source })?;
     let RigLamppost { config, opener } = RigLamppost::wire(&rig, scene, instruments)?;
-    Agent::build(config, opener, Arc::clone(&scene.clock)).map_err(|error| failed(number.clone(), error))
+    Agent::build(config, opener, Arc::clone(scene.clock())).map_err(|error| failed(number.clone(), error))
 }
 
 /// Waits for every agent; says how the first of those ended that did not end well.

@@ -1,18 +1,20 @@
 //! The commands of `virtual-city`.
 
-use std::io::Write;
+use std::cell::RefCell;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, Parser, Subcommand};
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
+use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::compare::{self, Range};
 use super::positions::{MOST_LAMPPOSTS, sample_lampposts, write_csv};
-use super::{City, CityPlan, Fidelity, Figures};
+use super::{City, CityPlan, Fidelity, Figures, Who, told};
 use crate::fleet::Api;
 use crate::rig::lamppost::ServerAddress;
 
@@ -52,9 +54,12 @@ pub struct Run {
     /// How many lampposts
     #[command(flatten)]
     pub lampposts: Lampposts,
-    /// Run this one of them alone
+    /// Run this one of them alone; repeated: these alone
+    #[arg(long, value_name = "NUMBER", conflicts_with = "except")]
+    pub only: Vec<LamppostNumber>,
+    /// Run all but this one, which another process may run; repeated: all but these
     #[arg(long, value_name = "NUMBER")]
-    pub only: Option<LamppostNumber>,
+    pub except: Vec<LamppostNumber>,
     /// How many times faster than real time, at most. Above 1 time stands still while a sensor is read, so that no tick
     /// is missed, and never overtakes the present
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = speed)]
@@ -66,6 +71,21 @@ pub struct Run {
     /// Replay the recordings as they are: all lampposts the same, at one height, nothing broken
     #[arg(long)]
     pub exact: bool,
+    /// Break no instrument by chance: what differs between lampposts stays
+    #[arg(long)]
+    pub no_faults: bool,
+    /// Take orders from standard input, a line each; each is answered by a line of JSON
+    /// between those of the figures: {"told":ORDER}, or {"refused":ORDER,"because":WHY}.
+    /// What was told holds until the lamppost is mended or the process ends:
+    ///
+    ///   break NUMBER chip absent|wrong-id|all-zero|all-ones|stuck|frozen
+    ///   break NUMBER particles silent|bad-sum|cut|noise|all-zero|error-code
+    ///   set NUMBER PROPERTY VALUE      such as `set KB0008 air_temperature 75`
+    ///   mend NUMBER                    all that was told to it is over
+    ///
+    /// The end of the input ends nothing.
+    #[arg(long, verbatim_doc_comment, conflicts_with = "exact")]
+    pub told: bool,
     /// Milliseconds from reading to reading of each sensor, in phase with the minute. A PMS5003 is read once a second
     /// at most
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(100..=3_600_000))]
@@ -124,10 +144,10 @@ pub fn run(options: &Run, out: &mut dyn Write) -> anyhow::Result<()> {
         server: options.server.clone(),
         certificates: options.certificates.clone(),
         lampposts: options.lampposts.lampposts,
-        only: options.only.clone(),
+        who: options.who(),
         speed: options.speed,
         begin: options.start_ms.map(UtcMillis),
-        fidelity: if options.exact { Fidelity::Exact } else { Fidelity::Natural { seed: options.seed } },
+        fidelity: options.fidelity(),
         every_ms: options.every_ms,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
@@ -136,19 +156,56 @@ pub fn run(options: &Run, out: &mut dyn Write) -> anyhow::Result<()> {
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let city = City::build(&plan)?;
         let stop = CancellationToken::new();
-        let print = |figures: &Figures| {
-            serde_json::to_writer(&mut *out, figures)?;
-            writeln!(out).and_then(|()| out.flush())
-        };
+        let ear = city.ear();
+        let mut orders = if options.told { told::lines_of(io::stdin())? } else { told::no_lines() };
+        // Figures and answers share it; neither is held across a wait.
+        let out = RefCell::new(out);
+        let print = |figures: &Figures| write_line(&mut **out.borrow_mut(), figures);
         let mut running = Box::pin(city.run(stop.clone(), print));
-        tokio::select! {
-            ended = &mut running => return Ok(ended?),
-            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        let ended = loop {
+            tokio::select! {
+                ended = &mut running => return Ok(ended?),
+                _ = terminate.recv() => break Ok("SIGTERM"),
+                _ = interrupt.recv() => break Ok("SIGINT"),
+                Some(line) = orders.recv() => {
+                    let heard = ear.hear(&line);
+                    if let Err(error) = write_line(&mut **out.borrow_mut(), &heard) {
+                        break Err(error);
+                    }
+                }
+            }
+        };
+        if let Ok(signal) = ended {
+            tracing::info!("{signal}: stopping");
         }
         stop.cancel();
-        Ok(running.await?)
+        running.await?;
+        ended.map(drop).context("an order cannot be answered")
     })
+}
+
+impl Run {
+    fn who(&self) -> Who {
+        match (self.only.as_slice(), self.except.as_slice()) {
+            ([], []) => Who::All,
+            ([], except) => Who::Except(except.to_vec()),
+            (only, _) => Who::Only(only.to_vec()),
+        }
+    }
+
+    fn fidelity(&self) -> Fidelity {
+        let seed = self.seed;
+        match (self.exact, self.no_faults) {
+            (true, _) => Fidelity::Exact,
+            (false, true) => Fidelity::Unbroken { seed },
+            (false, false) => Fidelity::Natural { seed },
+        }
+    }
+}
+
+fn write_line(out: &mut dyn Write, document: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, document)?;
+    writeln!(out).and_then(|()| out.flush())
 }
 
 /// Prints the lampposts.

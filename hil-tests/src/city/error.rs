@@ -20,6 +20,9 @@ pub enum CityError {
         /// How many there are.
         lampposts: u32,
     },
+    /// This process is to run none of them.
+    #[error("no lamppost is left to run")]
+    Nobody,
     /// More than there are samples for, or none.
     #[error("a city has from 1 to {MOST_LAMPPOSTS} lampposts, not {0}")]
     Size(u32),

@@ -18,7 +18,7 @@ pub struct Figures {
     pub connected: u64,
     /// Agents.
     pub lampposts: u64,
-    /// Lampposts that have a fault now.
+    /// Lampposts with an instrument that is broken now.
     pub faults: u64,
     /// The agents' time, RFC 3339 to the second.
     pub virtual_time: String,

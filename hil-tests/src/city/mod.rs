@@ -3,6 +3,7 @@
 //!
 //! - [`positions`]: where they stand; samples, not the city's register.
 //! - [`City`]: the agents of one process, by a [`CityPlan`]; their figures, and how they stop.
+//! - [`Ear`]: takes what is told to its lampposts while they run.
 //! - [`compare`](compare::compare): what the server stored against what was true. Its core is pure.
 //! - [`cli`]: the commands of the binary `virtual-city`.
 
@@ -17,8 +18,10 @@ pub mod positions;
 #[cfg(test)]
 mod tests;
 mod timestamp;
+mod told;
 
 pub use agents::City;
 pub use error::CityError;
 pub use figures::Figures;
-pub use plan::{CityPlan, Fidelity};
+pub use plan::{CityPlan, Fidelity, Who};
+pub use told::{Ear, Heard};

@@ -22,8 +22,8 @@ pub struct CityPlan {
     pub certificates: PathBuf,
     /// How many lampposts the city has.
     pub lampposts: u32,
-    /// The one of them that this process runs; none: all.
-    pub only: Option<LamppostNumber>,
+    /// Which of them this process runs.
+    pub who: Who,
     /// How many times faster than real time.
     pub speed: f64,
     /// When virtual time begins; none: a day ago. At speed 1 time is the machine's.
@@ -34,11 +34,27 @@ pub struct CityPlan {
     pub every_ms: u32,
 }
 
+/// Which lampposts of a city a process runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// All of them.
+    All,
+    /// These.
+    Only(Vec<LamppostNumber>),
+    /// All but these, which run in other processes.
+    Except(Vec<LamppostNumber>),
+}
+
 /// How true to the recordings a city is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fidelity {
     /// All lampposts see the recordings as they are, at one height, and nothing breaks.
     Exact,
+    /// They differ a little, and nothing breaks that is not told to.
+    Unbroken {
+        /// The same seed is the same city.
+        seed: u64,
+    },
     /// They differ a little, and now and then an instrument breaks.
     Natural {
         /// The same seed is the same city.
@@ -51,7 +67,7 @@ impl CityPlan {
     pub(super) fn faults(&self) -> Faults {
         let kinds = if self.runs_in_real_time() { FaultKinds::All } else { FaultKinds::Prompt };
         match self.fidelity {
-            Fidelity::Exact => Faults::None,
+            Fidelity::Exact | Fidelity::Unbroken { .. } => Faults::None,
             Fidelity::Natural { seed } => Faults::NowAndThen { seed, kinds },
         }
     }
@@ -67,13 +83,20 @@ impl CityPlan {
             return Err(CityError::Size(self.lampposts));
         }
         let mut lampposts = sample_lampposts(self.lampposts);
-        if let Some(only) = &self.only {
-            lampposts.retain(|lamppost| lamppost.number == *only);
-            if lampposts.is_empty() {
-                return Err(CityError::NoSuchLamppost { number: only.clone(), lampposts: self.lampposts });
-            }
+        let named = match &self.who {
+            Who::All => [].as_slice(),
+            Who::Only(named) | Who::Except(named) => named,
+        };
+        let exists = |number: &LamppostNumber| lampposts.iter().any(|lamppost| lamppost.number == *number);
+        if let Some(unknown) = named.iter().find(|number| !exists(number)) {
+            return Err(CityError::NoSuchLamppost { number: unknown.clone(), lampposts: self.lampposts });
         }
-        Ok(lampposts)
+        lampposts.retain(|lamppost| match &self.who {
+            Who::All => true,
+            Who::Only(named) => named.contains(&lamppost.number),
+            Who::Except(named) => !named.contains(&lamppost.number),
+        });
+        if lampposts.is_empty() { Err(CityError::Nobody) } else { Ok(lampposts) }
     }
 }
 
@@ -82,7 +105,7 @@ impl Fidelity {
     pub fn world(self, recordings: &Arc<Recordings>, lamppost: &SampleLamppost) -> World {
         let (site, variation) = match self {
             Self::Exact => (Site::STREET, Variation::None),
-            Self::Natural { seed } => {
+            Self::Unbroken { seed } | Self::Natural { seed } => {
                 (lamppost.site(), Variation::Natural { seed, lamppost: lamppost.place })
             }
         };

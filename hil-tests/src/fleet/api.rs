@@ -23,6 +23,11 @@ impl Api {
         format!("http://{}", self.address)
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// What opens it.
     pub fn token(&self) -> &str {
         &self.token
@@ -61,6 +66,9 @@ impl Api {
     pub fn metric(&self, name: &str, label: &str) -> anyhow::Result<f64> {
         let (_, text) = self.ask("/metrics")?;
         let samples = text.lines().filter(|line| line.starts_with(name) && line.contains(label));
-        Ok(samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+        // From zero: an empty sum of floats is minus zero, which is shown.
+        Ok(samples
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .fold(0.0, |sum, one| sum + one))
     }
 }

@@ -11,6 +11,6 @@ mod wait;
 pub use api::Api;
 pub use binaries::Binaries;
 pub use process::Ending;
-pub use server::{Certificates, ServerProcess};
+pub use server::{Certificates, ServerPlace, ServerProcess};
 pub use street::{Street, StreetProcess};
 pub use wait::{monotonic, wait_for};

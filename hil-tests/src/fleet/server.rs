@@ -17,11 +17,18 @@ use super::wait::wait_for;
 /// A running server. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct ServerProcess {
+    place: ServerPlace,
+    child: Child,
+    api: Api,
+}
+
+/// Where a server's data are and where it listens, while it runs and while it does not.
+#[derive(Clone, Debug)]
+pub struct ServerPlace {
     binaries: Binaries,
     directory: PathBuf,
-    child: Child,
     mqtt: SocketAddr,
-    api: Api,
+    http: SocketAddr,
 }
 
 /// A folder with a folder for each lamppost, holding its certificate, its key, and the CA's certificate.
@@ -35,46 +42,23 @@ impl ServerProcess {
     /// If it does not start; names its log.
     pub fn start(binaries: &Binaries, directory: &Path) -> anyhow::Result<Self> {
         let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-        Self::start_at(binaries, directory, any, any)
+        let (binaries, directory) = (binaries.clone(), directory.to_owned());
+        ServerPlace { binaries, directory, mqtt: any, http: any }.start()
     }
 
-    fn start_at(
-        binaries: &Binaries,
-        directory: &Path,
-        mqtt: SocketAddr,
-        http: SocketAddr,
-    ) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(directory)?;
-        let log = directory.join("server.log");
-        let mut command = binaries.server();
-        command.args(["run", "--mqtt", &mqtt.to_string(), "--http", &http.to_string(), "--data"]);
-        command.arg(directory.join("data")).stdin(Stdio::null()).stdout(Stdio::piped());
-        command.stderr(OpenOptions::new().create(true).append(true).open(&log)?);
-        let mut child = command.spawn().context("cannot start the server")?;
-        let stdout = child.stdout.take().context("the server has no output")?;
-        let found =
-            addresses(stdout).with_context(|| format!("the server did not start: see {}", log.display()));
-        let (mqtt, api) = match found {
-            Ok(found) => found,
-            Err(error) => {
-                process::end(&mut child, "the server", Ending::Kill)?;
-                return Err(error);
-            }
-        };
-        let server = Self { binaries: binaries.clone(), directory: directory.to_owned(), child, mqtt, api };
-        let ready = || server.api.ask("/readyz").ok().filter(|(status, _)| *status == 200);
-        wait_for("the server to be ready", Duration::from_mins(2), ready)?;
-        Ok(server)
-    }
-
-    /// Starts it again on the same data and ports.
+    /// Ends it and starts it again on the same data and ports. The token is another one then.
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub fn restart(mut self, ending: Ending) -> anyhow::Result<Self> {
-        process::end(&mut self.child, "the server", ending)?;
-        let http: SocketAddr = self.api.url().trim_start_matches("http://").parse()?;
-        Self::start_at(&self.binaries, &self.directory, self.mqtt, http)
+    pub fn restart(self, ending: Ending) -> anyhow::Result<Self> {
+        let place = self.place.clone();
+        self.end(ending)?;
+        place.start()
+    }
+
+    /// Where it is, to start it there again once it has ended.
+    pub fn place(&self) -> &ServerPlace {
+        &self.place
     }
 
     /// Registers lampposts from the city's list and issues a certificate to each.
@@ -82,7 +66,7 @@ impl ServerProcess {
     /// # Errors
     /// What the server's commands say.
     pub fn register(&self, lampposts: usize) -> anyhow::Result<Certificates> {
-        let csv = output(self.binaries.city().args(["list", "--lampposts", &lampposts.to_string()]))?;
+        let csv = output(self.place.binaries.city().args(["list", "--lampposts", &lampposts.to_string()]))?;
         self.import(&csv)
     }
 
@@ -100,13 +84,14 @@ impl ServerProcess {
         reason = "a list that is read back at once, and made anew by every test"
     )]
     fn import(&self, csv: &str) -> anyhow::Result<Certificates> {
-        let list = self.directory.join("lampposts.csv");
+        let list = self.place.directory.join("lampposts.csv");
         std::fs::write(&list, csv)?;
         let data = self.data();
-        output(self.binaries.server().args(["lamppost", "import"]).arg(&list).arg("--data").arg(&data))?;
-        let certificates = Certificates(self.directory.join("certificates"));
+        let binaries = &self.place.binaries;
+        output(binaries.server().args(["lamppost", "import"]).arg(&list).arg("--data").arg(&data))?;
+        let certificates = Certificates(self.place.directory.join("certificates"));
         for number in csv.lines().skip(1).filter_map(|line| line.split(',').next()) {
-            let mut issue = self.binaries.server();
+            let mut issue = binaries.server();
             issue.args(["cert", "issue", number, "--data"]).arg(&data);
             output(issue.arg("--out").arg(certificates.0.join(number)))?;
         }
@@ -115,12 +100,12 @@ impl ServerProcess {
 
     /// Everything that the server keeps.
     pub fn data(&self) -> PathBuf {
-        self.directory.join("data")
+        self.place.directory.join("data")
     }
 
     /// Where lampposts connect.
     pub fn mqtt(&self) -> SocketAddr {
-        self.mqtt
+        self.place.mqtt
     }
 
     /// Where people connect.
@@ -144,6 +129,37 @@ impl ServerProcess {
     /// If it does not stop cleanly in time.
     pub fn end(mut self, ending: Ending) -> anyhow::Result<()> {
         process::end(&mut self.child, "the server", ending)
+    }
+}
+
+impl ServerPlace {
+    /// Starts a server there, on the same data and ports, and waits until it is ready.
+    ///
+    /// # Errors
+    /// As [`ServerProcess::start`].
+    pub fn start(&self) -> anyhow::Result<ServerProcess> {
+        std::fs::create_dir_all(&self.directory)?;
+        let log = self.directory.join("server.log");
+        let mut command = self.binaries.server();
+        command.args(["run", "--mqtt", &self.mqtt.to_string(), "--http", &self.http.to_string(), "--data"]);
+        command.arg(self.directory.join("data")).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stderr(OpenOptions::new().create(true).append(true).open(&log)?);
+        let mut child = command.spawn().context("cannot start the server")?;
+        let stdout = child.stdout.take().context("the server has no output")?;
+        let found =
+            addresses(stdout).with_context(|| format!("the server did not start: see {}", log.display()));
+        let (mqtt, api) = match found {
+            Ok(found) => found,
+            Err(error) => {
+                process::end(&mut child, "the server", Ending::Kill)?;
+                return Err(error);
+            }
+        };
+        let place = ServerPlace { mqtt, http: api.address(), ..self.clone() };
+        let server = ServerProcess { place, child, api };
+        let ready = || server.api.ask("/readyz").ok().filter(|(status, _)| *status == 200);
+        wait_for("the server to be ready", Duration::from_mins(2), ready)?;
+        Ok(server)
     }
 }
 

@@ -67,7 +67,7 @@ const SHORTEST_MS: i64 = 20_000;
 const LONGEST_MS: i64 = 100_000;
 
 /// A BMP280 says this at the register of the chip id; it has the same address, and no humidity.
-const BMP280_ID: u8 = 0x58;
+pub(super) const BMP280_ID: u8 = 0x58;
 
 const PROMPT: [Fault; 7] = [
     Fault::Chip(ChipFault::Absent),

@@ -12,6 +12,7 @@
 //!   µg/m³, as a PMS5003 reports them.
 //!
 //! [`Variation`] makes lampposts differ a little from one another; without it all see the recordings as they are.
+//! [`told`] puts something else in place of all this at one lamppost; whoever holds it applies it, the world knows none.
 
 mod dice;
 pub mod faults;
@@ -19,6 +20,7 @@ pub mod pressure;
 mod recordings;
 #[cfg(test)]
 mod tests;
+pub mod told;
 mod variation;
 
 use std::sync::Arc;
@@ -111,6 +113,20 @@ impl Truth {
             "pm2_5" => Some(f64::from(self.pm2_5)),
             "pm10" => Some(f64::from(self.pm10)),
             _ => None,
+        }
+    }
+
+    /// Replaces the value of a property, as far as its instrument's steps allow; one that the world does not have stays
+    /// unset.
+    pub(crate) fn set(&mut self, property: &str, value: f64) {
+        match property {
+            "air_temperature" => self.air_temperature = value,
+            "relative_humidity" => self.relative_humidity = value,
+            "barometric_pressure" => self.barometric_pressure = value,
+            "pm1" => self.pm1 = whole(value),
+            "pm2_5" => self.pm2_5 = whole(value),
+            "pm10" => self.pm10 = whole(value),
+            _ => {}
         }
     }
 }

@@ -35,7 +35,7 @@ impl AgentProcess {
     ) -> Self {
         let clock = Arc::new(SystemClock::new());
         let world = World::new(Arc::new(Recordings::built_in()), Site::STREET, Variation::None);
-        let scene = Scene { world, faults: Faults::None, lamppost: 0, clock };
+        let scene = Scene::new(world, Faults::None, 0, clock);
         let mut instruments = SerialInstruments::start().unwrap();
         let air = instruments.plug_in_pms5003(scene).unwrap();
         let state = folder.join("state");

@@ -12,6 +12,7 @@ use sensor_drivers::bme280::{Address, Error};
 use super::*;
 use crate::city::compare::Tolerance;
 use crate::rig::i2c::{PATH, RigOpener, SimulatedI2c};
+use crate::world::told::Order;
 
 /// A rig whose time stands still needs no waiting.
 struct NoDelay;
@@ -58,6 +59,51 @@ fn a_chip_is_broken_within_its_window_and_well_after_it() {
     hands.set(window.until);
     let chip = identify();
     assert!(chip.unwrap().measure(&mut bus, &mut NoDelay).is_ok());
+}
+
+#[test]
+fn what_is_told_befalls_a_chip_at_once_and_is_over_when_it_is_mended() {
+    let hands = Hands::at(MORNING);
+    let scene = scene(&hands, Faults::None, 0);
+    let truth = scene.world.at(MORNING);
+    let mut bus = SimulatedI2c::new(scene.clone());
+    let mut measure = || {
+        let mut chip = Bme280::identify(&mut bus, &mut NoDelay, Address::Primary)?;
+        chip.measure(&mut bus, &mut NoDelay)
+    };
+    let tell = |order: &str| scene.tell(Order::parse(&order.split(' ').collect::<Vec<_>>()).unwrap());
+    tell("break chip absent");
+    assert!(scene.is_broken());
+    assert!(matches!(measure(), Err(Error::Bus(I2cError::NoAcknowledge))));
+    tell("break chip wrong-id");
+    assert!(matches!(measure(), Err(Error::WrongChip { found: 0x58 })));
+    tell("mend");
+    // Each beyond what the catalogue holds for valid, and within a step of what the chip itself can show.
+    tell("set air_temperature 75");
+    tell("set barometric_pressure 800");
+    let measured = measure().unwrap();
+    assert!(!scene.is_broken());
+    assert!((measured.temperature.unwrap().as_celsius() - 75.0).abs() <= 0.01, "{measured:?}");
+    assert!((measured.pressure.unwrap().as_hectopascals() - 800.0).abs() <= 0.01, "{measured:?}");
+    assert!((measured.humidity.unwrap().as_percent() - truth.relative_humidity).abs() <= 0.01);
+    tell("mend");
+    let measured = measure().unwrap();
+    assert!((measured.temperature.unwrap().as_celsius() - truth.air_temperature).abs() <= 0.01);
+}
+
+#[test]
+fn what_is_told_comes_before_a_drawn_fault_of_the_same_instrument() {
+    let (lamppost, window) = some_window(Fault::Chip(ChipFault::Absent));
+    let scene = scene(&Hands::at(window.from), BROKEN, lamppost);
+    let mut bus = SimulatedI2c::new(scene.clone());
+    scene.tell(Order::Break(Fault::Chip(ChipFault::WrongId(0x58))));
+    let mut identify = || Bme280::identify(&mut bus, &mut NoDelay, Address::Primary);
+    assert!(matches!(identify(), Err(Error::WrongChip { .. })));
+    scene.tell(Order::Mend);
+    assert!(
+        matches!(identify(), Err(Error::Bus(I2cError::NoAcknowledge))),
+        "the drawn one is not told to end"
+    );
 }
 
 #[test]

@@ -49,7 +49,7 @@ const BROKEN: Faults = Faults::NowAndThen { seed: 1, kinds: FaultKinds::All };
 
 fn scene(clock: &Arc<Hands>, faults: Faults, lamppost: u32) -> Scene {
     let world = World::new(Arc::new(Recordings::built_in()), Site::STREET, Variation::None);
-    Scene { world, faults, lamppost, clock: Arc::clone(clock) as Arc<dyn Clock> }
+    Scene::new(world, faults, lamppost, Arc::clone(clock) as Arc<dyn Clock>)
 }
 
 /// Some lamppost and window in which it has this fault.

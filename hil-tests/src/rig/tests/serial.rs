@@ -9,6 +9,7 @@ use sensor_drivers::pms5003::{Command, Frame};
 
 use super::*;
 use crate::rig::serial::SerialInstruments;
+use crate::world::told::Order;
 
 /// Far more than an answer takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,6 +32,18 @@ fn a_question_is_answered_by_what_is_in_the_air_at_that_time() {
         let found = (mass.pm1_0.get(), mass.pm2_5.get(), mass.pm10.get());
         assert_eq!(found, (truth.pm1, truth.pm2_5, truth.pm10), "{time:?}");
     }
+}
+
+#[test]
+fn what_is_told_befalls_an_instrument_on_a_line_too() {
+    let scene = scene(&Hands::at(MORNING), Faults::None, 0);
+    let mut instruments = SerialInstruments::start().unwrap();
+    let mut line = open_passive(&instruments.plug_in_pms5003(scene.clone()).unwrap());
+    scene.tell(Order::Break(Fault::Particles(ParticlesFault::Silent)));
+    assert!(ask(&mut line, A_WHILE).is_none());
+    scene.tell(Order::Mend);
+    scene.tell(Order::Set { property: "pm2_5", value: 1_500.0 });
+    assert_eq!(ask(&mut line, PATIENCE).unwrap().atmospheric.pm2_5.get(), 1_500);
 }
 
 #[test]

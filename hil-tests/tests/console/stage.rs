@@ -1,0 +1,174 @@
+//! The fleet that the scenes are played before, and what can be done to it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use edge_agent::clock::{Clock as _, SystemClock};
+use hil_tests::city::{Fidelity, Who};
+use hil_tests::fleet::{
+    Binaries, Certificates, Ending, ServerPlace, ServerProcess, Street, StreetProcess, wait_for,
+};
+use lamplighter_protocol::LamppostNumber;
+
+const LAMPPOSTS: u16 = 50;
+
+/// The lamppost whose agent is a process of its own.
+const LONE: &str = "KB0003";
+
+/// Agents that lost their server come back within a minute, each after a time that it draws.
+const COMES_BACK_WITHIN: Duration = Duration::from_mins(2);
+
+/// A server, and lampposts of which nothing breaks that is not told to. All of it is killed when this is dropped.
+pub(crate) struct Stage {
+    place: ServerPlace,
+    server: Option<ServerProcess>,
+    lone: Option<StreetProcess>,
+    others: StreetProcess,
+    /// Lampposts that were told something, and not mended since.
+    told: BTreeSet<String>,
+    binaries: Binaries,
+    certificates: Certificates,
+    directory: PathBuf,
+}
+
+impl Stage {
+    /// Starts all of it, and waits until every lamppost is connected.
+    pub(crate) fn set(directory: &Path) -> anyhow::Result<Self> {
+        let binaries = Binaries::beside_this_program()?;
+        let server = ServerProcess::start(&binaries, directory)?;
+        let certificates = server.register(LAMPPOSTS.into())?;
+        let start = |who| StreetProcess::start(&binaries, &server, &certificates, directory, &street(who));
+        let (lone, others) = (start(Who::Only(lone()?))?, start(Who::Except(lone()?))?);
+        let mut stage = Self {
+            place: server.place().clone(),
+            server: Some(server),
+            lone: Some(lone),
+            others,
+            told: BTreeSet::new(),
+            binaries,
+            certificates,
+            directory: directory.to_owned(),
+        };
+        stage.restore()?;
+        Ok(stage)
+    }
+
+    /// Does what a scene asks for, and says what link leads to the server then; none while it is down.
+    ///
+    /// | action | what happens |
+    /// | --- | --- |
+    /// | `link` | nothing |
+    /// | `kill server`, `start server`, `restart server` | SIGKILL; a start on the same ports, with another token; both |
+    /// | `kill KB0003`, `start KB0003` | SIGKILL to the agent of this one lamppost; its start |
+    /// | `break …`, `set …`, `mend …` | as `virtual-city run --help` says, for all lampposts that run |
+    /// | `restore` | whatever was killed is started, whoever was told is mended; waits until all is well |
+    pub(crate) fn perform(&mut self, action: &str) -> anyhow::Result<Option<String>> {
+        match action.split(' ').collect::<Vec<_>>()[..] {
+            ["link"] => {}
+            ["kill", "server"] => self.kill_server()?,
+            ["start", "server"] => self.start_server()?,
+            ["restart", "server"] => {
+                self.kill_server()?;
+                self.start_server()?;
+            }
+            ["kill", LONE] => {
+                self.lone.take().context("it does not run")?.end(Ending::Kill)?;
+            }
+            ["start", LONE] => self.start_lone()?,
+            ["kill" | "start", other] => {
+                bail!("{other} has no process of its own: {LONE} and the server have one")
+            }
+            ["break" | "set" | "mend", number, ..] => self.tell(number, action)?,
+            ["restore"] => self.restore()?,
+            _ => bail!("no such action: {action:?}"),
+        }
+        Ok(self.server.as_ref().map(|server| server.api().link()))
+    }
+
+    /// Nothing has ended that was not told to.
+    pub(crate) fn still_runs(&mut self) -> anyhow::Result<()> {
+        let server = self.server.as_mut().is_some_and(ServerProcess::has_ended);
+        let lone = self.lone.as_mut().is_some_and(StreetProcess::has_ended);
+        ensure!(!server, "the server ended by itself");
+        ensure!(!lone && !self.others.has_ended(), "lampposts ended by themselves");
+        Ok(())
+    }
+
+    fn kill_server(&mut self) -> anyhow::Result<()> {
+        self.server.take().context("the server does not run")?.end(Ending::Kill)
+    }
+
+    fn start_server(&mut self) -> anyhow::Result<()> {
+        ensure!(self.server.is_none(), "the server runs");
+        self.server = Some(self.place.start()?);
+        Ok(())
+    }
+
+    fn start_lone(&mut self) -> anyhow::Result<()> {
+        ensure!(self.lone.is_none(), "{LONE} runs");
+        let server = self.server.as_ref().context("start the server first")?;
+        let street = street(Who::Only(lone()?));
+        let started =
+            StreetProcess::start(&self.binaries, server, &self.certificates, &self.directory, &street)?;
+        self.lone = Some(started);
+        // Its new agent knows nothing of what its old one was told.
+        self.told.remove(LONE);
+        Ok(())
+    }
+
+    fn tell(&mut self, number: &str, order: &str) -> anyhow::Result<()> {
+        if number == LONE {
+            self.lone.as_mut().context("it does not run")?.tell(order)?;
+        } else {
+            self.others.tell(order)?;
+        }
+        self.told.insert(number.to_owned());
+        Ok(())
+    }
+
+    fn restore(&mut self) -> anyhow::Result<()> {
+        if self.server.is_none() {
+            self.start_server()?;
+        }
+        if self.lone.is_none() {
+            self.start_lone()?;
+        }
+        let told = std::mem::take(&mut self.told);
+        for number in &told {
+            self.tell(number, &format!("mend {number}"))?;
+        }
+        self.told.clear();
+        let server = self.server.as_ref().context("the server does not run")?;
+        wait_for("all lampposts to be connected and mended", COMES_BACK_WITHIN, || {
+            let connected = server.api().metric("lamplighter_gateway_sessions", "").ok()?;
+            let well = connected >= f64::from(LAMPPOSTS) && told.iter().all(|number| is_well(server, number));
+            well.then_some(())
+        })
+    }
+}
+
+/// Whether each of its series has had a good observation last.
+fn is_well(server: &ServerProcess, number: &str) -> bool {
+    let Ok(latest) = server.api().json(&format!("/api/v1/lampposts/{number}/latest")) else { return false };
+    let latest = latest["latest"].as_array().cloned().unwrap_or_default();
+    !latest.is_empty() && latest.iter().all(|one| one["quality"] == "good")
+}
+
+fn street(who: Who) -> Street {
+    Street {
+        lampposts: LAMPPOSTS.into(),
+        speed: 1.0,
+        // At this speed time is the machine's.
+        start: SystemClock::new().now().wall,
+        fidelity: Fidelity::Unbroken { seed: 1 },
+        every_ms: 2_000,
+        who,
+        told: true,
+    }
+}
+
+fn lone() -> anyhow::Result<Vec<LamppostNumber>> {
+    Ok(vec![LONE.parse()?])
+}
