@@ -95,7 +95,8 @@ fn content_type(file: &Path) -> Result<&'static str, String> {
         "pbf" => "application/x-protobuf",
         "png" => "image/png",
         "svg" => "image/svg+xml",
-        "txt" => "text/plain; charset=utf-8",
+        // Browsers show plain text, and would put Markdown into a file.
+        "md" | "txt" => "text/plain; charset=utf-8",
         "wasm" => "application/wasm",
         "webmanifest" => "application/manifest+json",
         "webp" => "image/webp",

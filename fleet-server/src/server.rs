@@ -177,7 +177,7 @@ impl Server {
     /// If the journal cannot be read, or a part ends by itself.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Self {
-            mut journal,
+            journal,
             ingest,
             store,
             live,
@@ -196,19 +196,7 @@ impl Server {
         let mut serving = JoinSet::new();
         serving.spawn(web::serve(people, web));
 
-        let (done, replayed) = oneshot::channel();
-        let (replay_ingest, replay_store) = (Arc::clone(&ingest), Arc::clone(&store));
-        let (replay_phase, store_metrics) = (phase.clone(), metrics.store.clone());
-        // A thread of its own, which a stop leaves behind: reading changes nothing on disk.
-        std::thread::Builder::new()
-            .name("replay".to_owned())
-            .spawn(move || {
-                let report =
-                    replay(&mut journal, &replay_ingest, &replay_store, &replay_phase, &store_metrics);
-                // Nobody listens any more when the server stops.
-                done.send(report.map(|report| (journal, report))).ok();
-            })
-            .context("cannot start the replay thread")?;
+        let replayed = start_replay(journal, &ingest, &store, &phase, &metrics.store)?;
         let (journal, report) = tokio::select! {
             replayed = replayed => replayed.context("the replay thread panicked")??,
             () = stop.cancelled() => {
@@ -323,7 +311,28 @@ fn limits() -> anyhow::Result<Limits> {
     Ok(Limits { connections, opening: limits.opening.min(connections / 4).max(1), ..limits })
 }
 
-/// Rebuilds what is derived from the journal.
+/// Rebuilds what is derived from the journal, on a thread of its own, which a stop leaves behind: reading changes
+/// nothing on disk.
+fn start_replay(
+    mut journal: Journal,
+    ingest: &Arc<RwLock<Ingest>>,
+    store: &Arc<RwLock<Tail>>,
+    phase: &watch::Sender<Phase>,
+    metrics: &StoreMetrics,
+) -> anyhow::Result<oneshot::Receiver<anyhow::Result<(Journal, ReplayReport)>>> {
+    let (done, replayed) = oneshot::channel();
+    let (ingest, store) = (Arc::clone(ingest), Arc::clone(store));
+    let (phase, metrics) = (phase.clone(), metrics.clone());
+    let work = move || {
+        let report = replay(&mut journal, &ingest, &store, &phase, &metrics);
+        // Nobody listens any more when the server stops.
+        done.send(report.map(|report| (journal, report))).ok();
+    };
+    let thread = std::thread::Builder::new().name("replay".to_owned());
+    thread.spawn(work).context("cannot start the replay thread")?;
+    Ok(replayed)
+}
+
 fn replay(
     journal: &mut Journal,
     ingest: &RwLock<Ingest>,

@@ -20,14 +20,14 @@
 // anything, unless the scene has said with `allow` that this belongs to it.
 
 import { readFile } from "node:fs/promises";
-import { accessSync, constants } from "node:fs";
 import { createRequire } from "node:module";
 import { connect } from "node:net";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { after, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+
+import { launch } from "./chromium.mjs";
 
 /** Milliseconds that a scene has, unless it asks for more. */
 const SCENE_MS = 60_000;
@@ -92,6 +92,7 @@ export function scene(title, options, play) {
  * - `kill server`, `start server`, `restart server`: SIGKILL, and a start on the same ports with the same data. The token
  *   is another one then: `login()`.
  * - `kill KB0003`, `start KB0003`: the agent of this one lamppost, which has a process of its own.
+ * - `freeze KB0003`, `thaw KB0003`: it keeps its connection, and does nothing (SIGSTOP, SIGCONT).
  * - `break KB0007 chip absent` (or `wrong-id`, `all-zero`, `all-ones`, `stuck`, `frozen`), `break KB0007 particles silent`
  *   (or `bad-sum`, `cut`, `noise`, `all-zero`, `error-code`): its weather-1 or air-1 does not work.
  * - `set KB0008 air_temperature 75`: what is true at that lamppost; beyond 60 °C the catalogue does not believe it.
@@ -181,21 +182,6 @@ export async function until(what, ask, ms = PATIENCE_MS) {
 let browser;
 after(() => browser?.close());
 
-async function launch() {
-  return chromium.launch({
-    executablePath: installed("chromium"),
-    args: [
-      // The tests' pages are our own, and in a container there is no sandbox to be had.
-      "--no-sandbox",
-      // Maps are drawn without a graphics card.
-      "--use-angle=swiftshader",
-      "--enable-unsafe-swiftshader",
-      // Nothing leaves this machine, not even the question where another one is.
-      "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    ],
-  });
-}
-
 async function open(options) {
   browser ??= await launch();
   const origin = new URL(await tell("link")).origin;
@@ -227,6 +213,8 @@ function listen(context, origin) {
   const complaints = [];
   const at = (request) => `${request.method()} ${shown(request.url())}`;
   context.on("console", (message) => {
+    // What the graphics driver says of being asked for a picture while it draws without a graphics card.
+    if (/GL Driver Message .* GPU stall due to ReadPixels/.test(message.text())) return;
     const { url, lineNumber, columnNumber } = message.location();
     complaints.push(
       `console.${message.type()}: ${message.text()} (${shown(url)}:${lineNumber}:${columnNumber})`,
@@ -266,17 +254,4 @@ async function within(ms, play) {
   } finally {
     cut.abort();
   }
-}
-
-/** Debian's browser: Playwright brings none of its own. */
-function installed(program) {
-  for (const folder of (process.env.PATH ?? "").split(delimiter)) {
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return join(folder, program);
-    } catch {
-      // Not in this one.
-    }
-  }
-  throw new Error(`${program} is missing; on Debian: sudo apt-get install -y ${program}`);
 }

@@ -70,6 +70,12 @@ impl LiveFeed {
         }
     }
 
+    /// Up to where all that the client wants is told; none while it has yet to be told to begin anew. A client that
+    /// wants little so learns an id that stays in the ring, however long there is nothing for it.
+    pub fn told(&self) -> Option<EventId> {
+        self.reset.is_none().then(|| self.hub.id(self.told))
+    }
+
     /// What is wanted of the changes up to `head`, as much as one event holds.
     async fn read(&mut self, head: u64) -> Option<LiveEvent> {
         let mut collapsed = Collapsed::new(self.hub.options().event);

@@ -82,7 +82,7 @@ impl FromParameters for LiveQuery {
 /// hears none for longer has lost the feed. `changes`: what has changed (`LiveChanges`), collapsed: of each series and
 /// each lamppost the latest, at most 4096 of both in one event, and 100 ms at least between two. `reset`: the changes
 /// since the last id are not here any more (`LiveReset`); read anew what you show, what follows comes after this
-/// event. `changes` and `reset` have ids, to begin after.
+/// event. Events have ids, to begin after; the first `time` has none.
 #[utoipa::path(
     get, path = "/live", tag = "observations",
     params(
@@ -164,7 +164,10 @@ async fn next(mut reader: Reader) -> Option<(Result<Event, Infallible>, Reader)>
     let event = tokio::select! {
         biased;
         () = reader.stop.cancelled() => return None,
-        _ = reader.time.tick() => time_event(),
+        _ = reader.time.tick() => match reader.feed.told() {
+            Some(id) => time_event().id(id.to_string()),
+            None => time_event(),
+        },
         told = reader.feed.next() => match told? {
             LiveEvent::Changes(changes) => event("changes", &changes).id(changes.id.to_string()),
             LiveEvent::Reset { id, reason } => event("reset", &LiveReset::from(reason)).id(id.to_string()),

@@ -37,9 +37,14 @@ pub(super) fn end(child: &mut Child, what: &str, ending: Ending) -> anyhow::Resu
     }
 }
 
-/// SIGTERM, by the shell's own word: the standard library can only kill.
+/// SIGTERM.
 pub(super) fn terminate(child: &Child) {
+    signal(child, "TERM");
+}
+
+/// A signal, by the shell's own word: the standard library can only kill.
+pub(super) fn signal(child: &Child, name: &str) {
     let pid = child.id().to_string();
     // Fails if it has ended already, which is what is wanted.
-    Command::new("sh").args(["-c", "kill -TERM \"$0\" 2>/dev/null", &pid]).status().ok();
+    Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\" 2>/dev/null", name, &pid]).status().ok();
 }

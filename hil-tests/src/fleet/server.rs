@@ -79,16 +79,26 @@ impl ServerProcess {
         self.import(&format!("number,latitude,longitude,road,district\n{}", rows.collect::<String>()))
     }
 
+    /// Registers the lampposts of a list, without certificates.
+    ///
+    /// # Errors
+    /// What the server's command says.
     #[expect(
         clippy::disallowed_methods,
         reason = "a list that is read back at once, and made anew by every test"
     )]
-    fn import(&self, csv: &str) -> anyhow::Result<Certificates> {
+    pub fn import_list(&self, csv: &str) -> anyhow::Result<()> {
         let list = self.place.directory.join("lampposts.csv");
         std::fs::write(&list, csv)?;
+        let mut import = self.place.binaries.server();
+        output(import.args(["lamppost", "import"]).arg(&list).arg("--data").arg(self.data()))?;
+        Ok(())
+    }
+
+    fn import(&self, csv: &str) -> anyhow::Result<Certificates> {
+        self.import_list(csv)?;
         let data = self.data();
         let binaries = &self.place.binaries;
-        output(binaries.server().args(["lamppost", "import"]).arg(&list).arg("--data").arg(&data))?;
         let certificates = Certificates(self.place.directory.join("certificates"));
         for number in csv.lines().skip(1).filter_map(|line| line.split(',').next()) {
             let mut issue = binaries.server();

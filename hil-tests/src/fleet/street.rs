@@ -131,6 +131,16 @@ impl StreetProcess {
         process::end(&mut self.child, "a process of lampposts", ending)
     }
 
+    /// Stops its time (SIGSTOP): it keeps its connections, and does nothing.
+    pub fn freeze(&self) {
+        process::signal(&self.child, "STOP");
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn thaw(&self) {
+        process::signal(&self.child, "CONT");
+    }
+
     /// Tells it to stop, and does not wait.
     pub fn tell_to_stop(&self) {
         process::terminate(&self.child);

@@ -62,6 +62,7 @@ impl Stage {
     /// | `link` | nothing |
     /// | `kill server`, `start server`, `restart server` | SIGKILL; a start on the same ports, with another token; both |
     /// | `kill KB0003`, `start KB0003` | SIGKILL to the agent of this one lamppost; its start |
+    /// | `freeze KB0003`, `thaw KB0003` | SIGSTOP and SIGCONT: it keeps its connection, and does nothing |
     /// | `break …`, `set …`, `mend …` | as `virtual-city run --help` says, for all lampposts that run |
     /// | `restore` | whatever was killed is started, whoever was told is mended; waits until all is well |
     pub(crate) fn perform(&mut self, action: &str) -> anyhow::Result<Option<String>> {
@@ -77,7 +78,9 @@ impl Stage {
                 self.lone.take().context("it does not run")?.end(Ending::Kill)?;
             }
             ["start", LONE] => self.start_lone()?,
-            ["kill" | "start", other] => {
+            ["freeze", LONE] => self.lone.as_ref().context("it does not run")?.freeze(),
+            ["thaw", LONE] => self.lone.as_ref().context("it does not run")?.thaw(),
+            ["kill" | "start" | "freeze" | "thaw", other] => {
                 bail!("{other} has no process of its own: {LONE} and the server have one")
             }
             ["break" | "set" | "mend", number, ..] => self.tell(number, action)?,
@@ -132,8 +135,9 @@ impl Stage {
         if self.server.is_none() {
             self.start_server()?;
         }
-        if self.lone.is_none() {
-            self.start_lone()?;
+        match &self.lone {
+            Some(lone) => lone.thaw(),
+            None => self.start_lone()?,
         }
         let told = std::mem::take(&mut self.told);
         for number in &told {
