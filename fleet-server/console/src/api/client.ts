@@ -1,0 +1,93 @@
+// The way to the server's API. Its types are generated from the server's own OpenAPI document (npm run api).
+
+import { access } from "./access.svelte";
+import type { components, paths } from "./schema";
+
+export type Schemas = components["schemas"];
+
+/** What an operation answers with in JSON; never for one that has no JSON. */
+type Answer<Path extends keyof paths> = paths[Path] extends {
+  get: { responses: { 200: { content: { "application/json": infer Document } } } };
+}
+  ? Document
+  : never;
+
+/** Paths that answer with JSON. */
+type JsonPath = { [Path in keyof paths]: [Answer<Path>] extends [never] ? never : Path }[keyof paths];
+
+/** What stands in the braces of a path, and what may follow its question mark. */
+type Asked<Path extends keyof paths> = paths[Path] extends { get: { parameters: infer All } }
+  ? { [Kind in "path" | "query" as Kind extends keyof All ? Kind : never]?: All[Kind & keyof All] }
+  : never;
+
+/** What the server answers instead of what was asked for (RFC 9457), or that it does not answer at all. */
+export class Problem extends Error {
+  readonly status: number;
+  readonly title: string;
+  /** With "older than tail": the earliest time from which the server can answer. */
+  readonly floor_ms: number | null;
+
+  constructor(status: number, title: string, detail: string, floor = "") {
+    super(detail);
+    this.name = "Problem";
+    this.status = status;
+    this.title = title;
+    this.floor_ms = floor === "" ? null : Date.parse(floor);
+  }
+
+  /** Whether asking again later may help. */
+  get mayPass(): boolean {
+    return this.status === 0 || this.status >= 500;
+  }
+}
+
+/**
+ * Reads a document: `await get("/api/v1/lampposts/{number}", { path: { number } })`. Without access the whole console
+ * says how to get it.
+ *
+ * @throws Problem
+ * @throws DOMException of the name AbortError, if the signal said so
+ */
+export async function get<Path extends JsonPath>(
+  path: Path,
+  asked: Asked<Path> & { signal?: AbortSignal } = {} as Asked<Path>,
+): Promise<Answer<Path>> {
+  const { signal = null, ...parameters } = asked as {
+    signal?: AbortSignal;
+    path?: Record<string, string>;
+    query?: Record<string, string | number | null | undefined>;
+  };
+  let response: Response;
+  let document: unknown;
+  try {
+    response = await fetch(addressOf(path, parameters.path, parameters.query), { signal });
+    document = await response.json();
+  } catch (cause) {
+    if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
+    throw new Problem(0, "", String(cause));
+  }
+  if (response.status === 401) access.lost();
+  if (!response.ok) throw problemOf(response, document);
+  return document as Answer<Path>;
+}
+
+/** Where a document is, for `get` and for links. Parameters that are null or undefined are left out. */
+export function addressOf(
+  path: keyof paths,
+  inPath: Record<string, string> = {},
+  query: Record<string, string | number | null | undefined> = {},
+): string {
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(inPath[name] ?? ""));
+  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined);
+  const text = new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString();
+  return text === "" ? filled : `${filled}?${text}`;
+}
+
+function problemOf(response: Response, document: unknown): Problem {
+  const of = (key: string): string => {
+    const value =
+      typeof document === "object" && document !== null ? (document as Record<string, unknown>)[key] : "";
+    return typeof value === "string" ? value : "";
+  };
+  return new Problem(response.status, of("title") || response.statusText, of("detail"), of("floor"));
+}

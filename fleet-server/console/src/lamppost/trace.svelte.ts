@@ -1,0 +1,257 @@
+// One series over the range that its chart shows: asked for once, then kept up to date by the live feed, and asked for
+// again from where the feed cannot tell all.
+
+import { get, Problem, type Schemas } from "../api/client";
+import { clock } from "../live/clock.svelte";
+import { fold, spliced } from "./fold";
+import { fromBuckets, fromObservations, type Observed, type Point, type Window } from "./points";
+import { isSame, spanOf, windowAt, type Range } from "./range";
+import type { Readings } from "./readings.svelte";
+import type { Series } from "./series";
+import { bucketStart, stepFor, stepParameter } from "./steps";
+
+/** Observations that wait for the next tick. More than these and the server is asked for all of them at once. */
+const MOST_WAITING = 256;
+/** The server is asked about the end of the range at most this often. */
+const ASK_EVERY_MS = 2_000;
+const PAGE = 10_000;
+/** How far past the begin of the server's memory it is asked, if that has moved on meanwhile; then four times as far. */
+const LEEWAY_MS = 1_000;
+
+type Shown = {
+  readonly range: Range;
+  readonly width_px: number;
+  readonly step_ms: number | null;
+  /** Counts snapshots of the page: after a new one, the feed may have left something out. */
+  readonly generation: number;
+};
+
+export class Trace {
+  readonly #lamppost: string;
+  readonly #series: Series;
+  readonly #readings: Readings;
+  readonly #unlisten: () => void;
+  /** The server is not asked for what is known to be out of its memory. */
+  #known_floor_ms: number;
+  #shown: Shown | null = null;
+  #request: AbortController | null = null;
+  #waiting: Observed[] = [];
+  #ask_ms: number | null = null;
+  #asked = -Infinity;
+
+  #phase = $state<"loading" | "ready" | "failed">("loading");
+  #problem = $state.raw<Problem | null>(null);
+  #points = $state.raw<readonly Point[]>([]);
+  #step_ms = $state<number | null>(null);
+  #held_ms = $state(-Infinity);
+  #window = $state.raw<Window>({ from: 0, to: 1 });
+  #floor_ms = $state<number | null>(null);
+
+  constructor(lamppost: string, series: Series, readings: Readings) {
+    this.#lamppost = lamppost;
+    this.#series = series;
+    this.#readings = readings;
+    this.#known_floor_ms = series.floor_ms ?? -Infinity;
+    this.#unlisten = readings.listen(series.name, (observed) => this.#wait(observed));
+  }
+
+  /** `loading` also while another range is on its way; until it is there, the points are those of the one before. */
+  get phase(): "loading" | "ready" | "failed" {
+    return this.#phase;
+  }
+
+  get problem(): Problem | null {
+    return this.#problem;
+  }
+
+  get points(): readonly Point[] {
+    return this.#points;
+  }
+
+  /** Of the points; null: they are observations. */
+  get step_ms(): number | null {
+    return this.#step_ms;
+  }
+
+  /** Time of the newest observation that has come, as of the last tick; null: none ever has. */
+  get newest_ms(): number | null {
+    return this.#held_ms === -Infinity ? null : this.#held_ms;
+  }
+
+  get window(): Window {
+    return this.#window;
+  }
+
+  /** If the range begins before what the server holds in memory: from when on it has it. */
+  get floor_ms(): number | null {
+    return this.#floor_ms;
+  }
+
+  /** Shows this range in a chart of so many pixels. Does nothing if that is what it shows. */
+  show(range: Range, width_px: number, generation: number): void {
+    const step_ms = stepFor(spanOf(range), width_px, this.#series.period_ms);
+    const shown = this.#shown;
+    const same =
+      shown !== null &&
+      isSame(shown.range, range) &&
+      shown.step_ms === step_ms &&
+      shown.generation === generation &&
+      this.#phase !== "failed";
+    if (same) return;
+    this.#shown = { range, width_px, step_ms, generation };
+    this.#window = windowAt(range, clock.exact());
+    this.#phase = "loading";
+    void this.#load(null);
+  }
+
+  /** Asks for all of it again. */
+  again(): void {
+    if (this.#shown === null) return;
+    this.#phase = "loading";
+    void this.#load(null);
+  }
+
+  /** Moves on with the clock and takes in what came since: once a second, while the chart is in view. */
+  tick(): void {
+    const shown = this.#shown;
+    if (shown === null || this.#phase !== "ready" || this.#request !== null) return;
+    this.#slide(shown);
+    this.#takeIn(shown);
+    const due = this.#ask_ms !== null && performance.now() - this.#asked >= ASK_EVERY_MS;
+    if (due) void this.#load(this.#ask_ms);
+  }
+
+  close(): void {
+    this.#unlisten();
+    this.#request?.abort();
+  }
+
+  #wait(observed: Observed): void {
+    if (this.#waiting.length >= MOST_WAITING) {
+      this.#ask(this.#waiting[0]?.time_ms ?? observed.time_ms);
+      this.#waiting = [];
+    }
+    this.#waiting.push(observed);
+  }
+
+  #ask(from_ms: number): void {
+    this.#ask_ms = Math.min(this.#ask_ms ?? Infinity, from_ms);
+  }
+
+  #slide(shown: Shown): void {
+    if (shown.range.kind === "fixed") return;
+    const window = windowAt(shown.range, clock.exact());
+    // What moves by less than half a pixel need not be drawn anew.
+    if (window.to - this.#window.to < (window.to - window.from) / shown.width_px / 2) return;
+    this.#window = window;
+    const kept = window.from - (this.#step_ms ?? this.#series.period_ms ?? 0);
+    if ((this.#points[0]?.end ?? Infinity) < kept) {
+      this.#points = this.#points.filter((point) => point.end >= kept);
+    }
+  }
+
+  #takeIn({ range }: Shown): void {
+    const end = range.kind === "fixed" ? range.to : Infinity;
+    const begin = this.#window.from - (this.#step_ms ?? 0);
+    const manner = { ...this.#series, step_ms: this.#step_ms };
+    for (const observed of this.#waiting) {
+      if (observed.time_ms >= end) continue;
+      const folded = fold(this.#points, this.#held_ms, observed, manner);
+      this.#points = folded.points;
+      this.#held_ms = folded.held_ms;
+      // What came late for a time that is not shown changes nothing here.
+      const shown = folded.ask_ms !== null && (folded.ask_ms === -Infinity || folded.ask_ms >= begin);
+      if (shown) this.#ask(folded.ask_ms);
+    }
+    this.#waiting = [];
+  }
+
+  /** Asks for the points from this time on; null: for all of them. */
+  async #load(from_ms: number | null): Promise<void> {
+    const shown = this.#shown;
+    if (shown === null) return;
+    this.#request?.abort();
+    const request = new AbortController();
+    this.#request = request;
+    this.#asked = performance.now();
+    this.#ask_ms = null;
+    const window = this.#window;
+    const step_ms = from_ms === null ? shown.step_ms : this.#step_ms;
+    const begin = Math.max(window.from, from_ms ?? window.from);
+    // Whole buckets only: the first one is not to grow shorter while the range moves on.
+    const from = step_ms === null ? begin : bucketStart(begin, step_ms);
+    // What is newer than the newest that was told of comes by the feed, and is not to be counted twice.
+    const newest = this.#readings.of(this.#series.name)?.time_ms ?? -Infinity;
+    const end = shown.range.kind === "fixed" ? Math.min(shown.range.to, newest + 1) : newest + 1;
+    // So is what was told of while this was not asked for yet.
+    this.#waiting = this.#waiting.filter((observed) => observed.time_ms >= end);
+    try {
+      const { points, floor_ms } = await this.#answered({ from, to: end }, step_ms, request.signal);
+      this.#points = from_ms === null ? points : spliced(this.#points, from, points);
+      this.#step_ms = step_ms;
+      this.#held_ms = newest;
+      if (from_ms === null) this.#floor_ms = floor_ms;
+      this.#problem = null;
+      this.#phase = "ready";
+    } catch (problem) {
+      if (request.signal.aborted) return;
+      if (!(problem instanceof Problem)) throw problem;
+      // The end of a range that is shown is asked for again; without a range there is nothing to show.
+      if (from_ms !== null && problem.mayPass) this.#ask(from_ms);
+      else {
+        this.#problem = problem;
+        this.#phase = "failed";
+      }
+    }
+    if (this.#request === request) this.#request = null;
+  }
+
+  async #answered(
+    window: Window,
+    step_ms: number | null,
+    signal: AbortSignal,
+  ): Promise<{ points: Point[]; floor_ms: number | null }> {
+    let leeway_ms = 0;
+    for (;;) {
+      const floor_ms = this.#known_floor_ms > window.from ? this.#known_floor_ms : null;
+      const from = floor_ms === null ? window.from : firstWhole(floor_ms + leeway_ms, step_ms);
+      if (from >= window.to) return { points: [], floor_ms };
+      try {
+        return { points: await this.#asking({ from, to: window.to }, step_ms, signal), floor_ms };
+      } catch (problem) {
+        if (!(problem instanceof Problem) || problem.floor_ms === null) throw problem;
+        // The memory of the server moves on: what it names now may be gone when it is asked again.
+        this.#known_floor_ms = Math.max(this.#known_floor_ms, problem.floor_ms);
+        leeway_ms = leeway_ms === 0 ? LEEWAY_MS : 4 * leeway_ms;
+      }
+    }
+  }
+
+  async #asking({ from, to }: Window, step_ms: number | null, signal: AbortSignal): Promise<Point[]> {
+    const { device, property, channel } = this.#series;
+    const query = {
+      ...(channel === null ? {} : { channel }),
+      from: new Date(from).toISOString(),
+      to: new Date(to).toISOString(),
+      ...(step_ms === null ? { limit: PAGE } : { step: stepParameter(step_ms) }),
+    };
+    const points: Point[] = [];
+    let after: string | null = null;
+    do {
+      const data: Schemas["SeriesData"] = await get("/api/v1/lampposts/{number}/series/{device}/{property}", {
+        path: { number: this.#lamppost, device, property },
+        query: after === null ? query : { ...query, after },
+        signal,
+      });
+      if ("buckets" in data) return fromBuckets(data.buckets);
+      points.push(...fromObservations(data.observations));
+      after = data.next;
+    } while (after !== null);
+    return points;
+  }
+}
+
+/** A bucket of which the begin is gone would be smaller than it was. */
+function firstWhole(from_ms: number, step_ms: number | null): number {
+  return step_ms === null ? from_ms : Math.ceil(from_ms / step_ms) * step_ms;
+}

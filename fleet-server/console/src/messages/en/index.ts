@@ -1,0 +1,11 @@
+// English. Its keys are the keys of every language: a text that another one lacks fails the build (npm run check).
+//
+// {name} stands for a parameter. Where English tells one from many there are two keys, .one and .other, and tCount()
+// chooses between them.
+
+import { city } from "./city";
+import { lamppost } from "./lamppost";
+import { shell } from "./shell";
+import { system } from "./system";
+
+export const en = { ...shell, ...city, ...lamppost, ...system } as const;

@@ -1,0 +1,83 @@
+// 繁體中文：「全市」頁。
+
+import type { city as english } from "../en/city";
+import type { Part } from "../types";
+
+export const city: Part<typeof english> = {
+  "city.title": "全市",
+  "city.all.one": "{count} 支燈柱",
+  "city.all.other": "{count} 支燈柱",
+  "city.summary.one": "{count} 支燈柱中的 {shown} 支",
+  "city.summary.other": "{count} 支燈柱中的 {shown} 支",
+
+  "city.empty.title": "尚未登記任何燈柱",
+  "city.empty.detail": "請在伺服器上以 CSV 檔匯入燈柱名冊，匯入後本頁會自動顯示。",
+  "city.none.title": "沒有符合的燈柱",
+  "city.none.detail": "沒有燈柱同時符合所有篩選條件。",
+
+  "city.search": "搜尋編號、道路、地區",
+  "city.filters": "篩選",
+  "city.district.any": "所有地區",
+  "city.district.label": "地區",
+  "city.road.any": "所有道路",
+  "city.road.label": "道路",
+  "city.road.many": "請先選擇地區",
+  "city.quality.any": "任何品質",
+  "city.colour.label": "顏色依據",
+  "city.colour.status": "狀態",
+  "city.reset": "重設篩選",
+
+  "city.view.label": "檢視",
+  "city.view.both": "並列",
+  "city.view.map": "地圖",
+  "city.view.table": "列表",
+
+  "city.theme.weather": "天氣",
+  "city.theme.air": "空氣",
+  "city.theme.light": "光照",
+  "city.theme.traffic": "交通",
+  "city.theme.energy": "能源",
+  "city.theme.health": "設備狀況",
+  "city.theme.other": "其他",
+
+  "city.table.label": "燈柱列表",
+  "city.table.help": "方向鍵逐列移動，Enter 開啟燈柱，空白鍵在地圖上選取。",
+  "city.table.keys.move": "移動",
+  "city.table.keys.open": "開啟",
+  "city.table.keys.select": "選取",
+  "city.table.keys.search": "搜尋",
+  "city.column.number": "編號",
+  "city.column.newest": "最新資料",
+  "city.newest.none": "從未收到",
+  "city.quality.counts": "{bad} 項無效，{uncertain} 項存疑",
+  "city.value.late": "遲報",
+  "city.value.offline": "離線",
+
+  "city.map.label": "燈柱地圖",
+  "city.map.help": "方向鍵移動地圖，加號及減號縮放。列表以文字顯示同一批燈柱，篩選條件相同。",
+  "city.map.in": "放大",
+  "city.map.out": "縮小",
+  "city.map.fit": "顯示全部",
+  "city.map.failed": "未能顯示地圖",
+  "city.map.failed.detail": "列表載有同一批燈柱。",
+  "city.map.coast": "未能讀取本市底圖，現只顯示海岸線。",
+
+  "city.legend.label": "圖例",
+  "city.legend.fit": "按數值調整",
+  "city.legend.fit.help": "按現時所示的最新數值重新劃分顏色",
+  "city.legend.none": "沒有最新數值",
+  "city.legend.stale": "遲報、離線或沒有數值",
+  "city.legend.doubtful": "存疑",
+  "city.compass.0": "北",
+  "city.compass.1": "東北",
+  "city.compass.2": "東",
+  "city.compass.3": "東南",
+  "city.compass.4": "南",
+  "city.compass.5": "西南",
+  "city.compass.6": "西",
+  "city.compass.7": "西北",
+
+  "city.card.label": "已選取的燈柱",
+  "city.card.open": "開啟燈柱",
+  "city.card.close": "關閉",
+};

@@ -1,0 +1,9 @@
+// Traditional Chinese, as written in Hong Kong.
+
+import type { Messages } from "../types";
+import { city } from "./city";
+import { lamppost } from "./lamppost";
+import { shell } from "./shell";
+import { system } from "./system";
+
+export const zhHant: Messages = { ...shell, ...city, ...lamppost, ...system };
