@@ -1,10 +1,13 @@
 //! Measurements of whole processes, printed as a table and written to `target/bench/NAME.json`.
 
+mod console;
 mod figures;
+mod large_city;
 mod path;
 mod process;
 mod replay;
 
+pub use console::{console, soak};
 pub use figures::{Figure, Figures};
 pub use path::{PathOptions, path};
 pub use replay::replay;

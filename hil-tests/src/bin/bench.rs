@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use hil_tests::bench::{PathOptions, path, replay};
+use hil_tests::bench::{PathOptions, console, path, replay, soak};
 use hil_tests::fleet::Binaries;
 
 /// Measures, prints a table, and writes target/bench/NAME.json.
@@ -27,6 +27,10 @@ enum Name {
     Path,
     /// A start: seconds for each gigabyte of journal
     Replay,
+    /// The console in a browser: bytes of its pages; with 100,000 lampposts positions, live changes, search
+    Console,
+    /// The console left open (--seconds, say 3600) on more than 1,000 changes a second: memory, and what it missed
+    Soak,
 }
 
 fn main() -> ExitCode {
@@ -54,6 +58,11 @@ fn run(options: &Options) -> anyhow::Result<()> {
             Name::Replay => {
                 writeln!(out, "replay: a journal of 256 MB is written, then replayed as a start does")?;
                 (replay(directory.path(), 256_000_000)?, "replay")
+            }
+            Name::Console => (console(&binaries, directory.path())?, "console"),
+            Name::Soak => {
+                writeln!(out, "soak: the console is left open for {} s", options.seconds)?;
+                (soak(&binaries, directory.path(), options.seconds)?, "soak")
             }
         };
         figures.print(&mut out)?;

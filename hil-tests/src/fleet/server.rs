@@ -29,6 +29,7 @@ pub struct ServerPlace {
     directory: PathBuf,
     mqtt: SocketAddr,
     http: SocketAddr,
+    options: Vec<String>,
 }
 
 /// A folder with a folder for each lamppost, holding its certificate, its key, and the CA's certificate.
@@ -41,9 +42,18 @@ impl ServerProcess {
     /// # Errors
     /// If it does not start; names its log.
     pub fn start(binaries: &Binaries, directory: &Path) -> anyhow::Result<Self> {
+        Self::start_with(binaries, directory, &[])
+    }
+
+    /// The same, with further options of `fleet-server run`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(binaries: &Binaries, directory: &Path, options: &[&str]) -> anyhow::Result<Self> {
         let any: SocketAddr = ([127, 0, 0, 1], 0).into();
         let (binaries, directory) = (binaries.clone(), directory.to_owned());
-        ServerPlace { binaries, directory, mqtt: any, http: any }.start()
+        let place = ServerPlace { binaries, directory, mqtt: any, http: any, options: Vec::new() };
+        place.with_options(options).start()
     }
 
     /// Ends it and starts it again on the same data and ports. The token is another one then.
@@ -143,6 +153,12 @@ impl ServerProcess {
 }
 
 impl ServerPlace {
+    /// The same place, where servers are started with these options instead.
+    #[must_use]
+    pub fn with_options(&self, options: &[&str]) -> Self {
+        Self { options: options.iter().map(ToString::to_string).collect(), ..self.clone() }
+    }
+
     /// Starts a server there, on the same data and ports, and waits until it is ready.
     ///
     /// # Errors
@@ -152,7 +168,8 @@ impl ServerPlace {
         let log = self.directory.join("server.log");
         let mut command = self.binaries.server();
         command.args(["run", "--mqtt", &self.mqtt.to_string(), "--http", &self.http.to_string(), "--data"]);
-        command.arg(self.directory.join("data")).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.arg(self.directory.join("data")).args(&self.options);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
         command.stderr(OpenOptions::new().create(true).append(true).open(&log)?);
         let mut child = command.spawn().context("cannot start the server")?;
         let stdout = child.stdout.take().context("the server has no output")?;
