@@ -1,4 +1,5 @@
-//! Many changes become one event: of each series and each lamppost the latest.
+//! Many changes become one event. A client that keeps up is told every observation; for one that lags, as for the states of
+//! lampposts always, the latest stands for those before it.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,11 +15,21 @@ use super::{EventId, LamppostState, LiveChanges, LiveObservation, LiveSeries};
 #[derive(Debug)]
 pub(super) struct Collapsed {
     limit: usize,
+    client: Client,
     observations: Vec<LiveObservation>,
     states: Vec<Arc<LamppostState>>,
     /// Where among them.
     places: HashMap<Key, usize>,
     replaced: u64,
+}
+
+/// Whether a client reads as fast as is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Client {
+    /// All that waits for it has room in one event.
+    KeepsUp,
+    /// More waits for it than one event holds.
+    Lags,
 }
 
 /// There is no room for another series or lamppost: the change is the first of the next event.
@@ -33,9 +44,12 @@ enum Key {
 }
 
 impl Collapsed {
-    pub(super) fn new(limit: usize) -> Self {
+    /// Waiting: how many changes there are from where the client is to the newest one.
+    pub(super) fn new(limit: usize, waiting: u64) -> Self {
+        let limit = limit.max(1);
         Self {
-            limit: limit.max(1),
+            limit,
+            client: if waiting > limit as u64 { Client::Lags } else { Client::KeepsUp },
             observations: Vec::new(),
             states: Vec::new(),
             places: HashMap::new(),
@@ -43,8 +57,15 @@ impl Collapsed {
         }
     }
 
-    /// Takes a change in place of the one before of its series or lamppost.
+    /// Takes a change, in place of the one before of its series or lamppost where that is to be.
     pub(super) fn take(&mut self, change: Change) -> Result<(), Full> {
+        let change = match (self.client, change) {
+            (Client::KeepsUp, Change::Observation(observation)) => {
+                self.observations.push(observation);
+                return Ok(());
+            }
+            (Client::KeepsUp | Client::Lags, change) => change,
+        };
         let full = self.places.len() >= self.limit;
         match (self.places.entry(Key::of(&change)), change) {
             (Entry::Occupied(place), Change::Observation(observation)) => {
@@ -66,7 +87,7 @@ impl Collapsed {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.observations.is_empty() && self.states.is_empty()
     }
 
     /// How many observations gave way to a newer one of their series.
@@ -75,7 +96,7 @@ impl Collapsed {
     }
 
     pub(super) fn into_changes(self, id: EventId) -> LiveChanges {
-        LiveChanges { id, observations: self.observations, states: self.states }
+        LiveChanges { id, observations: self.observations, states: self.states, replaced: self.replaced }
     }
 }
 

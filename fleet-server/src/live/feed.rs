@@ -78,7 +78,7 @@ impl LiveFeed {
 
     /// What is wanted of the changes up to `head`, as much as one event holds.
     async fn read(&mut self, head: u64) -> Option<LiveEvent> {
-        let mut collapsed = Collapsed::new(self.hub.options().event);
+        let mut collapsed = Collapsed::new(self.hub.options().event, head - self.told);
         let mut told = self.told;
         'ring: while told < head {
             let Some(look) = self.hub.look(told, &self.filter) else {

@@ -3,7 +3,8 @@
 //! One ring holds the newest changes of the whole fleet (observations that became the newest of their series, and
 //! states of lampposts), each with its sequence. A feed is a place in the ring and a filter, and nothing else: a
 //! client that reads slowly, or not at all, costs neither memory nor time, and publishing waits for nobody. Who reads
-//! gets what lies between its place and the newest change, collapsed: of each series and each lamppost the latest.
+//! gets what lies between its place and the newest change; if that is more than an event holds, collapsed: of each series
+//! and each lamppost the latest.
 //!
 //! Each event has an id, and a feed may begin after any that the ring still reaches: nothing is left out and nothing
 //! comes twice. If the ring does not reach it, or it is of another life of the server, the feed says so
@@ -49,17 +50,20 @@ pub enum LiveEvent {
     Changes(LiveChanges),
 }
 
-/// What has changed, collapsed.
+/// What has changed. To a client that keeps up every observation is told; one that lags by more than an event holds is
+/// told the latest of each series.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LiveChanges {
     /// The last change that is in this, or was left out of it for a later one or by the filter.
     #[serde(skip)]
     pub id: EventId,
-    /// Of each series the latest.
+    /// In the order of publishing.
     pub observations: Vec<LiveObservation>,
     /// Of each lamppost the latest.
     #[serde(serialize_with = "shared_states")]
     pub states: Vec<Arc<LamppostState>>,
+    /// How many observations are left out, each for a later one of its series, because the client lags.
+    pub replaced: u64,
 }
 
 /// Why a feed cannot go on from where it was asked to. In JSON and in figures: `restarted`, `too_far_behind`.

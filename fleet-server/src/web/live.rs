@@ -79,8 +79,8 @@ impl FromParameters for LiveQuery {
 /// Changes as they come
 ///
 /// Server-sent events, in JSON. `time`: the server's clock (`LiveTime`), at once and every 5 seconds; a client that
-/// hears none for longer has lost the feed. `changes`: what has changed (`LiveChanges`), collapsed: of each series and
-/// each lamppost the latest, at most 4096 of both in one event, and 100 ms at least between two. `reset`: the changes
+/// hears none for longer has lost the feed. `changes`: what has changed (`LiveChanges`), at most 4096 in one
+/// event, and 100 ms at least between two; for a client that lags by more, the latest of each series. `reset`: the changes
 /// since the last id are not here any more (`LiveReset`); read anew what you show, what follows comes after this
 /// event. Events have ids, to begin after; the first `time` has none.
 #[utoipa::path(

@@ -35,10 +35,13 @@ enum LiveResetReason {
 #[schema(as = LiveChanges)]
 #[expect(dead_code, reason = "it describes how LiveChanges is written; a test compares the two")]
 pub(super) struct LiveChangesDocument {
-    /// Of each series that has changed, its newest observation.
+    /// What was observed, in the order of publishing. A client that keeps up is told every observation that was the newest
+    /// of its series when it came; one that lags, only the latest of each series.
     observations: Vec<LiveObservationDocument>,
     /// Of each lamppost whose state has changed, its state.
     states: Vec<LiveStateDocument>,
+    /// How many observations are left out here, each for a later one of its series: 0 for a client that keeps up.
+    replaced: u64,
 }
 
 /// An observation in a `changes` event.

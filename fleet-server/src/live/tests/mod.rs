@@ -106,13 +106,26 @@ fn a_feed_tells_what_is_published_after_it_was_opened_in_order() {
     assert_eq!(observed(&mut one), [at("DF2", 1), at("DF1", 2)]);
     hub.publish(observation("DF1", 3));
     assert_eq!(observed(&mut one), [at("DF1", 3)]);
-    assert_eq!(observed(&mut other), [at("DF1", 3)]);
+    assert_eq!(observed(&mut other), [at("DF1", 2), at("DF1", 3)]);
     assert_eq!((told(&mut one), told(&mut other)), (None, None));
 }
 
 #[test]
-fn of_each_series_and_each_lamppost_only_the_latest_is_told() {
+fn a_client_that_keeps_up_is_told_every_observation_and_of_each_lamppost_the_latest_state() {
     let (hub, metrics) = hub_of(1_000, 100);
+    let mut feed = hub.subscribe(LiveFilter::default(), None);
+    for time in 1..=50 {
+        hub.publish(observation("DF1", time));
+        hub.publish_state(state("DF1", Status::Late));
+    }
+    let changes = changes(&mut feed);
+    assert_eq!(changes.observations.iter().map(|one| one.time.0).collect::<Vec<_>>(), Vec::from_iter(1..=50));
+    assert_eq!((changes.states.len(), changes.replaced, metrics.collapsed.get()), (1, 0, 0));
+}
+
+#[test]
+fn a_client_that_lags_is_told_only_the_latest_of_each_series_and_each_lamppost() {
+    let (hub, metrics) = hub_of(1_000, 5);
     let mut feed = hub.subscribe(LiveFilter::default(), None);
     hub.publish(observation("DF1", 1));
     hub.publish_state(state("DF1", Status::Reporting));
@@ -128,7 +141,7 @@ fn of_each_series_and_each_lamppost_only_the_latest_is_told() {
     let observations = changes.observations.iter().map(|one| (one.time.0, one.series.period_ms));
     assert_eq!(observations.collect::<Vec<_>>(), [(2, None), (1, Some(1000)), (2, Some(1000))]);
     assert_eq!(changes.states, [Arc::new(state("DF1", Status::Late))]);
-    assert_eq!((metrics.published.get(), metrics.collapsed.get()), (6, 1));
+    assert_eq!((metrics.published.get(), metrics.collapsed.get(), changes.replaced), (6, 1, 1));
 }
 
 #[test]
@@ -183,7 +196,7 @@ fn a_feed_begins_after_any_id_that_the_ring_still_reaches() {
     }
     assert_eq!(told(&mut hub.subscribe(LiveFilter::default(), Some(id(5)))), None);
     let mut all_there_is = hub.subscribe(LiveFilter::default(), Some(id(2)));
-    assert_eq!(observed(&mut all_there_is), [at("DF1", 5)]);
+    assert_eq!(observed(&mut all_there_is), [at("DF1", 3), at("DF1", 4), at("DF1", 5)]);
     let mut too_late = hub.subscribe(LiveFilter::default(), Some(id(1)));
     assert_eq!(told(&mut too_late), Some(reset(5, ResetReason::TooFarBehind)));
     assert_eq!(told(&mut too_late), None);

@@ -1,6 +1,6 @@
 //! A feed against a simple model of it: a list of all that was ever published.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
@@ -31,7 +31,7 @@ enum Step {
 type Key = (usize, Option<usize>);
 
 /// What an event is expected to tell: keys, and when in the row of all changes.
-type Latest = BTreeMap<Key, u64>;
+type Latest = BTreeSet<(Key, u64)>;
 
 /// All that was published, and how far the client was told.
 #[derive(Debug, Default)]
@@ -89,13 +89,19 @@ impl Model {
             return Some(Told::Reset(self.told, reason));
         }
         let mut latest = Latest::new();
+        let lags = self.head() - self.told > self.event as u64;
         while self.told < self.head() {
             let key = self.published[usize::try_from(self.told).unwrap()];
             if self.wants(key) {
-                if latest.len() == self.event && !latest.contains_key(&key) {
+                let before = latest.iter().find(|(of, _)| *of == key).copied();
+                if lags && latest.len() == self.event && before.is_none() {
                     break;
                 }
-                latest.insert(key, self.told + 1);
+                // Of a state there is only the latest, of a series only if the client lags.
+                if let Some(before) = before.filter(|_| lags || key.1.is_none()) {
+                    latest.remove(&before);
+                }
+                latest.insert((key, self.told + 1));
             }
             self.told += 1;
         }
@@ -135,7 +141,7 @@ fn in_words_of_the_model(event: LiveEvent) -> Told {
             let told: Vec<(Key, i64)> = observations.chain(states).collect();
             let latest: Latest =
                 told.iter().map(|(key, time)| (*key, u64::try_from(*time).unwrap())).collect();
-            assert_eq!(latest.len(), told.len(), "one of each");
+            assert_eq!(latest.len(), told.len(), "nothing twice");
             Told::Changes(changes.id.sequence, latest)
         }
     }

@@ -31,14 +31,14 @@ fn an_observation_is_json_with_unit_time_quality_reason_and_period() {
 fn changes_are_json_of_observations_and_states() {
     let (observations, states) =
         (vec![observation("DF1", 0)], vec![Arc::new(state("DF1", Status::Reporting))]);
-    let changes = serde_json::to_value(LiveChanges { id: id(7), observations, states }).unwrap();
+    let changes = serde_json::to_value(LiveChanges { id: id(7), observations, states, replaced: 3 }).unwrap();
     let state = json!({
         "lamppost": "DF1", "status": "reporting", "since_ms": 5, "quality": null, "bad": 0, "uncertain": 0,
         "last_observation_ms": null,
     });
     assert_eq!(
         changes,
-        json!({ "observations": [serde_json::to_value(observation("DF1", 0)).unwrap()], "states": [state] })
+        json!({ "observations": [serde_json::to_value(observation("DF1", 0)).unwrap()], "states": [state], "replaced": 3 })
     );
 }
 

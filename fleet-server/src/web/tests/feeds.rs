@@ -37,7 +37,7 @@ fn changes_arrive_as_events_with_ids() {
         "unit": "Cel", "quality": "good", "reason": "good", "received_ms": START + 255, "period_ms": 1000,
     });
     let id = Some(rig.live.head().to_string());
-    let data = json!({"observations": [observation], "states": []});
+    let data = json!({"observations": [observation], "states": [], "replaced": 0});
     assert_eq!(client.next().unwrap(), Seen { event: "changes".to_owned(), id, data });
     rig.live.publish_state(state("DF1"));
     let state = json!({
@@ -45,7 +45,7 @@ fn changes_arrive_as_events_with_ids() {
         "last_observation_ms": null,
     });
     let id = Some(rig.live.head().to_string());
-    let data = json!({"observations": [], "states": [state]});
+    let data = json!({"observations": [], "states": [state], "replaced": 0});
     assert_eq!(client.next().unwrap(), Seen { event: "changes".to_owned(), id, data });
 }
 
