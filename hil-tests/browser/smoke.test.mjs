@@ -2,45 +2,12 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { axe, scene, shot, tell, until } from "./stage.mjs";
+import { axe, scene, shot, tell } from "./stage.mjs";
 
 scene("the start page loads and says nothing on its console", async ({ page }) => {
   assert.match(await page.title(), /Lamplighter/);
   await axe(page);
   await shot(page, "start");
-});
-
-scene(
-  "an unplugged chip and a value that nobody believes come out of the API, and are over when mended",
-  async ({ page }) => {
-    await tell("break KB0007 chip absent");
-    await tell("set KB0008 air_temperature 75");
-    await until(
-      "the chip to be missed",
-      async () => (await temperature(page, "KB0007")).reason === "no-answer",
-    );
-    const hot = await until("75 °C", async () => {
-      const newest = await temperature(page, "KB0008");
-      return newest.value > 60 && newest;
-    });
-    assert.deepEqual([hot.value, hot.quality, hot.reason], [75, "uncertain", "out-of-range"]);
-    await tell("restore");
-    assert.equal((await temperature(page, "KB0007")).quality, "good");
-    assert.equal((await temperature(page, "KB0008")).quality, "good");
-  },
-);
-
-scene("an agent that is killed is gone, and is back when it is started", async ({ page }) => {
-  await tell("kill KB0003");
-  await until(
-    "KB0003 to be gone",
-    async () => (await get(page, "/api/v1/lampposts/KB0003")).connection === null,
-  );
-  await tell("start KB0003");
-  await until(
-    "KB0003 to be back",
-    async () => (await get(page, "/api/v1/lampposts/KB0003")).connection !== null,
-  );
 });
 
 scene(
@@ -123,14 +90,3 @@ scene("maps can be drawn here, and a picture of them is not empty", async ({ pag
   await shot(page, "canvas");
   assert.ok((await readFile(new URL("../../target/screenshots/canvas.png", import.meta.url))).length > 1_000);
 });
-
-async function temperature(page, lamppost) {
-  const { latest } = await get(page, `/api/v1/lampposts/${lamppost}/latest`);
-  return latest.find(({ property }) => property === "air_temperature");
-}
-
-async function get(page, path) {
-  const answer = await page.request.get(path);
-  assert.equal(answer.status(), 200, path);
-  return answer.json();
-}

@@ -4,9 +4,9 @@
 //   import { axe, scene, shot, tell, until } from "./stage.mjs";
 //
 //   scene("a lamppost whose chip is unplugged says so", async ({ page }) => {
-//     await page.goto("/lampposts/KB0007");
+//     await page.goto("/#/lampposts/KB0007");
 //     await tell("break KB0007 chip absent");
-//     await page.getByText("No answer").waitFor();
+//     await page.getByText("The sensor does not answer").first().waitFor();
 //     await axe(page);
 //     await shot(page, "lamppost-unplugged");
 //   });
@@ -40,7 +40,7 @@ const RESTORES_MS = 150_000;
  * Plays a scene.
  *
  * `play` is given `{ page, context, allow, login, complaints }`:
- * - `page`, `context`: Playwright's, logged in and at `/`; paths such as `page.goto("/system")` lead to the server, and
+ * - `page`, `context`: Playwright's, logged in and at `/`; paths such as `page.goto("/#/system")` lead to the server, and
  *   `page.request.get("/api/v1/lampposts")` asks it as the logged-in person does;
  * - `allow(pattern)`: complaints that this RegExp matches belong to the scene, such as
  *   `allow(/net::ERR_/)` where the server is killed;
@@ -91,6 +91,7 @@ export function scene(title, options, play) {
  *
  * - `kill server`, `start server`, `restart server`: SIGKILL, and a start on the same ports with the same data. The token
  *   is another one then: `login()`.
+ * - `map server`: SIGKILL, and a start with a city's own map (`sample.pmtiles`, by "Test city") on the same ports and data.
  * - `kill KB0003`, `start KB0003`: the agent of this one lamppost, which has a process of its own.
  * - `freeze KB0003`, `thaw KB0003`: it keeps its connection, and does nothing (SIGSTOP, SIGCONT).
  * - `break KB0007 chip absent` (or `wrong-id`, `all-zero`, `all-ones`, `stuck`, `frozen`), `break KB0007 particles silent`
@@ -104,6 +105,22 @@ export function scene(title, options, play) {
  * @returns {Promise<string | null>} the link
  */
 export async function tell(action) {
+  return (await ask(action)).link;
+}
+
+/**
+ * Where lampposts connect to the server, for a scene that connects as something else; and the folder with what they show
+ * it: KB0001/KB0001.pem, KB0001.key and ca.pem.
+ *
+ * @returns {Promise<{ host: string, port: number, certificates: string }>}
+ */
+export async function lampposts() {
+  const { lampposts, certificates } = await ask("link");
+  const [host, port] = lampposts.split(":");
+  return { host, port: Number(port), certificates };
+}
+
+async function ask(action) {
   const path = process.env.LAMPLIGHTER_STAGE;
   if (!path) throw new Error("scenes are played by: cargo test -p hil-tests --test console");
   const socket = connect(path);
@@ -111,9 +128,9 @@ export async function tell(action) {
   socket.end(`${action}\n`);
   let text = "";
   for await (const part of socket) text += part;
-  const { link, error } = JSON.parse(text);
-  if (error) throw new Error(`${action}: ${error}`);
-  return link;
+  const answer = JSON.parse(text);
+  if (answer.error) throw new Error(`${action}: ${answer.error}`);
+  return answer;
 }
 
 /**

@@ -159,6 +159,11 @@ impl ServerPlace {
         Self { options: options.iter().map(ToString::to_string).collect(), ..self.clone() }
     }
 
+    /// Where lampposts connect.
+    pub fn mqtt(&self) -> SocketAddr {
+        self.mqtt
+    }
+
     /// Starts a server there, on the same data and ports, and waits until it is ready.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
 //! How a scene asks for something: a Unix socket, a connection for each action. The scene writes the action as one
-//! line; the answer is one line of JSON, `{"link":…}` or `{"error":…}`, and the end of the connection.
+//! line; the answer is one line of JSON, `{"link":…,"lampposts":…,"certificates":…}` or
+//! `{"error":…}`, and the end of the connection.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::SocketAddr;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +13,16 @@ use serde_json::{Value, json};
 pub(crate) struct Prompt {
     listener: UnixListener,
     path: PathBuf,
+}
+
+/// Where the server is.
+pub(crate) struct Whereabouts {
+    /// What lets a browser in; it changes with every start of the server, and there is none while it is down.
+    pub(crate) link: Option<String>,
+    /// Where lampposts connect.
+    pub(crate) lampposts: SocketAddr,
+    /// A folder with a folder for each lamppost: its certificate, its key, and the CA's certificate.
+    pub(crate) certificates: PathBuf,
 }
 
 /// Bytes of an action.
@@ -31,11 +43,10 @@ impl Prompt {
         &self.path
     }
 
-    /// Answers those who have asked so far. The link that lets a browser in comes with each answer, for it changes
-    /// with every start of the server.
+    /// Answers those who have asked so far.
     pub(crate) fn answer(
         &self,
-        mut perform: impl FnMut(&str) -> anyhow::Result<Option<String>>,
+        mut perform: impl FnMut(&str) -> anyhow::Result<Whereabouts>,
     ) -> anyhow::Result<()> {
         loop {
             let mut stream = match self.listener.accept() {
@@ -45,7 +56,9 @@ impl Prompt {
             };
             let answer = match heard(&stream).map_err(anyhow::Error::from).and_then(|action| perform(&action))
             {
-                Ok(link) => json!({ "link": link }),
+                Ok(Whereabouts { link, lampposts, certificates }) => {
+                    json!({ "link": link, "lampposts": lampposts, "certificates": certificates })
+                }
                 Err(error) => json!({ "error": format!("{error:#}") }),
             };
             // A scene that was cut short does not wait for it any more.

@@ -12,10 +12,18 @@ use hil_tests::fleet::{
 };
 use lamplighter_protocol::LamppostNumber;
 
+use crate::prompt::Whereabouts;
+
 const LAMPPOSTS: u16 = 50;
 
 /// The lamppost whose agent is a process of its own.
 const LONE: &str = "KB0003";
+
+/// What stands for a city's own map; from the folder of this crate.
+const BASEMAP: &str = "../fleet-server/console/basemap/sample.pmtiles";
+
+/// Whom the console names as its makers.
+const ATTRIBUTION: &str = "Test city";
 
 /// Agents that lost their server come back within a minute, each after a time that it draws.
 const COMES_BACK_WITHIN: Duration = Duration::from_mins(2);
@@ -24,6 +32,8 @@ const COMES_BACK_WITHIN: Duration = Duration::from_mins(2);
 pub(crate) struct Stage {
     place: ServerPlace,
     server: Option<ServerProcess>,
+    /// Whether the server was started with a map.
+    mapped: bool,
     lone: Option<StreetProcess>,
     others: StreetProcess,
     /// Lampposts that were told something, and not mended since.
@@ -44,6 +54,7 @@ impl Stage {
         let mut stage = Self {
             place: server.place().clone(),
             server: Some(server),
+            mapped: false,
             lone: Some(lone),
             others,
             told: BTreeSet::new(),
@@ -55,17 +66,18 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Does what a scene asks for, and says what link leads to the server then; none while it is down.
+    /// Does what a scene asks for, and says where the server is then.
     ///
     /// | action | what happens |
     /// | --- | --- |
     /// | `link` | nothing |
     /// | `kill server`, `start server`, `restart server` | SIGKILL; a start on the same ports, with another token; both |
+    /// | `map server` | SIGKILL; a start on the same ports, with a city's own map |
     /// | `kill KB0003`, `start KB0003` | SIGKILL to the agent of this one lamppost; its start |
     /// | `freeze KB0003`, `thaw KB0003` | SIGSTOP and SIGCONT: it keeps its connection, and does nothing |
     /// | `break …`, `set …`, `mend …` | as `virtual-city run --help` says, for all lampposts that run |
     /// | `restore` | whatever was killed is started, whoever was told is mended; waits until all is well |
-    pub(crate) fn perform(&mut self, action: &str) -> anyhow::Result<Option<String>> {
+    pub(crate) fn perform(&mut self, action: &str) -> anyhow::Result<Whereabouts> {
         match action.split(' ').collect::<Vec<_>>()[..] {
             ["link"] => {}
             ["kill", "server"] => self.kill_server()?,
@@ -73,6 +85,10 @@ impl Stage {
             ["restart", "server"] => {
                 self.kill_server()?;
                 self.start_server()?;
+            }
+            ["map", "server"] => {
+                self.kill_server()?;
+                self.start_mapped_server()?;
             }
             ["kill", LONE] => {
                 self.lone.take().context("it does not run")?.end(Ending::Kill)?;
@@ -87,7 +103,9 @@ impl Stage {
             ["restore"] => self.restore()?,
             _ => bail!("no such action: {action:?}"),
         }
-        Ok(self.server.as_ref().map(|server| server.api().link()))
+        let link = self.server.as_ref().map(|server| server.api().link());
+        let (lampposts, certificates) = (self.place.mqtt(), self.certificates.0.clone());
+        Ok(Whereabouts { link, lampposts, certificates })
     }
 
     /// Nothing has ended that was not told to.
@@ -106,6 +124,16 @@ impl Stage {
     fn start_server(&mut self) -> anyhow::Result<()> {
         ensure!(self.server.is_none(), "the server runs");
         self.server = Some(self.place.start()?);
+        self.mapped = false;
+        Ok(())
+    }
+
+    fn start_mapped_server(&mut self) -> anyhow::Result<()> {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(BASEMAP);
+        let file = file.to_string_lossy();
+        let options = ["--basemap", file.as_ref(), "--basemap-attribution", ATTRIBUTION];
+        self.server = Some(self.place.with_options(&options).start()?);
+        self.mapped = true;
         Ok(())
     }
 
@@ -132,6 +160,9 @@ impl Stage {
     }
 
     fn restore(&mut self) -> anyhow::Result<()> {
+        if self.mapped && self.server.is_some() {
+            self.kill_server()?;
+        }
         if self.server.is_none() {
             self.start_server()?;
         }

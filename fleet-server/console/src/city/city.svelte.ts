@@ -166,7 +166,9 @@ export class City {
 
   open(row: number): void {
     const number = this.#fleet?.numbers[row];
-    if (number !== undefined) location.hash = linkTo.lamppost(number);
+    if (number === undefined) return;
+    this.viewed.settle();
+    location.hash = linkTo.lamppost(number);
   }
 
   colourBy(property: string | null): void {

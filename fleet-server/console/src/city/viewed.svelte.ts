@@ -19,6 +19,7 @@ export class ViewedState {
   selected: string | null = $state(null);
   /** What of it the address has, as far as we know. */
   #inAddress = "";
+  #writing: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
     this.#adopt(viewedOf(here.query));
@@ -57,15 +58,26 @@ export class ViewedState {
       });
     });
     $effect(() => {
-      const query = queryOf(this.#viewed);
-      const text = asText(query);
-      if (text === this.#inAddress) return;
-      const writing = setTimeout(() => {
-        this.#inAddress = text;
-        here.replaceQuery(query);
-      }, SETTLED_MS);
-      return () => clearTimeout(writing);
+      if (asText(queryOf(this.#viewed)) === this.#inAddress) return;
+      this.#writing = setTimeout(() => this.settle(), SETTLED_MS);
+      return () => clearTimeout(this.#writing);
     });
+    $effect(() => {
+      // The click may be on a link that leaves the page.
+      const settle = (): void => this.settle();
+      addEventListener("click", settle, { capture: true });
+      return () => removeEventListener("click", settle, { capture: true });
+    });
+  }
+
+  /** The address is told now what it does not have yet: before the page is left, for who comes back to it. */
+  settle(): void {
+    clearTimeout(this.#writing);
+    const query = queryOf(this.#viewed);
+    const text = asText(query);
+    if (text === this.#inAddress) return;
+    this.#inAddress = text;
+    here.replaceQuery(query);
   }
 
   #adopt(told: Viewed): void {

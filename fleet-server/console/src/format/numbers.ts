@@ -25,15 +25,11 @@ export function formatCount(count: number): string {
   return new Intl.NumberFormat(locale.tag).format(count);
 }
 
-/** `12.3 MB`: of 1000, as disks are sold. */
+/** `12.3 MB`: of 1000, as disks are sold. Signs, which are the same in every language. */
 export function formatBytes(bytes: number): string {
-  const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
+  const units = ["B", "kB", "MB", "GB", "TB"] as const;
   const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(bytes, 1)) / 3)));
   const value = bytes / 1000 ** power;
-  return new Intl.NumberFormat(locale.tag, {
-    style: "unit",
-    unit: units[power] ?? "byte",
-    unitDisplay: "short",
-    maximumFractionDigits: power === 0 || value >= 100 ? 0 : 1,
-  }).format(value);
+  const digits = power === 0 || value >= 100 ? 0 : 1;
+  return `${new Intl.NumberFormat(locale.tag, { maximumFractionDigits: digits }).format(value)} ${units[power]}`;
 }

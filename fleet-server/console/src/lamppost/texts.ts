@@ -28,7 +28,8 @@ export function valueText(value: number, { resolution, unit }: Series): string {
 /** `90 s`, `15 min`: exactly so long. */
 export function lengthText(ms: number): string {
   const { value, unit } = wholeUnits(ms);
-  return new Intl.NumberFormat(locale.tag, { style: "unit", unit, unitDisplay: "short" }).format(value);
+  if (unit === "day") return tCount("unit.days", value);
+  return `${formatCount(value)} ${unit === "millisecond" ? "ms" : t(`unit.${unit}`)}`;
 }
 
 /** A time within a range of this length. */

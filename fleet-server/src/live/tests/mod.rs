@@ -119,7 +119,10 @@ fn a_client_that_keeps_up_is_told_every_observation_and_of_each_lamppost_the_lat
         hub.publish_state(state("DF1", Status::Late));
     }
     let changes = changes(&mut feed);
-    assert_eq!(changes.observations.iter().map(|one| one.time.0).collect::<Vec<_>>(), Vec::from_iter(1..=50));
+    assert_eq!(
+        changes.observations.iter().map(|one| one.time.0).collect::<Vec<_>>(),
+        (1..=50).collect::<Vec<i64>>()
+    );
     assert_eq!((changes.states.len(), changes.replaced, metrics.collapsed.get()), (1, 0, 0));
 }
 

@@ -58,6 +58,7 @@ export const city = {
   "city.map.in": "Zoom in",
   "city.map.out": "Zoom out",
   "city.map.fit": "Show all",
+  "city.map.sources": "Sources of the map",
   "city.map.failed": "The map cannot be shown",
   "city.map.failed.detail": "The table has the same lampposts.",
   "city.map.coast": "The city's own basemap cannot be read, so only the coast is shown.",

@@ -3,6 +3,7 @@
 export const lamppost = {
   "lamppost.title": "Lamppost {number}",
   "lamppost.since": "since {time} ({age})",
+  "lamppost.timed": "{time} ({age})",
   "lamppost.place": "{road}, {district}",
   "lamppost.position": "{latitude}, {longitude}",
   "lamppost.map": "Show on the map",

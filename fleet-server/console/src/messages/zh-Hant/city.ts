@@ -58,6 +58,7 @@ export const city: Part<typeof english> = {
   "city.map.in": "放大",
   "city.map.out": "縮小",
   "city.map.fit": "顯示全部",
+  "city.map.sources": "地圖資料來源",
   "city.map.failed": "未能顯示地圖",
   "city.map.failed.detail": "列表載有同一批燈柱。",
   "city.map.coast": "未能讀取本市底圖，現只顯示海岸線。",

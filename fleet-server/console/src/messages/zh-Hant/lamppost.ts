@@ -6,6 +6,7 @@ import type { Part } from "../types";
 export const lamppost: Part<typeof english> = {
   "lamppost.title": "燈柱 {number}",
   "lamppost.since": "自 {time} 起（{age}）",
+  "lamppost.timed": "{time}（{age}）",
   "lamppost.place": "位於 {district} {road}",
   "lamppost.position": "北緯 {latitude}，東經 {longitude}",
   "lamppost.map": "在地圖上顯示",
@@ -111,7 +112,7 @@ export const lamppost: Part<typeof english> = {
   "lamppost.chart.wide": "放大",
   "lamppost.chart.actions": "{series}：顯示方式",
   "lamppost.chart.csv": "CSV 檔",
-  "lamppost.chart.csv.step": "如圖所示的 CSV 檔，每 {step} 匯總",
+  "lamppost.chart.csv.step": "如圖所示的 CSV 檔，每 {step}匯總",
   "lamppost.chart.csv.raw": "此時段全部讀數的 CSV 檔",
   "lamppost.chart.csv.all": "CSV 檔（全部）",
   "lamppost.chart.empty": "此時段沒有讀數",
@@ -127,7 +128,7 @@ export const lamppost: Part<typeof english> = {
   "lamppost.summary.uncertain": "{count} 個存疑",
   "lamppost.summary.bad": "{count} 個無效",
   "lamppost.summary.total": "合共 {total}",
-  "lamppost.summary.step": "每 {step} 的{statistic}",
+  "lamppost.summary.step": "每 {step}的{statistic}",
   "lamppost.summary.raw": "逐個讀數",
 
   "lamppost.table.caption": "{series}，由新至舊",
