@@ -157,7 +157,9 @@ fn a_busy_feed_sends_no_more_often_than_it_may() {
         }
     });
     let mut events = 0;
-    while client.next().unwrap().data["observations"][0]["time_ms"] != START + 599 {
+    let mut told = 0;
+    while told < 600 {
+        told += client.next().unwrap().data["observations"].as_array().unwrap().len();
         events += 1;
     }
     let tenths = clock::monotonic().duration_since(begun).as_millis() / 100;
@@ -175,7 +177,8 @@ fn a_quiet_feed_tells_the_time_and_is_not_taken_for_dead() {
     let begun = clock::monotonic();
     while clock::monotonic().duration_since(begun) < idle * 3 / 2 {
         let Seen { event, id, data } = client.any().unwrap();
-        assert_eq!((event.as_str(), id), ("time", None));
+        // Where it would go on, however long nothing was to be told.
+        assert_eq!((event, id), ("time".to_owned(), Some(rig.live.head().to_string())));
         assert!(data["time_ms"].as_i64().unwrap() >= before.0);
     }
 }
