@@ -341,7 +341,7 @@ scene(
       assert.equal(await pressed.innerText(), name);
     }
     await chart(page, "Air temperature, weather-1")
-      .getByText(/Mean of \d+ min/)
+      .getByText(/Mean of \d+ (min|h)/)
       .waitFor();
 
     const from = Math.floor(Date.now() / 1000) * 1000 - 60_000;
