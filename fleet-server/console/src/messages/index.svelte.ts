@@ -37,6 +37,8 @@ const state = $state<{ language: Language; messages: Partial<Messages> }>({
   language: initial(),
   messages: {},
 });
+/** The language that was chosen last; it may still be on its way. */
+let wanted: Language = state.language;
 /** What is on the screen, or has been. */
 const loaded = new Set<MessagePart>(["shell"]);
 
@@ -52,16 +54,31 @@ function initial(): Language {
 /** Loads the texts of a page; before it is done there are none. */
 export async function loadMessages(part: MessagePart): Promise<void> {
   loaded.add(part);
-  await load(state.language);
+  await load(wanted);
 }
 
 /** Changes the language; the old one stays until all of the new one is there. */
 export async function chooseLanguage(language: Language): Promise<void> {
-  await load(language);
+  try {
+    await load(language);
+  } catch (problem) {
+    wanted = state.language;
+    throw problem;
+  }
   localStorage.setItem(KEY, language);
 }
 
-async function load(language: Language): Promise<void> {
+/** Loads follow one another: of two choices the later one stands, and each loads all that was asked for by then. */
+let loading: Promise<void> = Promise.resolve();
+
+function load(language: Language): Promise<void> {
+  wanted = language;
+  loading = loading.catch(() => undefined).then(() => loadWanted());
+  return loading;
+}
+
+async function loadWanted(): Promise<void> {
+  const language = wanted;
   const parts: Partial<Messages>[] = await Promise.all([...loaded].map((part) => PARTS[language][part]()));
   state.messages = Object.assign({}, ...parts);
   state.language = language;
