@@ -379,14 +379,19 @@ fn tell(report: &ReplayReport) {
 async fn watch_parts(
     journal: &JournalHandle,
     follower: &std::thread::JoinHandle<()>,
-    store: &RwLock<Tail>,
+    store: &Arc<RwLock<Tail>>,
     phase: &watch::Sender<Phase>,
     metrics: &StoreMetrics,
 ) {
     let mut looks = tokio::time::interval(LOOK_EVERY);
     while !follower.is_finished() {
         looks.tick().await;
-        metrics.observe(&store.read().unwrap_or_else(PoisonError::into_inner));
+        let (tail, figures) = (Arc::clone(store), metrics.clone());
+        // Where waiting is allowed: ingest keeps the lock for a while when the tail is full.
+        let look = move || figures.observe(&tail.read().unwrap_or_else(PoisonError::into_inner));
+        if let Err(error) = tokio::task::spawn_blocking(look).await {
+            tracing::error!(%error, "looking at the store panicked");
+        }
         let now = match journal.health() {
             JournalHealth::Writing => Phase::Ready,
             JournalHealth::Failing { .. } => Phase::Failing { part: "journal" },

@@ -13,13 +13,15 @@ pub(super) struct Series {
     pub(super) meta: SeriesMeta,
     /// Disjoint, ascending.
     blocks: VecDeque<Block>,
+    /// Bytes behind all blocks: counted as they change, for there may be thousands.
+    block_bytes: usize,
     latest: Option<Point>,
     floor: UtcMillis,
 }
 
 impl Series {
     pub(super) fn new(meta: SeriesMeta) -> Self {
-        Self { meta, blocks: VecDeque::new(), latest: None, floor: UtcMillis(i64::MIN) }
+        Self { meta, blocks: VecDeque::new(), block_bytes: 0, latest: None, floor: UtcMillis(i64::MIN) }
     }
 
     pub(super) fn latest(&self) -> Option<Point> {
@@ -81,12 +83,15 @@ impl Series {
             if block.last() <= last {
                 self.floor = block.last().plus_ms(1);
                 evicted += block.len();
+                self.block_bytes -= block.bytes();
                 self.blocks.pop_front();
                 continue;
             }
             let place = block.place_of(last.plus_ms(1));
             self.floor = block.time(place - 1).plus_ms(1);
+            self.block_bytes -= block.bytes();
             block.drop_before(place);
+            self.block_bytes += block.bytes();
             evicted += place;
             break;
         }
@@ -96,7 +101,7 @@ impl Series {
         evicted
     }
 
-    /// Bytes behind the series, without its own.
+    /// Bytes behind the series, without its own. Walks nothing.
     pub(super) fn bytes(&self) -> usize {
         let name = &self.meta.key.name;
         let channel = name.channel.as_ref().map_or(0, |channel| channel.as_str().len());
@@ -105,8 +110,13 @@ impl Series {
             + name.property.as_str().len()
             + channel
             + self.meta.unit.capacity();
-        let blocks: usize = self.blocks.iter().map(Block::bytes).sum();
-        names + self.blocks.capacity() * size_of::<Block>() + blocks
+        names + self.blocks.capacity() * size_of::<Block>() + self.block_bytes
+    }
+
+    /// The same, found by walking the blocks.
+    #[cfg(test)]
+    pub(super) fn walked_bytes(&self) -> usize {
+        self.bytes() - self.block_bytes + self.blocks.iter().map(Block::bytes).sum::<usize>()
     }
 
     /// Below the floor only the latest observation is still known: at its own time D13 goes on to choose.
@@ -136,19 +146,29 @@ impl Series {
             if self.splits(before, point) {
                 return self.place(point);
             }
-            let fit = self.blocks[before].insert(point);
+            let fit = self.insert_at(before, point);
             if fit != Fit::Refused {
                 return fit;
             }
         }
-        if let Some(block) = self.blocks.get_mut(behind) {
-            let fit = block.insert(point);
+        if behind < self.blocks.len() {
+            let fit = self.insert_at(behind, point);
             if fit != Fit::Refused {
                 return fit;
             }
         }
-        self.blocks.insert(behind, Block::of(point));
+        let block = Block::of(point);
+        self.block_bytes += block.bytes();
+        self.blocks.insert(behind, block);
         Fit::Added
+    }
+
+    fn insert_at(&mut self, place: usize, point: Point) -> Fit {
+        let block = &mut self.blocks[place];
+        let before = block.bytes();
+        let fit = block.insert(point);
+        self.block_bytes = self.block_bytes - before + block.bytes();
+        fit
     }
 
     /// Splits a full block if an observation has to go into its midst.
@@ -158,7 +178,9 @@ impl Series {
         if block.len() < CAPACITY || !inside() {
             return false;
         }
+        let before = block.bytes();
         let later = block.split();
+        self.block_bytes = self.block_bytes - before + block.bytes() + later.bytes();
         self.blocks.insert(place + 1, later);
         true
     }

@@ -21,6 +21,11 @@ pub struct Tail {
     /// Each lamppost's series in order of their names.
     lampposts: BTreeMap<LamppostNumber, Vec<SeriesId>>,
     observations: usize,
+    /// Bytes behind the series and the index, without what [`Tail::size`] multiplies: counted as they change, so that
+    /// nobody walks all blocks under the lock that ingest waits for.
+    bytes_behind: usize,
+    /// Of the observations in memory. They go by eviction alone, which looks for it anew.
+    oldest: Option<UtcMillis>,
     tally: TailTally,
 }
 
@@ -32,6 +37,8 @@ impl Tail {
             series: Vec::new(),
             lampposts: BTreeMap::new(),
             observations: 0,
+            bytes_behind: 0,
+            oldest: None,
             tally: TailTally::default(),
         }
     }
@@ -42,14 +49,22 @@ impl Tail {
     /// [`TooManySeries`]: it is not known, and there is no place for it, of its lamppost or at all.
     pub fn series(&mut self, meta: SeriesMeta) -> Result<SeriesId, TooManySeries> {
         if let Some(id) = self.find(&meta.key) {
-            self.at_mut(id).meta = meta;
+            self.change(id, |series| series.meta = meta);
             return Ok(id);
         }
         let id = self.free_id(&meta.key.lamppost)?;
-        let siblings = self.lampposts.entry(meta.key.lamppost.clone()).or_default();
+        let number = &meta.key.lamppost;
+        if !self.lampposts.contains_key(number) {
+            self.bytes_behind += number.as_str().len();
+        }
+        let siblings = self.lampposts.entry(number.clone()).or_default();
         let place = siblings.partition_point(|one| name_of(&self.series, *one) < &meta.key.name);
+        let before = siblings.capacity();
         siblings.insert(place, id);
-        self.series.push(Series::new(meta));
+        self.bytes_behind += (siblings.capacity() - before) * size_of::<SeriesId>();
+        let series = Series::new(meta);
+        self.bytes_behind += series.bytes();
+        self.series.push(series);
         Ok(id)
     }
 
@@ -58,11 +73,12 @@ impl Tail {
     /// when none does the oldest of all.
     pub fn insert(&mut self, id: SeriesId, point: Point) -> Inserted {
         let point = Point { value: point.value.filter(|value| value.is_finite()), ..point };
-        let inserted = self.at_mut(id).insert(point);
+        let inserted = self.change(id, |series| series.insert(point));
         match inserted {
             Inserted::Stored { .. } => {
                 self.tally.stored += 1;
                 self.observations += 1;
+                self.oldest = Some(self.oldest.map_or(point.time, |oldest| oldest.min(point.time)));
                 self.evict();
             }
             Inserted::Merged(Merge::Kept) => self.tally.merged_kept += 1,
@@ -145,21 +161,18 @@ impl Tail {
         aggregate::buckets(series.points(from, to), series.meta.statistic, step_ms)
     }
 
-    /// How much there is. Walks all blocks: for a scrape, not for every insert.
+    /// How much there is. Walks nothing, however much it is.
     pub fn size(&self) -> TailSize {
-        let ids: usize = self.lampposts.values().map(|ids| ids.capacity() * size_of::<SeriesId>()).sum();
-        let numbers: usize = self.lampposts.keys().map(|number| number.as_str().len()).sum();
         // A node of the tree is two thirds full on average.
         let entry = size_of::<LamppostNumber>() + size_of::<Vec<SeriesId>>();
-        let index = ids + numbers + self.lampposts.len() * entry * 3 / 2;
-        let behind: usize = self.series.iter().map(Series::bytes).sum();
-        let bytes = index + self.series.capacity() * size_of::<Series>() + behind;
+        let index = self.lampposts.len() * entry * 3 / 2;
+        let bytes = index + self.series.capacity() * size_of::<Series>() + self.bytes_behind;
         TailSize { series: self.series.len(), observations: self.observations, bytes }
     }
 
-    /// Phenomenon time of the oldest observation in memory. Looks at every series: for a scrape, as [`size`](Self::size).
+    /// Phenomenon time of the oldest observation in memory. Walks nothing, as [`size`](Self::size).
     pub fn oldest(&self) -> Option<UtcMillis> {
-        self.series.iter().filter_map(|series| series.blocks().next()).map(Block::first).min()
+        self.oldest
     }
 
     /// What has happened to observations so far.
@@ -183,6 +196,7 @@ impl Tail {
         if self.observations <= bound {
             return;
         }
+        let before: usize = self.series.iter().map(Series::bytes).sum();
         // A sixteenth at once: each round walks all blocks, which many inserts then share.
         let keep = bound - bound / 16;
         // Cuts are estimates that may fall short; each takes at least one observation.
@@ -195,11 +209,14 @@ impl Tail {
             };
             debug_assert!(evicted > 0, "observations that are counted can be found");
             if evicted == 0 {
-                return;
+                break;
             }
             self.observations -= evicted;
             self.tally.evicted += evicted as u64;
         }
+        let after: usize = self.series.iter().map(Series::bytes).sum();
+        self.bytes_behind = self.bytes_behind - before + after;
+        self.oldest = self.series.iter().filter_map(|series| series.blocks().next()).map(Block::first).min();
     }
 
     /// Takes from each lamppost that holds more than `level` its own oldest ones. Says how many went.
@@ -223,6 +240,15 @@ impl Tail {
         cut.map_or(0, |cut| self.series.iter_mut().map(|series| series.evict(cut)).sum())
     }
 
+    /// Changes a series, and counts its bytes anew.
+    fn change<T>(&mut self, id: SeriesId, change: impl FnOnce(&mut Series) -> T) -> T {
+        let series = at_mut(&mut self.series, id);
+        let before = series.bytes();
+        let changed = change(series);
+        self.bytes_behind = self.bytes_behind - before + series.bytes();
+        changed
+    }
+
     fn whole_from(&self, id: SeriesId, from: UtcMillis) -> Result<&Series, OlderThanTail> {
         let series = self.at(id);
         if from < series.floor() {
@@ -240,8 +266,18 @@ impl Tail {
         at(&self.series, id)
     }
 
-    fn at_mut(&mut self, id: SeriesId) -> &mut Series {
-        at_mut(&mut self.series, id)
+    /// Size and oldest observation, found by walking everything.
+    #[cfg(test)]
+    pub(super) fn walked(&self) -> (TailSize, Option<UtcMillis>) {
+        let ids: usize = self.lampposts.values().map(|ids| ids.capacity() * size_of::<SeriesId>()).sum();
+        let numbers: usize = self.lampposts.keys().map(|number| number.as_str().len()).sum();
+        let entry = size_of::<LamppostNumber>() + size_of::<Vec<SeriesId>>();
+        let index = ids + numbers + self.lampposts.len() * entry * 3 / 2;
+        let behind: usize = self.series.iter().map(Series::walked_bytes).sum();
+        let bytes = index + self.series.capacity() * size_of::<Series>() + behind;
+        let observations = self.series.iter().map(Series::len).sum();
+        let oldest = self.series.iter().filter_map(|series| series.blocks().next()).map(Block::first).min();
+        (TailSize { series: self.series.len(), observations, bytes }, oldest)
     }
 }
 

@@ -1,10 +1,13 @@
 //! How much the tail holds, and what goes when it is full.
 
+use std::time::Duration;
+
 use lamplighter_protocol::{Statistic, UtcMillis};
 
 use super::{FOREVER, content, good, meta, one_series};
+use crate::clock;
 use crate::store::{
-    AggregateError, Inserted, Merge, OlderThanTail, SeriesId, StoreMetrics, Tail, TailOptions,
+    AggregateError, Inserted, Merge, OlderThanTail, SeriesId, SeriesMeta, StoreMetrics, Tail, TailOptions,
 };
 use crate::store::{block, series};
 
@@ -168,6 +171,40 @@ fn what_is_said_of_memory_matches_what_is_counted() {
         assert_eq!(tail.size().series, lampposts * names.len());
         assert_eq!(tail.size().observations, lampposts * names.len() * ticks);
     }
+}
+
+#[test]
+fn what_is_counted_is_what_a_walk_finds_also_when_series_are_described_anew() {
+    let mut tail = Tail::new(TailOptions { max_observations: 5_000, ..TailOptions::default() });
+    for tick in 0..600 {
+        for lamppost in 0..10 {
+            for property in ["pm1", "pm10"] {
+                let unit = "u".repeat((tick + lamppost) % 40);
+                let meta = meta(&format!("DF{lamppost}"), property, Statistic::Mean);
+                let id = tail.series(SeriesMeta { unit, ..meta }).unwrap();
+                tail.insert(id, good(i64::try_from(tick * 7_919 % 600).unwrap(), 1.0));
+            }
+        }
+        assert_eq!((tail.size(), tail.oldest()), tail.walked(), "{tick}");
+    }
+    assert!(tail.tally().evicted > 0);
+}
+
+#[test]
+fn to_take_the_figures_of_a_tail_does_not_take_longer_the_more_it_holds() {
+    let mut tail = Tail::new(TailOptions::default());
+    for lamppost in 0..20_000 {
+        let id = tail.series(meta(&format!("DF{lamppost}"), "pm1", Statistic::Mean)).unwrap();
+        tail.insert(id, good(lamppost, 1.0));
+    }
+    let metrics = StoreMetrics::default();
+    let (begun, mut taken) = (clock::monotonic(), 0);
+    // Walked, each takes a millisecond and more.
+    while taken < 20_000 && clock::monotonic().duration_since(begun) < Duration::from_secs(5) {
+        metrics.observe(&tail);
+        taken += 1;
+    }
+    assert_eq!(taken, 20_000);
 }
 
 #[test]

@@ -25,6 +25,7 @@ proptest! {
             prop_assert_eq!(&content(&tail, id), &model);
             prop_assert_eq!(tail.latest(id), model.last().copied());
             prop_assert_eq!(tail.size().observations, model.len());
+            prop_assert_eq!((tail.size(), tail.oldest()), tail.walked());
             let tally = tail.tally();
             let verdicts = tally.stored + tally.merged_kept + tally.merged_replaced;
             prop_assert_eq!(verdicts, order.len() as u64);
@@ -46,6 +47,7 @@ proptest! {
             let inserted = tail.insert(id, point);
             all[which].push(point);
             prop_assert!(tail.size().observations <= max_observations);
+            prop_assert_eq!((tail.size(), tail.oldest()), tail.walked());
             prop_assert!(tail.floor(id) >= before, "a floor never goes down");
             if inserted == Inserted::OlderThanTail {
                 prop_assert!(point.time < before);
