@@ -4,7 +4,8 @@
 //! A file of observations is as long as its range, so it is sent as it is read: a page under the lock, on a thread
 //! where waiting is allowed, and the next one when the connection has taken it. A slow client holds a page of text
 //! and nothing else. What leaves the memory meanwhile cannot be sent any more: then the answer breaks off without its
-//! last chunk, which every HTTP client reports as an error, so that no part of a file passes for a whole one.
+//! last chunk, which every client of HTTP/1.1 reports as an error, so that no part of a file passes for a whole one.
+//! HTTP/1.0 has no chunks, and is refused.
 //!
 //! No cell can be taken for a formula by a spreadsheet: units are the catalogue's, words our own, all else numbers and
 //! times.
@@ -14,7 +15,7 @@ use std::io;
 use std::sync::PoisonError;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Version, header};
 use axum::response::{IntoResponse as _, Response};
 use csv::{Terminator, Writer, WriterBuilder};
 use futures_util::{StreamExt as _, stream};
@@ -22,10 +23,10 @@ use lamplighter_protocol::{LamppostNumber, SeriesName, UtcMillis};
 
 use super::app::App;
 use super::observation::QualityName;
-use super::problem::Problem;
+use super::problem::{Problem, ProblemKind};
 use super::step::Step;
 use super::timestamp::Timestamp;
-use crate::store::{Bucket, OlderThanTail, Point, SeriesId};
+use crate::store::{Bucket, OlderThanTail, Point, SeriesId, Tail};
 
 /// Media type of a file.
 const CONTENT_TYPE: &str = "text/csv; charset=utf-8";
@@ -58,21 +59,54 @@ impl fmt::Display for FileName<'_> {
     }
 }
 
-/// The observations from `from` to before `to` as a file.
-pub(super) async fn observations(
+/// Some observations of a file, copied out of the tail.
+pub(super) struct Page {
+    points: Vec<Point>,
+    unit: String,
+    /// Where the next page begins, if there is one.
+    next: Option<UtcMillis>,
+}
+
+impl Page {
+    /// The first observations from `from` to before `to`.
+    pub(super) fn read(
+        tail: &Tail,
+        id: SeriesId,
+        from: UtcMillis,
+        to: UtcMillis,
+    ) -> Result<Self, OlderThanTail> {
+        let page = tail.range(id, from, to, PAGE)?;
+        // Just past the last one, and not where the next one is now: another may come in between.
+        let next = page.next.and(page.points.last()).map(|last| last.time.plus_ms(1));
+        Ok(Self { points: page.points, unit: tail.meta(id).unit.clone(), next })
+    }
+}
+
+/// Refuses a client that could not tell a file that breaks off from a whole one.
+pub(super) fn can_break_off(version: Version) -> Result<(), Problem> {
+    if version >= Version::HTTP_11 {
+        return Ok(());
+    }
+    let detail = format!(
+        "a file of observations is sent as it is read, which {version:?} cannot do safely: ask with HTTP/1.1, and \
+         let a proxy in between pass it on (nginx: `proxy_http_version 1.1`)"
+    );
+    Err(Problem::new(ProblemKind::HttpTooOld, detail))
+}
+
+/// The observations of a page, and all that follow to before `to`, as a file.
+pub(super) fn observations(
     app: App,
     id: SeriesId,
-    from: UtcMillis,
+    first: &Page,
     to: UtcMillis,
     name: &FileName<'_>,
-) -> Result<Response, Problem> {
-    let first = page(&app, id, from, to, Head::Columns).await?;
-    let first = first.map_err(|older| Problem::older_than_tail("from", older.floor))?;
-    let (text, next) = first;
-    let rest = stream::unfold(next, move |next| {
+) -> Response {
+    let text = text(&first.points, &first.unit, Head::Columns);
+    let rest = stream::unfold(first.next, move |next| {
         let app = app.clone();
         async move {
-            let (text, next) = match page(&app, id, next?, to, Head::None).await {
+            let (text, next) = match page(&app, id, next?, to).await {
                 Ok(Ok((text, next))) => (Ok(text), next),
                 Ok(Err(older)) => (Err(io::Error::other(older)), None),
                 Err(_told) => (Err(io::Error::other("the read failed")), None),
@@ -84,7 +118,7 @@ pub(super) async fn observations(
         }
     });
     let pages = stream::iter([Ok(text)]).chain(rest);
-    Ok(file(name, Body::from_stream(pages)))
+    file(name, Body::from_stream(pages))
 }
 
 /// Buckets as a file.
@@ -104,22 +138,16 @@ enum Head {
     None,
 }
 
-/// A page of text, and where the next one begins, if there is one.
+/// A page of text that is not the first, and where the next one begins, if there is one.
 async fn page(
     app: &App,
     id: SeriesId,
     from: UtcMillis,
     to: UtcMillis,
-    head: Head,
 ) -> Result<Result<(Bytes, Option<UtcMillis>), OlderThanTail>, Problem> {
     app.blocking(move |state| {
-        let tail = state.store.read().unwrap_or_else(PoisonError::into_inner);
-        let page = tail.range(id, from, to, PAGE)?;
-        let unit = tail.meta(id).unit.clone();
-        drop(tail);
-        // Just past the last one, and not where the next one is now: another may come in between.
-        let next = page.next.and(page.points.last()).map(|last| last.time.plus_ms(1));
-        Ok((text(&page.points, &unit, head), next))
+        let page = Page::read(&state.store.read().unwrap_or_else(PoisonError::into_inner), id, from, to)?;
+        Ok((text(&page.points, &page.unit, Head::None), page.next))
     })
     .await
 }

@@ -20,6 +20,7 @@ pub(super) enum ProblemKind {
     BodyNotTaken,
     RangeNotSatisfiable,
     ForeignHost,
+    HttpTooOld,
     Internal,
     Rebuilding,
     Unhealthy,
@@ -31,7 +32,7 @@ pub(super) enum ProblemKind {
 
 impl ProblemKind {
     /// All kinds, by status.
-    pub(super) const ALL: [Self; 22] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::UnknownParameter,
         Self::InvalidParameter,
         Self::EmptyRange,
@@ -47,6 +48,7 @@ impl ProblemKind {
         Self::BodyNotTaken,
         Self::RangeNotSatisfiable,
         Self::ForeignHost,
+        Self::HttpTooOld,
         Self::Internal,
         Self::Rebuilding,
         Self::Unhealthy,
@@ -80,6 +82,7 @@ impl ProblemKind {
             Self::BodyNotTaken => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
+            Self::HttpTooOld => StatusCode::UPGRADE_REQUIRED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Rebuilding
             | Self::Unhealthy
@@ -113,6 +116,7 @@ impl ProblemKind {
             Self::BodyNotTaken => ("body-not-taken", "The request has a body"),
             Self::RangeNotSatisfiable => ("range-not-satisfiable", "The range of bytes cannot be served"),
             Self::ForeignHost => ("foreign-host", "The request was meant for another host"),
+            Self::HttpTooOld => ("http-too-old", "The answer needs HTTP/1.1"),
             Self::Internal => ("internal", "The server made a mistake"),
             Self::Rebuilding => ("rebuilding", "The server is still reading its journal"),
             Self::Unhealthy => ("unhealthy", "A part of the server has failed"),
@@ -177,6 +181,11 @@ impl ProblemKind {
             Self::ForeignHost => {
                 "The server is only for this machine, and answers only requests whose Host is localhost, 127.0.0.1 \
                  or [::1]: a page from elsewhere whose name was pointed at this machine is kept out."
+            }
+            Self::HttpTooOld => {
+                "An answer that is sent as it is read may break off, and in HTTP/1.0 what broke off looks like what is \
+                 whole. Ask with HTTP/1.1. If your client does that, a proxy between it and the server does not: let it \
+                 pass requests on with HTTP/1.1."
             }
             Self::Internal => "A rule of the server's own was broken. Its log says which one.",
             Self::Rebuilding => {

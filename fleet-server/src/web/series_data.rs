@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::Version;
 use axum::response::{IntoResponse as _, Response};
 use lamplighter_protocol::{ChannelName, DeviceName, LamppostNumber, PropertyName, SeriesName, UtcMillis};
 use serde::Serialize;
@@ -181,8 +182,8 @@ pub(super) struct BucketDocument {
 /// With `format=csv` the same as a file (RFC 4180) of the whole range, however long: UTF-8, a header row always, times
 /// by RFC 3339 in UTC, an empty cell where there is no value. Its columns are `time,value,unit,quality,reason`, with
 /// `step` `start,end,value,minimum,maximum,good,uncertain,bad,unit`. A long file is sent as it is read; should the
-/// rest of it leave the memory meanwhile, the answer breaks off without its last chunk: an error for every HTTP
-/// client, and never a shorter file.
+/// rest of it leave the memory meanwhile, the answer breaks off without its last chunk: an error for every client of
+/// HTTP/1.1, and never a shorter file. A client of HTTP/1.0 could not tell, and is refused (`http-too-old`).
 #[utoipa::path(
     get, path = "/api/v1/lampposts/{number}/series/{device}/{property}", tag = "observations",
     params(SeriesPath, DataQuery),
@@ -203,9 +204,13 @@ pub(super) struct BucketDocument {
 )]
 pub(super) async fn series_data(
     State(app): State<App>,
+    version: Version,
     InPath(path): InPath<SeriesPath>,
     Asked(query): Asked<DataQuery>,
 ) -> Result<Response, Problem> {
+    if query.format == Format::Csv && query.step.is_none() {
+        csv::can_break_off(version)?;
+    }
     app.lamppost(&path.number).await?;
     let name = SeriesName { device: path.device, property: path.property, channel: query.channel.clone() };
     let key = SeriesKey { lamppost: path.number, name };
@@ -234,17 +239,28 @@ fn read(tail: &Tail, key: &SeriesKey, query: &DataQuery) -> Result<SeriesData, P
 async fn file(app: App, key: SeriesKey, query: DataQuery) -> Result<Response, Problem> {
     let step = query.step;
     let asked = key.clone();
-    let found = app.read(move |tail| {
-        let (id, range) = find(tail, &asked, &query)?;
-        let buckets = step.map(|step| buckets(tail, id, range, step)).transpose()?;
-        Ok((id, range, buckets.map(|buckets| (buckets, tail.meta(id).unit.clone()))))
-    });
-    let (id, range, summed_up) = found.await??;
     let name = FileName { lamppost: &key.lamppost, series: &key.name, step };
-    match summed_up {
-        None => csv::observations(app, id, range.from, range.to, &name).await,
-        Some((buckets, unit)) => Ok(csv::buckets(&buckets, &unit, &name)),
+    match app.read(move |tail| content(tail, &asked, &query)).await?? {
+        Content::Observations(id, range, first) => Ok(csv::observations(app, id, &first, range.to, &name)),
+        Content::Buckets(buckets, unit) => Ok(csv::buckets(&buckets, &unit, &name)),
     }
+}
+
+/// What a file begins with.
+enum Content {
+    Observations(SeriesId, Range, csv::Page),
+    Buckets(Vec<Bucket>, String),
+}
+
+/// Under one lock: what a range that was left out begins with must not leave the memory before it is read.
+fn content(tail: &Tail, key: &SeriesKey, query: &DataQuery) -> Result<Content, Problem> {
+    let (id, range) = find(tail, key, query)?;
+    if let Some(step) = query.step {
+        return Ok(Content::Buckets(buckets(tail, id, range, step)?, tail.meta(id).unit.clone()));
+    }
+    let first = csv::Page::read(tail, id, range.from, range.to)
+        .map_err(|older| Problem::older_than_tail("from", older.floor))?;
+    Ok(Content::Observations(id, range, first))
 }
 
 fn find(tail: &Tail, key: &SeriesKey, query: &DataQuery) -> Result<(SeriesId, Range), Problem> {
@@ -359,6 +375,7 @@ problems!(
     UnknownLamppost,
     UnknownSeries,
     OlderThanTail,
+    HttpTooOld,
     Rebuilding,
     RegistryUnavailable,
 );

@@ -1,5 +1,6 @@
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lamplighter_protocol::{Reason, UtcMillis};
 use tokio::net::TcpSocket;
@@ -111,6 +112,43 @@ fn what_a_file_cannot_hold_is_a_problem_document_as_ever() {
         assert_eq!(problem["parameter"], parameter, "{query}");
     }
     rig.get(&format!("{SERIES}?format=json&limit=5")).json();
+}
+
+#[test]
+fn a_client_that_could_not_tell_a_part_of_a_file_from_the_whole_is_refused() {
+    let rig = Rig::new();
+    let target = format!("{SERIES}?from={START}&format=csv");
+    let refused = rig.raw(&format!("GET {target} HTTP/1.0\r\n{}", rig.welcome()));
+    let problem = refused.problem(426, "http-too-old");
+    assert!(problem["detail"].as_str().unwrap().contains("HTTP/1.1"));
+    assert_eq!(refused.header("upgrade"), Some("HTTP/1.1"));
+    // What is whole before it is sent says how long it is.
+    for target in [format!("{SERIES}?from={START}"), format!("{target}&step=60")] {
+        let answer = rig.raw(&format!("GET {target} HTTP/1.0\r\n{}", rig.welcome()));
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(answer.header("content-length"), Some(&*answer.text.len().to_string()), "{target}");
+    }
+}
+
+#[test]
+fn a_file_whose_begin_is_left_out_is_never_older_than_the_memory_however_fast_that_moves_on() {
+    let tail = TailOptions { max_observations: 64, ..TailOptions::default() };
+    let rig = Rig::of(Shape { tail, ..Shape::default() });
+    observe(&rig, 10..100);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut second = 100;
+            while !done.load(Ordering::Relaxed) {
+                observe(&rig, second..second + 1);
+                second += 1;
+                std::thread::yield_now();
+            }
+        });
+        let statuses: Vec<u16> = (0..50).map(|_| rig.get(&format!("{SERIES}?format=csv")).status).collect();
+        done.store(true, Ordering::Relaxed);
+        assert_eq!(statuses, [200; 50]);
+    });
 }
 
 /// 20 MB of text: several times what the sockets of both ends hold.
