@@ -40,7 +40,8 @@ impl LiveFeed {
         self
     }
 
-    /// The next event, in the order of publishing; waits for one. Between two looks at the ring lies
+    /// The next event: all of it was published after what the events before it told; waits for one. In which order its
+    /// changes stand is told at [`LiveChanges`](super::LiveChanges). Between two looks at the ring lies
     /// [`LiveOptions::pause`](super::LiveOptions::pause) at least. None after the hub was closed and all was told.
     /// Cancel-safe: what is not returned is told the next time.
     pub async fn next(&mut self) -> Option<LiveEvent> {
@@ -68,6 +69,20 @@ impl LiveFeed {
                 news.await;
             }
         }
+    }
+
+    /// What is left to be told by now, event by event; waits neither for more nor for the pause. None: all is told.
+    pub async fn left(&mut self) -> Option<LiveEvent> {
+        if let Some(reason) = self.reset.take() {
+            return Some(self.begin_anew(reason));
+        }
+        let head = self.hub.head().sequence;
+        while self.told < head {
+            if let Some(event) = self.read(head).await {
+                return Some(event);
+            }
+        }
+        None
     }
 
     /// Up to where all that the client wants is told; none while it has yet to be told to begin anew. A client that

@@ -57,9 +57,10 @@ pub struct LiveChanges {
     /// The last change that is in this, or was left out of it for a later one or by the filter.
     #[serde(skip)]
     pub id: EventId,
-    /// In the order of publishing.
+    /// To a client that keeps up in the order of publishing. To one that lags the latest of each series stands where its
+    /// first one stood, so that only those of different events are in order.
     pub observations: Vec<LiveObservation>,
-    /// Of each lamppost the latest.
+    /// Of each lamppost the latest, where its first one stood; when among the observations is not told.
     #[serde(serialize_with = "shared_states")]
     pub states: Vec<Arc<LamppostState>>,
     /// How many observations are left out, each for a later one of its series, because the client lags.

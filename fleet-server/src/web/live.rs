@@ -83,6 +83,10 @@ impl FromParameters for LiveQuery {
 /// event, and 100 ms at least between two; for a client that lags by more, the latest of each series. `reset`: the changes
 /// since the last id are not here any more (`LiveReset`); read anew what you show, what follows comes after this
 /// event. Events have ids, to begin after; the first `time` has none.
+///
+/// Events come in order, and nothing comes twice. In the `changes` of a client that lags the latest of a series stands
+/// where its first one would have stood. When the server stops, a feed tells what was published before that, and ends;
+/// a client that has not taken it within 5 seconds is cut, and the next life of the server begins its feed with `reset`.
 #[utoipa::path(
     get, path = "/live", tag = "observations",
     params(
@@ -163,17 +167,22 @@ fn every(period: Duration) -> Interval {
 async fn next(mut reader: Reader) -> Option<(Result<Event, Infallible>, Reader)> {
     let event = tokio::select! {
         biased;
-        () = reader.stop.cancelled() => return None,
+        // What ingest and the watcher have published last is not waited for, and not lost either.
+        () = reader.stop.cancelled() => told(reader.feed.left().await?),
         _ = reader.time.tick() => match reader.feed.told() {
             Some(id) => time_event().id(id.to_string()),
             None => time_event(),
         },
-        told = reader.feed.next() => match told? {
-            LiveEvent::Changes(changes) => event("changes", &changes).id(changes.id.to_string()),
-            LiveEvent::Reset { id, reason } => event("reset", &LiveReset::from(reason)).id(id.to_string()),
-        },
+        next = reader.feed.next() => told(next?),
     };
     Some((Ok(event), reader))
+}
+
+fn told(news: LiveEvent) -> Event {
+    match news {
+        LiveEvent::Changes(changes) => event("changes", &changes).id(changes.id.to_string()),
+        LiveEvent::Reset { id, reason } => event("reset", &LiveReset::from(reason)).id(id.to_string()),
+    }
 }
 
 fn time_event() -> Event {

@@ -35,10 +35,11 @@ enum LiveResetReason {
 #[schema(as = LiveChanges)]
 #[expect(dead_code, reason = "it describes how LiveChanges is written; a test compares the two")]
 pub(super) struct LiveChangesDocument {
-    /// What was observed, in the order of publishing. A client that keeps up is told every observation that was the newest
-    /// of its series when it came; one that lags, only the latest of each series.
+    /// What was observed. A client that keeps up is told every observation that was the newest of its series when it
+    /// came, in the order in which they came. One that lags is told only the latest of each series, in the order in which
+    /// the series first changed: what stands later may be older.
     observations: Vec<LiveObservationDocument>,
-    /// Of each lamppost whose state has changed, its state.
+    /// Of each lamppost whose state has changed, its state, in the order in which the lampposts first changed.
     states: Vec<LiveStateDocument>,
     /// How many observations are left out here, each for a later one of its series: 0 for a client that keeps up.
     replaced: u64,

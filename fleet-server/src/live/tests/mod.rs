@@ -148,6 +148,38 @@ fn a_client_that_lags_is_told_only_the_latest_of_each_series_and_each_lamppost()
 }
 
 #[test]
+fn to_a_client_that_lags_the_latest_of_a_series_stands_where_its_first_one_stood() {
+    let (hub, _) = hub_of(1_000, 3);
+    let mut lags = hub.subscribe(LiveFilter::default(), None);
+    let changes = [("DF1", 1), ("DF2", 2), ("DF1", 3), ("DF2", 4), ("DF1", 5)];
+    for (lamppost, time) in changes {
+        hub.publish(observation(lamppost, time));
+    }
+    assert_eq!(observed(&mut lags), [at("DF1", 5), at("DF2", 4)]);
+    // What is next was published later than all of that.
+    hub.publish(observation("DF2", 6));
+    assert_eq!(observed(&mut lags), [at("DF2", 6)]);
+}
+
+#[test]
+fn what_is_left_is_told_without_a_pause_and_without_waiting_for_more() {
+    let options = LiveOptions { ring: 1_000, event: 2, pause: Duration::from_mins(1) };
+    let hub = LiveHub::of_life(1, options, LiveMetrics::default());
+    let mut feed = hub.subscribe(only("DF1"), None);
+    let mut begins_anew = hub.subscribe(only("DF1"), None).reset_first(ResetReason::Restarted);
+    for (lamppost, time) in [("DF1", 1), ("DF2", 2), ("DF1", 3)] {
+        hub.publish(observation(lamppost, time));
+    }
+    let left = |feed: &mut LiveFeed| feed.left().now_or_never().unwrap();
+    assert!(matches!(left(&mut feed), Some(LiveEvent::Changes(changes)) if changes.id == id(3)));
+    assert_eq!(left(&mut feed), None);
+    hub.publish(observation("DF2", 4));
+    assert_eq!(left(&mut feed), None, "it is not wanted");
+    assert_eq!(left(&mut begins_anew), Some(reset(4, ResetReason::Restarted)));
+    assert_eq!(left(&mut begins_anew), None);
+}
+
+#[test]
 fn what_finds_no_room_in_an_event_comes_in_the_next_one() {
     let (hub, _) = hub_of(1_000, 2);
     let mut feed = hub.subscribe(LiveFilter::default(), None);

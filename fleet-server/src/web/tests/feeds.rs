@@ -234,6 +234,31 @@ fn a_stop_ends_feeds_and_the_server() {
 }
 
 #[test]
+fn what_was_published_before_a_stop_is_told_before_the_feed_ends() {
+    // The feed rests when the last ones come.
+    let live = LiveOptions { pause: Duration::from_mins(1), event: 2, ..LiveOptions::default() };
+    let rig = Rig::of(Shape { live, ..Shape::default() });
+    rig.import(&["DF2"]);
+    let mut all = Client::open(&rig, "/live").unwrap();
+    let mut narrow = Client::open(&rig, "/live?lamppost=DF2").unwrap();
+    rig.live.publish(live_observation("DF1", 0));
+    assert_eq!(all.next().unwrap().data["observations"][0]["time_ms"], START);
+    for lamppost in ["DF1", "DF3", "DF4"] {
+        rig.live.publish(live_observation(lamppost, 1));
+    }
+    rig.live.close();
+    rig.stop.cancel();
+    let lampposts = |seen: &Seen| {
+        let observations = seen.data["observations"].as_array().unwrap().iter();
+        observations.map(|one| one["lamppost"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(lampposts(&all.next().unwrap()), ["DF1", "DF3"]);
+    let last = all.next().unwrap();
+    assert_eq!((lampposts(&last), last.id), (vec!["DF4".to_owned()], Some(rig.live.head().to_string())));
+    assert_eq!((all.next(), narrow.next()), (None, None));
+}
+
+#[test]
 fn a_stop_waits_for_no_client_that_never_reads() {
     let limits = WebLimits { stop: Duration::from_millis(50), ..WebLimits::default() };
     let mut rig = Rig::of(Shape { limits, ..Shape::default() });
