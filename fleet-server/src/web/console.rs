@@ -19,6 +19,7 @@ use super::guard;
 use super::openapi::problems;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Asked, FromPath, InPath, NoParameters, PathParameters};
+use super::unread::Shared;
 
 /// Where the files are whose names change with their content.
 pub(super) const ASSETS: &str = "/assets/";
@@ -181,7 +182,7 @@ impl ConsoleFile {
         let mut response = if tag.is_known_to(headers) {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
-            ([(header::CONTENT_TYPE, self.content_type)], bytes).into_response()
+            (Extension(Shared), [(header::CONTENT_TYPE, self.content_type)], bytes).into_response()
         };
         let out = response.headers_mut();
         if let (Some(coding), true) = (coding, out.contains_key(header::CONTENT_TYPE)) {

@@ -1,7 +1,7 @@
 //! What every request passes on its way in, and every answer on its way out.
 //!
 //! From the outside in: log and count; headers that keep browsers strict; compression; the Host; the token; no body;
-//! the time limit.
+//! the time limit; what answers take in memory.
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -13,6 +13,7 @@ use super::access;
 use super::app::App;
 use super::coding;
 use super::problem::{Problem, ProblemKind};
+use super::unread::{self, Unread};
 use crate::clock;
 
 /// Headers of every answer: no type is guessed, no page of another site embeds it, and no link out of it says where
@@ -34,13 +35,19 @@ const UNLESS_SAID: [(HeaderName, &str); 2] = [
 ];
 
 /// The problems that the guards themselves answer with, for every operation.
-pub(super) const PROBLEMS: [ProblemKind; 4] =
-    [ProblemKind::BodyNotTaken, ProblemKind::ForeignHost, ProblemKind::Internal, ProblemKind::TooSlow];
+pub(super) const PROBLEMS: [ProblemKind; 5] = [
+    ProblemKind::BodyNotTaken,
+    ProblemKind::ForeignHost,
+    ProblemKind::Internal,
+    ProblemKind::TooSlow,
+    ProblemKind::TooMuchUnread,
+];
 
 /// Puts the guards around a router.
 pub(super) fn around(router: Router<App>, app: &App) -> Router<App> {
     // The last layer is the outermost one.
-    let router = router
+    let unread = Unread::new(app.limits.unread, app.limits.take);
+    let router = unread::around(router, unread)
         .layer(middleware::from_fn_with_state(app.clone(), in_time))
         .layer(middleware::from_fn(without_body))
         .layer(middleware::from_fn_with_state(app.clone(), with_token))

@@ -15,10 +15,18 @@ pub struct WebLimits {
     /// Time from a request to its answer, live feeds excepted. Default 30 s: a hundred times what the longest range
     /// takes.
     pub answer: Duration,
+    /// Bytes of memory for the answers that clients are still taking, all together; more are refused. Default 128 MiB:
+    /// some 25 times the states and values of 100,000 lampposts, which a client nearby takes in well under a second. Up
+    /// to `reads` of them may be in the making besides, and each connection holds half a megabyte of its own at most.
+    pub unread: usize,
+    /// Time in which a client has to take an answer that is whole in memory. Default 60 s: 100 KB a second for the
+    /// longest one, and it is compressed to a fraction for whoever takes that.
+    pub take: Duration,
     /// How often a live feed tells the server's time, which is also how a client knows that it is alive. Default 5 s:
     /// an operator is told of a dead feed before trusting old figures for long.
     pub feed_time: Duration,
-    /// Silence, in both directions, after which a connection is closed. Default 75 s: fifteen times of a feed.
+    /// Silence, in both directions, after which a connection is closed; one that the server has to wait for takes 64 KiB
+    /// in that time, or all that there is. Default 75 s: fifteen times of a feed.
     pub idle: Duration,
     /// Time that answers under way have to finish when the server stops. Default 5 s.
     pub stop: Duration,
@@ -31,6 +39,8 @@ impl Default for WebLimits {
             feeds: 64,
             reads: 4,
             answer: Duration::from_secs(30),
+            unread: 128 * 1024 * 1024,
+            take: Duration::from_mins(1),
             feed_time: Duration::from_secs(5),
             idle: Duration::from_secs(75),
             stop: Duration::from_secs(5),

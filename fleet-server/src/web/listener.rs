@@ -2,7 +2,7 @@
 //!
 //! A connection is plain TCP, which is why it may not leave the machine. Their number is bounded, and one on which
 //! no byte has moved for a while is closed: a client that never finishes its request, or never reads its answer,
-//! gives its place back.
+//! gives its place back. So does one that takes its answer byte by byte.
 
 use std::io;
 use std::net::SocketAddr;
@@ -111,27 +111,73 @@ impl Listener for LimitedListener {
     }
 }
 
-/// A connection that ends when no byte has moved in either direction for a while.
+/// What a client that has to be waited for takes before its connection would be idle, unless it takes all there is.
+const PACE: usize = 64 * 1024;
+
+/// A connection that ends when no byte has moved in either direction for a while, or less than [`PACE`] while the client
+/// had to be waited for.
 #[derive(Debug)]
 pub(super) struct Connection {
     tcp: TcpStream,
     idle: Duration,
     silence: Pin<Box<Sleep>>,
+    /// While a write waits, and until all is written: the bytes that the client has taken of the next [`PACE`].
+    taken: Option<usize>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Connection {
     fn new(tcp: TcpStream, place: OwnedSemaphorePermit, idle: Duration) -> Self {
-        Self { tcp, idle, silence: Box::pin(tokio::time::sleep(idle)), _place: place }
+        Self { tcp, idle, silence: Box::pin(tokio::time::sleep(idle)), taken: None, _place: place }
     }
 
-    /// The outcome of a read or write: one that is done begins a new silence, one that waits ends with the silence.
-    fn watched<T>(&mut self, outcome: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
-        if outcome.is_ready() {
-            let until = Instant::now() + self.idle;
-            self.silence.as_mut().reset(until);
-            return outcome;
+    /// The outcome of a read: one that is done begins a new silence, unless the client has to be waited for.
+    fn read(&mut self, outcome: Poll<io::Result<()>>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if outcome.is_pending() {
+            return self.waits(context);
         }
+        if self.taken.is_none() {
+            self.begin_silence();
+        }
+        outcome
+    }
+
+    /// The outcome of a write: one that is done begins a new silence, after one that waited only at its pace.
+    fn written(
+        &mut self,
+        outcome: Poll<io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let Poll::Ready(written) = &outcome else {
+            self.taken.get_or_insert(0);
+            return self.waits(context);
+        };
+        match (self.taken, written) {
+            (None, _) => self.begin_silence(),
+            (Some(taken), Ok(more)) if taken + more >= PACE => {
+                self.taken = Some(0);
+                self.begin_silence();
+            }
+            (Some(taken), Ok(more)) => self.taken = Some(taken + more),
+            (Some(_), Err(_)) => {}
+        }
+        outcome
+    }
+
+    /// All that there was is written.
+    fn flushed(&mut self) {
+        if self.taken.take().is_some() {
+            self.begin_silence();
+        }
+    }
+
+    fn begin_silence(&mut self) {
+        let until = Instant::now() + self.idle;
+        self.silence.as_mut().reset(until);
+    }
+
+    /// What waits ends with the silence.
+    fn waits<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         match self.silence.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
@@ -146,7 +192,7 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.tcp).poll_read(context, buffer);
-        self.watched(outcome, context)
+        self.read(outcome, context)
     }
 }
 
@@ -157,7 +203,7 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.tcp).poll_write(context, bytes);
-        self.watched(outcome, context)
+        self.written(outcome, context)
     }
 
     fn poll_write_vectored(
@@ -166,7 +212,7 @@ impl AsyncWrite for Connection {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.tcp).poll_write_vectored(context, slices);
-        self.watched(outcome, context)
+        self.written(outcome, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -174,10 +220,68 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(context)
+        let outcome = Pin::new(&mut self.tcp).poll_flush(context);
+        if outcome.is_ready() {
+            self.flushed();
+        }
+        outcome
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpSocket;
+
+    use super::*;
+
+    const IDLE: Duration = Duration::from_millis(800);
+
+    /// Whether a client gets all of some bytes that takes so many of them every ten milliseconds, through sockets that
+    /// hold so many.
+    async fn is_served(bytes: usize, at_once: usize, held: u32) -> bool {
+        let listener = TcpSocket::new_v4().unwrap();
+        listener.set_send_buffer_size(held).unwrap();
+        listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = listener.listen(1).unwrap();
+        let client = TcpSocket::new_v4().unwrap();
+        client.set_recv_buffer_size(held).unwrap();
+        let mut client = client.connect(listener.local_addr().unwrap()).await.unwrap();
+        let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let mut connection = Connection::new(listener.accept().await.unwrap().0, place, IDLE);
+        let client = async move {
+            let mut taken = vec![0; at_once];
+            let mut all = 0;
+            while let Ok(count @ 1..) = client.read(&mut taken).await {
+                all += count;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            all == bytes
+        };
+        let server = async move {
+            connection.write_all(&vec![b'x'; bytes]).await?;
+            connection.flush().await
+        };
+        let (all, outcome) = tokio::join!(client, server);
+        assert_eq!(all, outcome.is_ok(), "{outcome:?}");
+        all
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_its_answer_byte_by_byte_is_let_go() {
+        assert!(
+            !is_served(256 * 1024, 512, 4 * 1024).await,
+            "50 KB a second, and 64 KiB are asked for in 0.8"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_slow_client_that_keeps_the_pace_is_served_and_so_is_one_of_a_short_answer() {
+        assert!(is_served(4 * 1024 * 1024, 64 * 1024, 64 * 1024).await, "some MB a second");
+        assert!(is_served(16 * 1024, 2 * 1024, 4 * 1024).await, "all there is");
     }
 }

@@ -8,7 +8,8 @@
 //! What it guarantees: a value is never shown without its unit, time and quality; what is older than the memory
 //! reaches is named as such and never answered as empty; while the journal is being read there are no answers
 //! instead of incomplete ones; and no client, however slow, holds a lock or makes another wait (reads copy what they
-//! need on threads where blocking is allowed, feeds and connections are bounded and timed).
+//! need on threads where blocking is allowed; feeds, connections and what answers take in memory are bounded and
+//! timed).
 
 mod access;
 mod app;
@@ -46,6 +47,7 @@ mod step;
 mod stops;
 mod system;
 mod timestamp;
+mod unread;
 
 #[cfg(test)]
 mod tests;

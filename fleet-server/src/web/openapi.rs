@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use axum::Extension;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi as _;
@@ -11,6 +12,7 @@ use utoipa::openapi::{OpenApi, PathItem, SecurityRequirement};
 use super::live_document::{LiveChangesDocument, LiveReset, LiveTime};
 use super::problem::{self, Problem, ProblemDocument, ProblemKind};
 use super::query::{Asked, NoParameters};
+use super::unread::Shared;
 use super::{access, guard, operations};
 
 /// Declares the problems that an operation answers with by itself, beyond those of the guards.
@@ -104,7 +106,7 @@ fn add_guards(path: &str, item: &mut PathItem) {
 pub(super) async fn openapi_json(_: Asked<NoParameters>) -> Result<Response, Problem> {
     static TEXT: OnceLock<String> = OnceLock::new();
     let text = TEXT.get_or_init(|| openapi().to_json().expect("the document has only text keys"));
-    Ok(([(header::CONTENT_TYPE, "application/json")], text.as_str()).into_response())
+    Ok((Extension(Shared), [(header::CONTENT_TYPE, "application/json")], text.as_str()).into_response())
 }
 
 problems!(OpenApiProblems: UnknownParameter);

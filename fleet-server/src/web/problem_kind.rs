@@ -26,13 +26,14 @@ pub(super) enum ProblemKind {
     Unhealthy,
     TooManyClients,
     TooSlow,
+    TooMuchUnread,
     RegistryUnavailable,
     BasemapUnreadable,
 }
 
 impl ProblemKind {
     /// All kinds, by status.
-    pub(super) const ALL: [Self; 23] = [
+    pub(super) const ALL: [Self; 24] = [
         Self::UnknownParameter,
         Self::InvalidParameter,
         Self::EmptyRange,
@@ -54,6 +55,7 @@ impl ProblemKind {
         Self::Unhealthy,
         Self::TooManyClients,
         Self::TooSlow,
+        Self::TooMuchUnread,
         Self::RegistryUnavailable,
         Self::BasemapUnreadable,
     ];
@@ -88,6 +90,7 @@ impl ProblemKind {
             | Self::Unhealthy
             | Self::TooManyClients
             | Self::TooSlow
+            | Self::TooMuchUnread
             | Self::RegistryUnavailable
             | Self::BasemapUnreadable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -122,6 +125,7 @@ impl ProblemKind {
             Self::Unhealthy => ("unhealthy", "A part of the server has failed"),
             Self::TooManyClients => ("too-many-clients", "There are as many live feeds as the server allows"),
             Self::TooSlow => ("too-slow", "The answer took too long"),
+            Self::TooMuchUnread => ("too-much-unread", "Other clients have not taken their answers yet"),
             Self::RegistryUnavailable => {
                 ("registry-unavailable", "The registry of lampposts does not answer")
             }
@@ -202,6 +206,10 @@ impl ProblemKind {
             }
             Self::TooSlow => {
                 "The server did not come to an answer in its time limit, and has given up. Ask for less, or later."
+            }
+            Self::TooMuchUnread => {
+                "Long answers are kept in memory until their clients have taken them, and there is a bound on all of \
+                 them together. A client that does not take its own within a minute is cut, so ask again."
             }
             Self::RegistryUnavailable => {
                 "The registry could not be read. Observations are taken in all the same. The log says why."

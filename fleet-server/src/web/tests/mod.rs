@@ -14,3 +14,4 @@ mod rig;
 mod schema;
 mod stops;
 mod system;
+mod unread;
