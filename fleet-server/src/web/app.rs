@@ -7,6 +7,7 @@ use lamplighter_protocol::LamppostNumber;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::WebState;
+use super::city_copies::CityCopies;
 use super::problem::{Problem, ProblemKind};
 use super::readiness::Phase;
 use crate::registry::{Lamppost, RegistryError};
@@ -22,6 +23,7 @@ struct Shared {
     state: WebState,
     feeds: Arc<Semaphore>,
     reads: Arc<Semaphore>,
+    city: CityCopies,
 }
 
 impl Deref for App {
@@ -35,7 +37,7 @@ impl App {
     pub(super) fn new(state: WebState) -> Self {
         let places = |limit: usize| Arc::new(Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS)));
         let (feeds, reads) = (places(state.limits.feeds), places(state.limits.reads));
-        Self { shared: Arc::new(Shared { state, feeds, reads }) }
+        Self { shared: Arc::new(Shared { state, feeds, reads, city: CityCopies::default() }) }
     }
 
     /// Reads observations, on a thread where waiting for the lock is allowed. Refused until all are there: an
@@ -78,6 +80,11 @@ impl App {
             let detail = format!("no lamppost {number} is registered");
             Problem::new(ProblemKind::UnknownLamppost, detail).with_parameter("number")
         })
+    }
+
+    /// The document of the register, made once for all who read it.
+    pub(super) fn city(&self) -> &CityCopies {
+        &self.shared.city
     }
 
     /// A place for a live feed, if there is one left.

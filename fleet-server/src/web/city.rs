@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -14,12 +15,12 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::app::App;
-use super::etag::ETag;
 use super::observation::StatisticName;
 use super::openapi::problems;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Asked, FromParameters, NoParameters, Parameters};
 use super::timestamp::Timestamp;
+use super::unread::Shared;
 use crate::clock;
 use crate::live::Status;
 use crate::roll::{Register, Rows, State as LamppostState};
@@ -128,15 +129,15 @@ pub(super) struct ValuesDocument {
 
 /// Where all lampposts stand
 ///
-/// The whole register in columns. Its `ETag` goes by the revision: whoever has it sends it as `If-None-Match`, and is
-/// told in a few bytes that nothing has changed.
+/// The whole register in columns. Its `ETag` goes by the document, its content and its form: whoever has it sends it as
+/// `If-None-Match`, and is told in a few bytes that nothing has changed.
 #[utoipa::path(
     get, path = "/api/v1/city", tag = "lampposts",
     params(("If-None-Match" = Option<String>, Header, description = "The `ETag` of the register that is known")),
     responses(
         (
             status = 200, description = "The register", body = CityDocument<'_>,
-            headers(("ETag" = String, description = "Goes by the revision"))
+            headers(("ETag" = String, description = "Goes by the document"))
         ),
         (status = 304, description = "The register is the one that is known"),
         CityProblems
@@ -149,13 +150,15 @@ pub(super) async fn city(
 ) -> Result<Response, Problem> {
     app.rebuilt()?;
     let register = rows(&app)?.register;
-    let etag = ETag::weak(&register.revision().to_string());
-    let kept = [(header::ETAG, etag.value()), (header::CACHE_CONTROL, "private, no-cache")];
-    if etag.is_known_to(&headers) {
+    let copies = app.clone();
+    let copy =
+        app.blocking(move |_| copies.city().of(register.revision(), || json(&CityDocument::of(&register))));
+    let copy = copy.await?;
+    let kept = [(header::ETAG, copy.etag.value()), (header::CACHE_CONTROL, "private, no-cache")];
+    if copy.etag.is_known_to(&headers) {
         return Ok((StatusCode::NOT_MODIFIED, kept).into_response());
     }
-    let document = app.blocking(move |_| json(&CityDocument::of(&register))).await?;
-    Ok((kept, JSON, document).into_response())
+    Ok((Extension(Shared), kept, JSON, copy.document.clone()).into_response())
 }
 
 /// How all lampposts are

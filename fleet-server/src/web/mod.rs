@@ -16,6 +16,7 @@ mod app;
 mod basemap;
 mod catalogue;
 mod city;
+mod city_copies;
 mod coding;
 mod console;
 mod csv;
