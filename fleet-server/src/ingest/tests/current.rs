@@ -30,7 +30,7 @@ impl Bench {
     }
 
     fn has(&self, series: [&str; 2]) -> bool {
-        self.ingest.current_series(&"A1".parse().unwrap()).unwrap().has(&name(series))
+        self.ingest.current_series(&"A1".parse().unwrap()).unwrap().among_them()(&name(series))
     }
 
     /// The period that the store says of a series.
@@ -94,6 +94,32 @@ fn a_description_is_current_before_any_record_has_told_a_time() {
     assert_eq!(bench.current(), Some(one));
     bench.ticks(1, -300_000, other, 0);
     assert_eq!((bench.current(), bench.period(WEATHER)), (Some(other), Some(5000)));
+}
+
+#[test]
+fn series_are_found_among_the_current_ones_in_the_order_of_their_names() {
+    let mut bench = Bench::new();
+    bench.hello();
+    let mut now = description("d-5", "air_temperature", "Cel");
+    for device in ["d-1", "d-3", "d-4"] {
+        now.devices.extend(description(device, "air_temperature", "Cel").devices);
+    }
+    now.devices.extend(description("d-2", "phlogiston", "1").devices);
+    let now = bench.described(&now);
+    bench.ticks(0, 0, now, 0);
+    let current = bench.ingest.current_series(&"A1".parse().unwrap()).unwrap();
+    let found = |devices: &[u8]| {
+        let mut has = current.among_them();
+        let found: Vec<u8> = devices
+            .iter()
+            .copied()
+            .filter(|device| has(&name([&format!("d-{device}"), WEATHER[1]])))
+            .collect();
+        found
+    };
+    assert_eq!(found(&[0, 1, 2, 3, 4, 5, 6]), [1, 3, 4, 5]);
+    assert_eq!(found(&[0, 4, 6]), [4]);
+    assert_eq!(found(&[2]), Vec::<u8>::new(), "what the catalogue does not know is not taken");
 }
 
 #[test]
