@@ -122,9 +122,12 @@ impl Server {
         let ingest = Arc::new(RwLock::new(Ingest::new(Catalogue::built_in(), metrics.ingest.clone())));
         let live = LiveHub::new(LiveOptions::default(), metrics.live.clone())?;
         let sessions = Sessions::default();
-        let sources =
-            Sources { sessions: sessions.clone(), ingest: Arc::clone(&ingest), store: Arc::clone(&store) };
-        let roll = Roll::new(sources);
+        let roll = Roll::new(Sources {
+            sessions: sessions.clone(),
+            ingest: Arc::clone(&ingest),
+            store: Arc::clone(&store),
+            lag: metrics.journal.lag.clone(),
+        });
         let (phase, readiness) = Readiness::new();
         let web = WebState {
             store: Arc::clone(&store),

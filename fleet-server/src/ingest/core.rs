@@ -8,6 +8,7 @@ use lamplighter_protocol::{
     Leaf, Log, Record, Tick, UtcMillis,
 };
 
+use super::current::CurrentSeries;
 use super::known::{Descriptions, Known, SeriesKind};
 use super::lamppost::{Lamppost, LamppostReport};
 use super::metrics::{IngestMetrics, Malformed, Verdict};
@@ -85,6 +86,11 @@ impl Ingest {
     /// Whether a lamppost is well; none if it has never sent anything that could be read.
     pub fn pulse(&self, number: &LamppostNumber) -> Option<Pulse> {
         self.lampposts.get(number).map(Lamppost::pulse)
+    }
+
+    /// The series that a lamppost has now; none before it has written anything that could be read.
+    pub fn current_series(&self, number: &LamppostNumber) -> Option<CurrentSeries> {
+        self.lampposts.get(number)?.current_series()
     }
 
     /// When the last message of a lamppost was received that the journal has; none if there is none.
@@ -175,11 +181,17 @@ impl Ingest {
             metrics: &self.metrics,
             store,
             live,
+            newest: None,
         };
         for (first, last) in missing {
             for sequence in first..=last {
                 record.record(sequence);
             }
+        }
+        if let Some(newest) = record.newest
+            && lamppost.written(frame.description, &known, newest, entry.received)
+        {
+            places.describe(&known, store);
         }
         Fresh::Held
     }
@@ -207,6 +219,8 @@ struct Recorder<'a> {
     metrics: &'a IngestMetrics,
     store: &'a mut Tail,
     live: &'a mut dyn FnMut(LiveObservation),
+    /// The newest time of a record so far, of those that can be believed.
+    newest: Option<UtcMillis>,
 }
 
 impl Recorder<'_> {
@@ -216,6 +230,7 @@ impl Recorder<'_> {
         match Record::decode(bytes) {
             Ok(Record::Tick(tick)) => self.tick(&tick),
             Ok(Record::Opening(opening)) if self.log == Log::Events && sequence == 0 => {
+                self.dated(opening.opened);
                 if self.lamppost.opened(self.frame.run, opening, self.known).is_err() {
                     self.metrics.forks.inc();
                     tracing::warn!(
@@ -225,6 +240,7 @@ impl Recorder<'_> {
                 }
             }
             Ok(Record::Command(report)) => {
+                self.dated(report.time);
                 tracing::info!(lamppost = %self.entry.lamppost, command = %report.id, state = ?report.state, "command");
             }
             // An opening is the first of its run's events, and nothing else (D1).
@@ -238,9 +254,10 @@ impl Recorder<'_> {
 
     fn tick(&mut self, tick: &Tick) {
         let count = tick.observations.len() as u64;
-        if tick.time.since_ms(self.latest_received) > FUTURE_MS {
+        if self.is_ahead(tick.time) {
             return self.metrics.observed(Verdict::Future, count);
         }
+        self.dated(tick.time);
         if self.entry.received.since_ms(tick.time) > PAST_MS {
             return self.metrics.observed(Verdict::Retention, count);
         }
@@ -263,6 +280,16 @@ impl Recorder<'_> {
             self.metrics.observed(verdict, 1);
         }
         self.lamppost.observed(tick.time, self.entry.received);
+    }
+
+    fn dated(&mut self, time: UtcMillis) {
+        if !self.is_ahead(time) {
+            self.newest = self.newest.max(Some(time));
+        }
+    }
+
+    fn is_ahead(&self, time: UtcMillis) -> bool {
+        time.since_ms(self.latest_received) > FUTURE_MS
     }
 
     fn store(&mut self, id: SeriesId, series: &Arc<LiveSeries>, point: Point) -> Verdict {

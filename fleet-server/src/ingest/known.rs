@@ -14,6 +14,8 @@ pub(super) struct Known {
     pub description: Description,
     /// By device and series.
     pub series: Vec<Vec<SeriesKind>>,
+    /// Those of them that are taken, in order of their names.
+    pub taken: Vec<Arc<LiveSeries>>,
     /// Of the grids on which its devices are read.
     pub shortest_period_ms: Option<u32>,
 }
@@ -70,8 +72,19 @@ fn compare(description: Description, catalogue: &Catalogue) -> Known {
         });
         series.collect()
     };
-    let series = description.devices.iter().map(kinds).collect();
+    let series: Vec<Vec<SeriesKind>> = description.devices.iter().map(kinds).collect();
+    let mut taken: Vec<Arc<LiveSeries>> = series.iter().flatten().filter_map(SeriesKind::taken).collect();
+    taken.sort_by(|one, other| one.name.cmp(&other.name));
     let grids = description.devices.iter().filter_map(|device| description.grid_of(device));
     let shortest_period_ms = grids.map(|grid| grid.period_ms).min();
-    Known { description, series, shortest_period_ms }
+    Known { description, series, taken, shortest_period_ms }
+}
+
+impl SeriesKind {
+    fn taken(&self) -> Option<Arc<LiveSeries>> {
+        match self {
+            Self::Taken { live, .. } => Some(Arc::clone(live)),
+            Self::Rejected(_) => None,
+        }
+    }
 }

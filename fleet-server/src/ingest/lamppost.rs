@@ -8,6 +8,7 @@ use lamplighter_protocol::{
     RunPosition, SeriesName, UtcMillis, limits,
 };
 
+use super::current::{Current, CurrentSeries};
 use super::known::Known;
 use super::named::Named;
 use super::places::Places;
@@ -39,7 +40,7 @@ pub(super) struct Lamppost {
     lacking: BTreeSet<Digest>,
     /// Where the store keeps the series of the descriptions that this lamppost writes in.
     pub(super) places: HashMap<Digest, Arc<Places>>,
-    described: Option<(Digest, Arc<Known>)>,
+    current: Option<Current>,
     last_observation: Option<UtcMillis>,
     freshness: Option<UtcMillis>,
     last_position: UtcMillis,
@@ -89,7 +90,7 @@ pub struct LamppostReport {
     pub last_hello: UtcMillis,
     /// Greatest time of an observation.
     pub last_observation: Option<UtcMillis>,
-    /// Digest of the description that it last wrote in.
+    /// Digest of the description that its newest records are written in.
     pub description: Option<Digest>,
     /// Its devices, by that description.
     pub devices: Vec<DeviceReport>,
@@ -183,11 +184,27 @@ impl Lamppost {
         }
     }
 
+    /// A frame is written in this description, which is here.
     pub(super) fn described(&mut self, digest: Digest, known: &Arc<Known>) {
         self.lacking.remove(&digest);
-        if self.described.as_ref().is_none_or(|(of, _)| *of != digest) {
-            self.described = Some((digest, Arc::clone(known)));
-        }
+        self.current.get_or_insert_with(|| Current::first(digest, known));
+    }
+
+    /// A record of this time is written in this description. True: that is the current one from now on.
+    pub(super) fn written(
+        &mut self,
+        digest: Digest,
+        known: &Arc<Known>,
+        time: UtcMillis,
+        received: UtcMillis,
+    ) -> bool {
+        let current = self.current.get_or_insert_with(|| Current::first(digest, known));
+        current.written(digest, known, time, received)
+    }
+
+    /// The series that it has now; none before it has written anything that can be read.
+    pub(super) fn current_series(&self) -> Option<CurrentSeries> {
+        self.current.as_ref().map(Current::series)
     }
 
     pub(super) fn observed(&mut self, time: UtcMillis, received: UtcMillis) {
@@ -200,7 +217,7 @@ impl Lamppost {
             said_hello: self.hello.is_some(),
             last_observation: self.last_observation,
             freshness: self.freshness,
-            shortest_period_ms: self.described.as_ref().and_then(|(_, known)| known.shortest_period_ms),
+            shortest_period_ms: self.current.as_ref().and_then(|current| current.known.shortest_period_ms),
         }
     }
 
@@ -254,11 +271,12 @@ impl Lamppost {
 
     pub(super) fn report(&self) -> Option<LamppostReport> {
         let said = self.hello.as_ref()?;
-        let devices = self.described.iter().flat_map(|(_, known)| {
-            known.description.devices.iter().map(|device| DeviceReport {
+        let devices = self.current.iter().flat_map(|current| {
+            let description = &current.known.description;
+            description.devices.iter().map(|device| DeviceReport {
                 name: device.name.clone(),
                 model: device.model.clone(),
-                grid: known.description.grid_of(device),
+                grid: description.grid_of(device),
                 series: device.series.iter().map(|series| device.name_of(series)).collect(),
             })
         });
@@ -272,7 +290,7 @@ impl Lamppost {
             generation: said.hello.generation,
             last_hello: said.received,
             last_observation: self.last_observation,
-            description: self.described.as_ref().map(|(digest, _)| *digest),
+            description: self.current.as_ref().map(|current| current.digest),
             devices: devices.collect(),
             stops,
             backlog: said.named.missing_from(|run, log| Some(self.runs.get(&run)?.held(log))),

@@ -7,6 +7,7 @@
 //! the live hub, and sends positions when they are due.
 
 mod core;
+mod current;
 mod known;
 mod lamppost;
 mod metrics;
@@ -19,6 +20,7 @@ mod tests;
 mod thread;
 
 pub use self::core::{Fresh, Ingest};
+pub use current::CurrentSeries;
 pub use lamppost::{DeviceReport, LamppostReport, Stop};
 pub use metrics::{IngestMetrics, Malformed, Verdict};
 pub use pulse::Pulse;

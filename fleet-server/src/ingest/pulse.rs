@@ -12,7 +12,7 @@ pub struct Pulse {
     pub last_observation: Option<UtcMillis>,
     /// How recent its data is.
     pub freshness: Option<UtcMillis>,
-    /// The shortest period of the grids of the devices that it last described; none if all report by exception.
+    /// The shortest period of the grids of the devices that it has now; none if all report by exception.
     pub shortest_period_ms: Option<u32>,
 }
 

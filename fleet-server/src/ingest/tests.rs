@@ -1,6 +1,7 @@
 //! Ingest: what each kind of entry leaves behind.
 
 mod backlog;
+mod current;
 
 use bytes::Bytes;
 use lamplighter_protocol::{

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// It is connected, and its newest data is no older than three of its shortest periods.
+    /// It is connected, and its newest data, or the connection, is no older than three of its shortest periods.
     Reporting,
     /// It is connected, and there has been no data for longer than that.
     Late,

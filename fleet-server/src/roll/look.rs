@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use lamplighter_protocol::{LamppostNumber, Quality, UtcMillis};
 
 use crate::gateway::Sessions;
-use crate::ingest::{Ingest, Pulse};
+use crate::ingest::{CurrentSeries, Ingest, Pulse};
+use crate::journal::Lag;
 use crate::store::{SeriesLatest, Tail};
 
 /// Most lampposts that are looked at under one lock: a millisecond or two for ingest to wait.
@@ -21,6 +23,8 @@ pub struct Sources {
     pub ingest: Arc<RwLock<Ingest>>,
     /// Their observations.
     pub store: Arc<RwLock<Tail>>,
+    /// How far ingest is behind what they have sent.
+    pub lag: Lag,
 }
 
 /// A lamppost as it is seen at one instant.
@@ -31,7 +35,8 @@ pub(super) struct Seen {
     pub(super) worst: Worst,
 }
 
-/// How bad the newest observations of a lamppost's series are.
+/// How bad the newest observations are of the series that a lamppost has now. Of a device that is gone the last word
+/// stays in the store, and counts here no more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Worst {
     /// The worst of their qualities; none without any observation.
@@ -49,16 +54,29 @@ impl Sources {
         let mut seen = Vec::with_capacity(numbers.len());
         for numbers in numbers.chunks(AT_ONCE) {
             let connected = self.sessions.connected_since(numbers);
-            let pulses: Vec<Option<Pulse>> = {
+            let (pulses, current): (Vec<Option<Pulse>>, Vec<Option<CurrentSeries>>) = {
                 let ingest = self.ingest.read().unwrap_or_else(PoisonError::into_inner);
-                numbers.iter().map(|number| ingest.pulse(number)).collect()
+                numbers.iter().map(|number| (ingest.pulse(number), ingest.current_series(number))).unzip()
             };
             let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
-            let worst = numbers.iter().map(|number| Worst::of(store.latest_of_lamppost(number)));
-            let all = connected.into_iter().zip(pulses).zip(worst);
-            seen.extend(all.map(|((connected_since, pulse), worst)| Seen { connected_since, pulse, worst }));
+            let all = numbers.iter().zip(connected).zip(pulses).zip(current);
+            seen.extend(all.map(|(((number, connected_since), pulse), current)| {
+                let latest = store.latest_of_lamppost(number);
+                Seen { connected_since, pulse, worst: Worst::of(latest, current.as_ref()) }
+            }));
         }
         seen
+    }
+
+    /// The series that each of these lampposts has now, in their order: not for more than some thousand at a time.
+    pub(super) fn current_series(&self, numbers: &[LamppostNumber]) -> Vec<Option<CurrentSeries>> {
+        let ingest = self.ingest.read().unwrap_or_else(PoisonError::into_inner);
+        numbers.iter().map(|number| ingest.current_series(number)).collect()
+    }
+
+    /// For how long the oldest entry waits that is committed and not ingested; nothing waits for no time.
+    pub(super) fn lag(&self, now: Instant) -> Duration {
+        self.lag.waiting(now).1
     }
 }
 
@@ -69,8 +87,11 @@ impl fmt::Debug for Sources {
 }
 
 impl Worst {
-    fn of<'a>(series: impl Iterator<Item = SeriesLatest<'a>>) -> Self {
-        series.filter_map(|one| one.latest).fold(Self::default(), |worst, point| {
+    /// Of these series those that are current, or all of them if it is not known which are.
+    fn of<'a>(series: impl Iterator<Item = SeriesLatest<'a>>, current: Option<&CurrentSeries>) -> Self {
+        let mut among = current.map(CurrentSeries::among_them);
+        let counts = |one: &SeriesLatest<'a>| among.as_mut().is_none_or(|among| among(&one.meta.key.name));
+        series.filter(counts).filter_map(|one| one.latest).fold(Self::default(), |worst, point| {
             let quality = point.reason.quality();
             Self {
                 quality: worst.quality.max(Some(quality)),

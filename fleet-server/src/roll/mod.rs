@@ -4,7 +4,11 @@
 //! store each know a part of the answer, none of them all of it in one place. The roll puts it together: [`Register`]
 //! is what the registry says, in columns and in the order of numbers, [`State`] is how each lamppost is, in the same
 //! order. [`Roll`] hands out both as they were at one instant, and a reader holds no lock while it reads them. A
-//! [`Watcher`] looks once a second, and tells which states have changed.
+//! [`Watcher`] looks once a second, and tells which states have changed: piece by piece, so that who listens to the
+//! live feed can read what a storm of changes tells before the ring runs over it.
+//!
+//! A state goes by what ingest has taken. While that lags behind the journal by more than [`MOST_LAG`], nobody becomes
+//! late: what would show that a lamppost is not may be what waits. Who is late stays so until its data is there.
 //!
 //! [`status()`] says what a status means; it and the register are pure. Nothing here is durable: all of it is derived
 //! from what the others hold.
@@ -22,9 +26,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 
+use crate::clock;
+use crate::ingest::CurrentSeries;
+
 pub use look::{Sources, Worst};
 pub use register::{Dictionary, Register, Revision};
-pub use status::{State, status};
+pub use status::{MOST_LAG, State, status};
 pub use watcher::{LookPanicked, StatePublisher, Watcher};
 
 /// The roll. Clones are one and the same.
@@ -61,9 +68,16 @@ impl Roll {
     pub fn state(&self, number: &LamppostNumber, now: UtcMillis) -> State {
         let known = self.rows().and_then(|rows| rows.state(number));
         known.unwrap_or_else(|| {
+            let lag = self.sources.lag(clock::monotonic());
             let seen = self.sources.look(std::slice::from_ref(number));
-            seen.into_iter().map(|seen| seen.state(None, now)).next().unwrap_or_default()
+            seen.into_iter().map(|seen| seen.state(None, now, lag)).next().unwrap_or_default()
         })
+    }
+
+    /// The series that each of these lampposts has now, in their order; none for one of which that is not known. It
+    /// may wait for a lock, and others wait for it: not for more than some thousand at a time.
+    pub fn current_series(&self, numbers: &[LamppostNumber]) -> Vec<Option<CurrentSeries>> {
+        self.sources.current_series(numbers)
     }
 
     fn replace(&self, rows: Rows) {

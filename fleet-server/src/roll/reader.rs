@@ -20,6 +20,11 @@ impl Reader {
         Self { registry, changes: None, read_at: None, failing: false }
     }
 
+    /// Whether it was read last time.
+    pub(super) fn has_read(&self) -> bool {
+        self.read_at.is_some()
+    }
+
     /// The register, if something was written to the registry since it was last read. What cannot be read now is
     /// asked for the next time; the log says so once.
     pub(super) async fn changed(&mut self) -> Option<Register> {
@@ -35,7 +40,13 @@ impl Reader {
                 (self.changes, self.read_at) = (None, None);
                 if !std::mem::replace(&mut self.failing, true) {
                     let error = &error as &dyn std::error::Error;
-                    tracing::error!(error, "the registry cannot be read; the roll stays as it was");
+                    tracing::error!(
+                        error,
+                        "the registry cannot be read: the map shows the lampposts that were read before, or none. \
+                         See that {} in the data directory is whole, that this user may read and write it, and \
+                         that its disk is well; it is tried again every second",
+                        Registry::FILE_NAME
+                    );
                 }
                 None
             }

@@ -1,5 +1,7 @@
 //! What a lamppost's status means. Pure.
 
+use std::time::Duration;
+
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 
 use super::look::{Seen, Worst};
@@ -12,6 +14,10 @@ const PERIODS: i64 = 3;
 /// A shorter period counts as this one: an agent sends what it has synced, which it does every two seconds (D2), so
 /// that nothing comes more often than that however often it samples.
 const LEAST_PERIOD_MS: i64 = 2_000;
+
+/// While ingest is behind the journal by more than this, nobody becomes late. It is a third of the shortest time after
+/// which anybody can be ([`status()`]), so that what is on its way within it makes nobody late either.
+pub const MOST_LAG: Duration = Duration::from_secs(2);
 
 /// How a lamppost is. It is Copy and has no number, for there is one for each lamppost of a city.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +37,9 @@ pub struct State {
 /// connected at the earliest, a late one is late since the instant at which its data became too old, and of one that
 /// is offline it is not known.
 ///
-/// A lamppost that has connected and never sent data is late after as long as one whose data stopped then. Data from
-/// the future is not old: when the server's clock is set back, nobody is late until it has made up for it.
+/// A lamppost that has connected has as long to send data as one whose data stopped then, however old what it has sent
+/// before is. Data from the future is not old: when the server's clock is set back, nobody is late until it has made up
+/// for it.
 pub fn status(
     connected_since: Option<UtcMillis>,
     pulse: Option<Pulse>,
@@ -46,12 +53,12 @@ pub fn status(
     let Some(period_ms) = pulse.shortest_period_ms.map(i64::from) else {
         return (Status::Reporting, Some(connected));
     };
-    let freshness = pulse.freshness.unwrap_or(connected);
-    let fresh_until = freshness.plus_ms(PERIODS * period_ms.max(LEAST_PERIOD_MS));
+    let fresh_since = pulse.freshness.map_or(connected, |freshness| freshness.max(connected));
+    let fresh_until = fresh_since.plus_ms(PERIODS * period_ms.max(LEAST_PERIOD_MS));
     if now <= fresh_until {
         return (Status::Reporting, Some(connected));
     }
-    (Status::Late, Some(fresh_until.max(connected)))
+    (Status::Late, Some(fresh_until))
 }
 
 impl Default for State {
@@ -76,13 +83,17 @@ impl State {
 }
 
 impl Seen {
-    /// The state of what is seen now, after another one that was seen at some time before. While the status stays the
-    /// same so does its `since`; a new one came between the two looks, and when exactly is what [`status()`] says if
-    /// that lies there.
-    pub(super) fn state(self, before: Option<(State, UtcMillis)>, now: UtcMillis) -> State {
-        let (status, told) = status(self.connected_since, self.pulse, now);
+    /// The state of what is seen now, while ingest is behind by `lag`, after another one that was seen at some time
+    /// before. While the status stays the same so does its `since`; a new one came between the two looks, and when
+    /// exactly is what [`status()`] says if that lies there.
+    pub(super) fn state(self, before: Option<(State, UtcMillis)>, now: UtcMillis, lag: Duration) -> State {
+        let was_late = before.is_some_and(|(before, _)| before.status == Status::Late);
+        let (mut status, mut told) = status(self.connected_since, self.pulse, now);
+        if status == Status::Late && !was_late && lag > MOST_LAG {
+            (status, told) = (Status::Reporting, self.connected_since);
+        }
         let since = match before {
-            None => told,
+            None => told.map(|since| since.min(now)),
             Some((before, _)) if before.status == status => before.since.map(|since| since.min(now)),
             Some((_, looked)) => Some(told.unwrap_or(now).max(looked).min(now)),
         };
@@ -124,7 +135,7 @@ mod tests {
             (30_000, (Reporting, connected)),
             (30_001, (Late, ago(1))),
             (300_000, (Late, ago(270_000))),
-            (900_000, (Late, connected)),
+            (900_000, (Late, ago(470_000))),
         ] {
             let (status, since) = status(Some(connected), Some(pulse(Some(ago(age)))), NOW);
             assert_eq!((status, since), (expected.0, Some(expected.1)), "{age}");
@@ -147,9 +158,13 @@ mod tests {
     }
 
     #[test]
-    fn who_has_reconnected_and_not_sent_yet_is_late_since_then() {
-        assert_eq!(status(Some(ago(5)), Some(pulse(Some(ago(600_000)))), NOW), (Late, Some(ago(5))));
-        assert_eq!(status(Some(ago(5)), Some(pulse(Some(ago(20_000)))), NOW), (Reporting, Some(ago(5))));
+    fn who_has_reconnected_has_as_long_to_send_as_who_has_just_sent() {
+        for old in [20_000, 600_000] {
+            let after = |ms| status(Some(ago(ms)), Some(pulse(Some(ago(ms + old)))), NOW);
+            assert_eq!(after(5), (Reporting, Some(ago(5))));
+            assert_eq!(after(30_000), (Reporting, Some(ago(30_000))));
+            assert_eq!(after(30_001), (Late, Some(ago(1))));
+        }
     }
 
     #[test]
@@ -162,7 +177,7 @@ mod tests {
     fn after_the_clock_was_set_back_nobody_is_late_and_nothing_began_in_the_future() {
         let ahead = NOW.plus_ms(3_600_000);
         assert_eq!(status(Some(ahead), Some(pulse(Some(ahead))), NOW), (Reporting, Some(NOW)));
-        assert_eq!(status(Some(ahead), Some(pulse(Some(ago(60_000)))), NOW), (Late, Some(NOW)));
+        assert_eq!(status(Some(ahead), Some(pulse(Some(ago(60_000)))), NOW), (Reporting, Some(NOW)));
     }
 
     #[test]
@@ -185,8 +200,33 @@ mod tests {
 
     /// Status and since of what is seen, a second after the state before.
     fn after(before: State, seen: Seen) -> (Status, Option<UtcMillis>) {
-        let state = seen.state(Some((before, ago(1000))), NOW);
+        lagging(before, seen, Duration::ZERO)
+    }
+
+    fn lagging(before: State, seen: Seen, lag: Duration) -> (Status, Option<UtcMillis>) {
+        let state = seen.state(Some((before, ago(1000))), NOW, lag);
         (state.status, state.since)
+    }
+
+    #[test]
+    fn while_ingest_lags_nobody_becomes_late_and_who_is_late_stays_so() {
+        let connected = Some(ago(700_000));
+        let (silent, much) = (seen(connected, ago(90_000)), MOST_LAG + Duration::from_millis(1));
+        let reporting = was(Reporting, connected);
+        assert_eq!(lagging(reporting, silent, MOST_LAG), (Late, Some(ago(1000))));
+        assert_eq!(lagging(reporting, silent, much), (Reporting, connected));
+        let late = was(Late, Some(ago(60_000)));
+        assert_eq!(lagging(late, silent, much), (Late, Some(ago(60_000))));
+        assert_eq!(lagging(late, seen(connected, ago(10)), much), (Reporting, Some(ago(1000))));
+        assert_eq!(
+            lagging(reporting, seen(None, NOW), much),
+            (Offline, Some(NOW)),
+            "connections are known at once"
+        );
+        // It was offline, or is seen for the first time.
+        assert_eq!(lagging(was(Offline, None), silent, much), (Reporting, Some(ago(1000))));
+        let first = silent.state(None, NOW, much);
+        assert_eq!((first.status, first.since), (Reporting, connected));
     }
 
     #[test]
@@ -195,7 +235,7 @@ mod tests {
         // It reconnected between two looks.
         assert_eq!(after(was(Reporting, begun), seen(Some(ago(10)), NOW)), (Reporting, begun));
         // It empties its backlog, and is not there yet.
-        assert_eq!(after(was(Late, begun), seen(Some(ago(700_000)), ago(50_000))), (Late, begun));
+        assert_eq!(after(was(Late, begun), seen(Some(ago(900_000)), ago(50_000))), (Late, begun));
         assert_eq!(after(was(Offline, None), seen(None, NOW)), (Offline, None), "it is still not known");
         let ahead = Some(NOW.plus_ms(5));
         assert_eq!(after(was(Offline, ahead), seen(None, NOW)), (Offline, Some(NOW)), "a clock set back");
@@ -207,7 +247,8 @@ mod tests {
         let (fresh, old, just) = (ago(10), ago(90_000), ago(30_400));
         for (before, connected_since, data, expected) in [
             (was(Never, None), Some(ago(300)), fresh, (Reporting, ago(300))),
-            (was(Offline, None), Some(ago(300)), old, (Late, ago(300))),
+            (was(Offline, None), Some(ago(300)), old, (Reporting, ago(300))),
+            (was(Offline, None), Some(ago(30_300)), old, (Late, ago(300))),
             (was(Late, long_ago), long_ago, fresh, (Reporting, ago(1000))),
             (was(Reporting, long_ago), long_ago, just, (Late, ago(400))),
             (was(Reporting, long_ago), None, fresh, (Offline, NOW)),
@@ -216,14 +257,16 @@ mod tests {
             let (status, since) = after(before, seen(connected_since, data));
             assert_eq!((status, since), (expected.0, Some(expected.1)), "after {before:?}");
         }
-        let set_back = seen(None, NOW).state(Some((was(Reporting, None), NOW.plus_ms(9))), NOW);
+        let set_back =
+            seen(None, NOW).state(Some((was(Reporting, None), NOW.plus_ms(9))), NOW, Duration::ZERO);
         assert_eq!(set_back.since, Some(NOW));
     }
 
     #[test]
     fn of_a_first_look_only_what_is_certain_is_told() {
-        assert_eq!(seen(None, NOW).state(None, NOW).since, None);
-        assert_eq!(seen(Some(ago(9)), NOW).state(None, NOW).since, Some(ago(9)));
-        assert_eq!(seen(Some(ago(9)), ago(4)).state(None, NOW).last_observation, Some(ago(4)));
+        let first = |seen: Seen| seen.state(None, NOW, Duration::ZERO);
+        assert_eq!(first(seen(None, NOW)).since, None);
+        assert_eq!(first(seen(Some(ago(9)), NOW)).since, Some(ago(9)));
+        assert_eq!(first(seen(Some(ago(9)), ago(4))).last_observation, Some(ago(4)));
     }
 }

@@ -1,11 +1,13 @@
 //! The roll with everything that it looks at.
 
-use std::cell::RefCell;
+mod watching;
+
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use lamplighter_protocol::{
-    Catalogue, Grid, Hello, LamppostNumber, Leaf, Nonce, OutboxId, Quality, Reason, RunId, SeriesName,
-    UtcMillis,
+    Catalogue, Description, Device, Frame, Grid, Hello, LamppostNumber, Leaf, Log, Nonce, Observation,
+    OutboxId, Quality, Reason, Record, RunId, Series, SeriesName, Tick, UtcMillis, ValueType,
 };
 use tempfile::TempDir;
 
@@ -16,8 +18,8 @@ use super::*;
 use crate::clock;
 use crate::gateway::{Sessions, log_in};
 use crate::ingest::{Ingest, IngestMetrics};
-use crate::journal::Entry;
-use crate::live::{LamppostState, Status};
+use crate::journal::{Entry, Lag};
+use crate::live::Status;
 use crate::registry::{Coordinates, Lamppost, Registry};
 use crate::store::{Point, SeriesKey, SeriesMeta, Tail, TailOptions};
 
@@ -25,7 +27,6 @@ const NOW: UtcMillis = UtcMillis(1_800_000_000_000);
 
 struct Bench {
     roll: Roll,
-    published: RefCell<Vec<LamppostState>>,
 }
 
 impl Bench {
@@ -34,12 +35,17 @@ impl Bench {
             sessions: Sessions::default(),
             ingest: Arc::new(RwLock::new(Ingest::new(Catalogue::built_in(), IngestMetrics::default()))),
             store: Arc::new(RwLock::new(Tail::new(tail))),
+            lag: Lag::default(),
         };
-        Self { roll: Roll::new(sources), published: RefCell::default() }
+        Self { roll: Roll::new(sources) }
     }
 
-    /// Looks once, at these lampposts if it is their first time. Tells what was published.
+    /// Looks once, at these lampposts if it is their first time. Says what is to be told.
     fn pass(&self, register: Option<&[&str]>, now: UtcMillis) -> Vec<(String, Status)> {
+        self.pass_with(register, now, Duration::ZERO)
+    }
+
+    fn pass_with(&self, register: Option<&[&str]>, now: UtcMillis, lag: Duration) -> Vec<(String, Status)> {
         let register = register.map(|numbers| {
             let mut builder = RegisterBuilder::default();
             for number in numbers {
@@ -47,9 +53,9 @@ impl Bench {
             }
             Arc::new(builder.finish())
         });
-        pass(&self.roll, register, now, &|state| self.published.borrow_mut().push(state));
-        let published = self.published.take();
-        published.iter().map(|state| (state.lamppost.to_string(), state.status)).collect()
+        let Some(changed) = pass(&self.roll, register, now, lag) else { return Vec::new() };
+        let states = changed.states(&changed.places);
+        states.map(|state| (state.lamppost.to_string(), state.status)).collect()
     }
 
     fn hello(&self, number: &str) {
@@ -63,13 +69,40 @@ impl Bench {
             hardware_serial: String::new(),
             generation: 1,
         };
-        let entry = Entry {
-            sequence: 0,
-            received: NOW,
-            lamppost: number.parse().unwrap(),
-            leaf: Leaf::Hello,
-            payload: hello.encode().into(),
+        self.apply(number, Leaf::Hello, hello.encode());
+    }
+
+    /// A tick at this time, from each of the devices that the lamppost has then.
+    fn ticks(&self, number: &str, time: UtcMillis, devices: &[(&str, Reason)]) {
+        let series = Series {
+            property: "air_temperature".parse().unwrap(),
+            channel: None,
+            value_type: ValueType::Quantity,
+            unit: "Cel".to_owned(),
+            resolution: "0.1".parse().unwrap(),
         };
+        let described = devices.iter().map(|(name, _)| Device {
+            name: name.parse().unwrap(),
+            grid: Some(0),
+            model: "bme280".to_owned(),
+            series: vec![series.clone()],
+        });
+        let grids = vec![Grid { period_ms: 10_000, phase_ms: 0 }];
+        let (payload, description) = Description { grids, devices: described.collect() }.encode();
+        self.apply(number, Leaf::Description, payload);
+        let records = devices.iter().enumerate().map(|(device, (_, reason))| {
+            let value = (reason.quality() != Quality::Bad).then_some(200);
+            let observations = vec![Observation { series: 0, value, reason: *reason }];
+            Record::Tick(Tick { device, time, observations }).encode().into()
+        });
+        let (nonce, run, first) = (Nonce([7; 16]), RunId([1; 16]), u64::try_from(time.0).unwrap());
+        let frame = Frame { nonce, count: 2, run, first, description, records: records.collect() };
+        self.apply(number, Leaf::Frames(Log::Samples), frame.encode());
+    }
+
+    fn apply(&self, number: &str, leaf: Leaf, payload: Vec<u8>) {
+        let (received, lamppost) = (NOW.plus_ms(600_000), number.parse().unwrap());
+        let entry = Entry { sequence: 0, received, lamppost, leaf, payload: payload.into() };
         let mut store = self.roll.sources.store.write().unwrap();
         self.roll.sources.ingest.write().unwrap().apply(&entry, &mut store, &mut |_| {});
     }
@@ -120,12 +153,13 @@ fn told(states: &[(&str, Status)]) -> Vec<(String, Status)> {
 }
 
 #[test]
-fn the_first_look_fills_the_roll_silently_and_later_ones_tell_what_changed() {
+fn a_look_tells_what_has_changed_since_the_one_before() {
     let bench = Bench::new(TailOptions::default());
     assert_eq!(bench.pass(None, NOW), []);
     assert!(bench.roll.rows().is_none(), "the registry was not read yet");
     bench.hello("B");
-    assert_eq!(bench.pass(Some(&["A", "B", "C"]), NOW), []);
+    let all = told(&[("A", Status::Never), ("B", Status::Offline), ("C", Status::Never)]);
+    assert_eq!(bench.pass(Some(&["A", "B", "C"]), NOW), all);
     assert_eq!(bench.letters(), "NON");
     assert_eq!(bench.pass(None, NOW.plus_ms(1000)), []);
 
@@ -158,6 +192,49 @@ fn the_worst_of_the_newest_observations_is_told_and_newer_ones_alone_are_not() {
     }
     bench.observe("A", 0, NOW.0 + 1000, Reason::GOOD);
     assert_eq!(bench.pass(None, NOW), []);
+}
+
+#[test]
+fn what_a_device_that_is_gone_has_said_last_does_not_count() {
+    let bench = Bench::new(TailOptions::default());
+    let worst = || {
+        bench.pass(Some(&["A"]), NOW);
+        bench.roll.rows().unwrap().states[0].worst
+    };
+    bench.ticks("A", NOW, &[("weather-1", Reason::NO_ANSWER), ("weather-2", Reason::OUT_OF_RANGE)]);
+    assert_eq!(worst(), Worst { quality: Some(Quality::Bad), bad: 1, uncertain: 1 });
+    bench.ticks("A", NOW.plus_ms(10_000), &[("weather-2", Reason::GOOD)]);
+    assert_eq!(worst(), Worst { quality: Some(Quality::Good), bad: 0, uncertain: 0 });
+    // A backlog of before comes late.
+    bench.ticks(
+        "A",
+        NOW.plus_ms(5_000),
+        &[("weather-1", Reason::NO_ANSWER), ("weather-2", Reason::NO_ANSWER)],
+    );
+    assert_eq!(worst().bad, 0);
+    bench.ticks(
+        "A",
+        NOW.plus_ms(20_000),
+        &[("weather-1", Reason::GOOD), ("weather-2", Reason::OUT_OF_RANGE)],
+    );
+    assert_eq!(worst(), Worst { quality: Some(Quality::Uncertain), bad: 0, uncertain: 1 }, "it is back");
+}
+
+#[test]
+fn nobody_is_called_late_whose_data_may_wait_in_the_journal() {
+    let bench = Bench::new(TailOptions::default());
+    let _connected = log_in(&bench.roll.sources.sessions, &"A".parse().unwrap(), NOW);
+    bench.hello("A");
+    bench.ticks("A", NOW, &[("weather-1", Reason::GOOD)]);
+    assert_eq!(bench.pass(Some(&["A"]), NOW), told(&[("A", Status::Reporting)]));
+    let after = |ms, lag_ms| bench.pass_with(None, NOW.plus_ms(ms), Duration::from_millis(lag_ms));
+    assert_eq!(after(40_000, 9_000), []);
+    bench.ticks("A", NOW.plus_ms(40_000), &[("weather-1", Reason::GOOD)]);
+    assert_eq!(after(41_000, 0), [], "it had only waited");
+    assert_eq!(after(80_000, 9_000), []);
+    assert_eq!(after(81_000, 100), told(&[("A", Status::Late)]), "there was nothing");
+    assert_eq!(after(82_000, 9_000), []);
+    assert_eq!(bench.letters(), "L");
 }
 
 #[test]
@@ -208,29 +285,6 @@ async fn the_register_is_read_when_it_has_changed_page_by_page() {
     assert!(reader.changed().await.is_none(), "it cannot be read, which is no empty register");
 }
 
-#[tokio::test]
-async fn a_watcher_keeps_the_roll_until_it_is_stopped() {
-    let directory = TempDir::new().unwrap();
-    let registry = Registry::open(&directory.path().join(Registry::FILE_NAME)).await.unwrap();
-    registry.import(vec![lamppost("A")], NOW).await.unwrap();
-    let bench = Bench::new(TailOptions::default());
-    let (sender, mut published) = tokio::sync::mpsc::unbounded_channel();
-    let watcher =
-        Watcher::new(bench.roll.clone(), registry.clone(), Box::new(move |state| drop(sender.send(state))));
-    let watcher = watcher.look().await.unwrap();
-    assert_eq!(bench.letters(), "N");
-    let stop = tokio_util::sync::CancellationToken::new();
-    let mut tasks = tokio::task::JoinSet::new();
-    tasks.spawn(watcher.run(stop.clone()));
-    bench.hello("A");
-    let state = published.recv().await.unwrap();
-    assert_eq!((state.lamppost.as_str(), state.status), ("A", Status::Offline));
-    stop.cancel();
-    tasks.join_next().await.unwrap().unwrap().unwrap();
-    assert!(published.try_recv().is_err());
-    registry.close().await;
-}
-
 #[test]
 #[ignore = "a measurement: run it by name, with --nocapture"]
 fn how_long_a_look_at_a_hundred_thousand_lampposts_takes() {
@@ -239,9 +293,9 @@ fn how_long_a_look_at_a_hundred_thousand_lampposts_takes() {
     let numbers: Vec<String> = (0..100_000).map(|number| format!("DF{number:05}")).collect();
     for number in &numbers {
         bench.hello(number);
-        let number = number.parse().unwrap();
-        let mut store = bench.roll.sources.store.write().unwrap();
-        (0..8).for_each(|series| observe(&mut store, &number, series, NOW.0, Reason::GOOD));
+        let devices: Vec<String> = (0..8).map(|device| format!("weather-{device}")).collect();
+        let devices: Vec<_> = devices.iter().map(|device| (device.as_str(), Reason::GOOD)).collect();
+        bench.ticks(number, NOW, &devices);
     }
     let sessions = &bench.roll.sources.sessions;
     let _connected: Vec<_> =

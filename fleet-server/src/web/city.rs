@@ -10,7 +10,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use lamplighter_protocol::{LamppostNumber, Property, PropertyName, Quality};
+use lamplighter_protocol::{LamppostNumber, Property, PropertyName, Quality, SeriesName};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -22,9 +22,10 @@ use super::query::{Asked, FromParameters, NoParameters, Parameters};
 use super::timestamp::Timestamp;
 use super::unread::Shared;
 use crate::clock;
+use crate::ingest::CurrentSeries;
 use crate::live::Status;
 use crate::roll::{Register, Rows, State as LamppostState};
-use crate::store::Tail;
+use crate::store::{SeriesLatest, Tail};
 
 /// Most lampposts whose values are read under one lock: ingest waits no longer than for a page of observations.
 const AT_ONCE: usize = 1_000;
@@ -106,7 +107,8 @@ pub(super) struct StatesWithValues {
     values: ValuesDocument,
 }
 
-/// The newest observation of a property on each lamppost: of the first series by name, if there are several.
+/// The newest observation of a property on each lamppost: of the series that it has now the first by name that has an
+/// observation. What a device has observed that the lamppost does not have any more is not among them.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ValuesDocument {
     /// UCUM; the unit of all values.
@@ -123,7 +125,8 @@ pub(super) struct ValuesDocument {
     value_quality: String,
     /// Why it is less than good; null if it is good, and without an observation.
     value_reason: Vec<Option<String>>,
-    /// The period of the series' grid in milliseconds; null if it reports by exception, and without a series.
+    /// The period of the series' grid in milliseconds; null if it reports by exception, and without a series. A series
+    /// that has not observed yet has one.
     value_period_ms: Vec<Option<u32>>,
 }
 
@@ -178,15 +181,16 @@ pub(super) async fn city_states(
     // Before all else: what is told later may be in the answer too, and nothing is in neither.
     let event_id = app.live.head().to_string();
     let rows = rows(&app)?;
-    let store = Arc::clone(&app.store);
+    let (roll, store) = (app.roll.clone(), Arc::clone(&app.store));
     let answer = move |_: &_| {
         let states = StatesDocument::of(&rows, event_id);
         let Some(property) = property else { return json(&StatesAnswer::States(states)) };
         let mut values = ValuesDocument::of(&property);
         for numbers in rows.register.numbers().chunks(AT_ONCE) {
+            let current = roll.current_series(numbers);
             let tail = store.read().unwrap_or_else(PoisonError::into_inner);
-            for number in numbers {
-                values.push(&tail, number, &property.name);
+            for (number, current) in numbers.iter().zip(current) {
+                values.push(newest(&tail, number, &property.name, current.as_ref()));
             }
         }
         json(&StatesAnswer::WithValues(StatesWithValues { states, values }))
@@ -257,9 +261,7 @@ impl ValuesDocument {
         }
     }
 
-    fn push(&mut self, tail: &Tail, number: &LamppostNumber, property: &PropertyName) {
-        let mut series = tail.latest_of_lamppost(number);
-        let series = series.find(|one| one.meta.key.name.property == *property);
+    fn push(&mut self, series: Option<SeriesLatest<'_>>) {
         let latest = series.and_then(|series| series.latest);
         let quality = latest.map(|latest| latest.reason.quality());
         let reason = latest.filter(|_| quality != Some(Quality::Good)).map(|latest| latest.reason.name());
@@ -269,6 +271,22 @@ impl ValuesDocument {
         self.value_reason.push(reason);
         self.value_period_ms.push(series.and_then(|series| series.meta.grid).map(|grid| grid.period_ms));
     }
+}
+
+/// The series that speaks for a property on a lamppost: of those that are current, or of all if it is not known which are,
+/// the first by name with an observation, or else the first.
+fn newest<'a>(
+    tail: &'a Tail,
+    number: &LamppostNumber,
+    property: &PropertyName,
+    current: Option<&CurrentSeries>,
+) -> Option<SeriesLatest<'a>> {
+    let mut among = current.map(CurrentSeries::among_them);
+    let mut has =
+        |name: &SeriesName| name.property == *property && among.as_mut().is_none_or(|among| among(name));
+    let series = tail.latest_of_lamppost(number).filter(|one| has(&one.meta.key.name));
+    // Of several that are equal it gives the first.
+    series.min_by_key(|one| one.latest.is_none())
 }
 
 fn status_letter(status: Status) -> char {

@@ -27,8 +27,9 @@ pub(super) struct StateDocument {
     last_observation: Option<Timestamp>,
 }
 
-/// `reporting`: connected, and its newest data is no older than three of its shortest periods. `late`: connected, and
-/// there has been no data for longer. `offline`: not connected. `never`: it has never said hello.
+/// `reporting`: connected, and its newest data is no older than three of its shortest periods, or its connection is not.
+/// `late`: connected, and there has been no data for longer; while the server itself is seconds behind with what it has
+/// taken, nobody becomes late. `offline`: not connected. `never`: it has never said hello.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = Status)]

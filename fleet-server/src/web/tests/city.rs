@@ -121,6 +121,34 @@ fn the_values_of_a_property_come_with_unit_time_and_quality() {
 }
 
 #[test]
+fn a_value_is_of_a_series_that_the_lamppost_has_now_and_that_has_observed() {
+    let rig = Rig::new();
+    rig.import(&["DF2", "DF3"]);
+    let states = || {
+        rig.look();
+        let states = rig.get("/api/v1/city/states?property=air_temperature").json();
+        let columns = ["values", "value_time_ms", "value_quality", "value_period_ms"];
+        columns.map(|column| states[column].clone())
+    };
+    rig.describe("DF2", &["weather-2", "weather-3"]);
+    rig.describe("DF3", &["weather-2"]);
+    for lamppost in ["DF2", "DF3"] {
+        rig.observe(lamppost, "weather-1/air_temperature", 0, None, Reason::NO_ANSWER);
+    }
+    rig.observe("DF2", "weather-4/air_temperature", 9000, Some(40.0), Reason::GOOD);
+    let times = json!([START + 9000, null, null]);
+    assert_eq!(
+        states(),
+        [json!([20.9, null, null]), times, json!("g--"), json!([1000, 1000, 1000])],
+        "what they have has not observed yet"
+    );
+    rig.observe("DF2", "weather-3/air_temperature", 5000, Some(21.0), Reason::GOOD);
+    assert_eq!(states()[..2], [json!([20.9, 21.0, null]), json!([START + 9000, START + 5000, null])]);
+    rig.observe("DF2", "weather-2/air_temperature", 1000, Some(22.0), Reason::GOOD);
+    assert_eq!(states()[0], json!([20.9, 22.0, null]), "of two the first by name");
+}
+
+#[test]
 fn a_lamppost_says_how_it_is_also_before_the_roll_has_it() {
     let rig = Rig::new();
     let silent = json!({

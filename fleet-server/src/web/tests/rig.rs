@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use lamplighter_protocol::{
-    Catalogue, Digest, Grid, LamppostNumber, OutboxId, Reason, RunId, SeriesName, UtcMillis,
+    Catalogue, Description, Device, Digest, Frame, Grid, LamppostNumber, Leaf, Log, Nonce, Opening, OutboxId,
+    Reason, Record, RunId, Series, SeriesName, UtcMillis,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -18,6 +19,7 @@ use ureq::Agent;
 
 use crate::gateway::Sessions;
 use crate::ingest::{DeviceReport, Ingest, IngestMetrics, LamppostReport, Stop};
+use crate::journal::Entry;
 use crate::live::{LiveHub, LiveMetrics, LiveObservation, LiveOptions, LiveSeries};
 use crate::registry::{Coordinates, Lamppost, Registry};
 use crate::roll::{Roll, Sources, Watcher};
@@ -39,6 +41,7 @@ pub(super) struct Rig {
     pub(super) address: SocketAddr,
     pub(super) token: AccessToken,
     pub(super) store: Arc<RwLock<Tail>>,
+    pub(super) ingest: Arc<RwLock<Ingest>>,
     pub(super) live: LiveHub,
     pub(super) live_metrics: LiveMetrics,
     pub(super) phase: watch::Sender<Phase>,
@@ -127,10 +130,12 @@ impl Rig {
         let live = LiveHub::new(shape.live, live_metrics.clone()).unwrap();
         let sessions = Sessions::default();
         let ingest = Ingest::new(Catalogue::built_in(), IngestMetrics::default());
+        let ingest = Arc::new(RwLock::new(ingest));
         let roll = Roll::new(Sources {
             sessions: sessions.clone(),
-            ingest: Arc::new(RwLock::new(ingest)),
+            ingest: Arc::clone(&ingest),
             store: Arc::clone(&store),
+            lag: figures.journal.lag.clone(),
         });
         let (phase, readiness) = Readiness::new();
         let reports = Arc::new(Reports::default());
@@ -171,6 +176,7 @@ impl Rig {
             address,
             token,
             store,
+            ingest,
             live,
             live_metrics,
             phase,
@@ -218,6 +224,47 @@ impl Rig {
             remarks: None,
         });
         self.runtime.block_on(self.registry.import(rows.collect(), UtcMillis(START))).unwrap();
+    }
+
+    /// Has a lamppost describe devices that observe the air's temperature each second, and have not yet.
+    pub(super) fn describe(&self, lamppost: &str, devices: &[&str]) {
+        let property = Catalogue::built_in().get(&"air_temperature".parse().unwrap()).unwrap().clone();
+        let devices = devices.iter().map(|name| Device {
+            name: name.parse().unwrap(),
+            grid: Some(0),
+            model: "bme280".to_owned(),
+            series: vec![Series {
+                property: property.name.clone(),
+                channel: None,
+                value_type: property.value_type,
+                unit: property.unit.clone(),
+                resolution: property.resolution,
+            }],
+        });
+        let grids = vec![Grid { period_ms: 1000, phase_ms: 0 }];
+        let (payload, digest) = Description { grids, devices: devices.collect() }.encode();
+        let opening = Opening {
+            run_before: None,
+            samples_end: 0,
+            events_end: 0,
+            ended: None,
+            opened: UtcMillis(START),
+        };
+        let frame = Frame {
+            nonce: Nonce([7; 16]),
+            count: 1,
+            run: RunId([1; 16]),
+            first: 0,
+            description: digest,
+            records: vec![Record::Opening(opening).encode().into()],
+        };
+        let mut store = self.store.write().unwrap();
+        let mut ingest = self.ingest.write().unwrap();
+        for (leaf, payload) in [(Leaf::Description, payload), (Leaf::Frames(Log::Events), frame.encode())] {
+            let (received, lamppost) = (UtcMillis(START), lamppost.parse().unwrap());
+            let entry = Entry { sequence: 0, received, lamppost, leaf, payload: payload.into() };
+            ingest.apply(&entry, &mut store, &mut |_| {});
+        }
     }
 
     /// Stores an observation `ms` after [`START`].
