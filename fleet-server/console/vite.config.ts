@@ -21,7 +21,7 @@ export default defineConfig({
             // The table of the city, and what its map shares with it.
             {
               name: "city",
-              test: /src\/city\/(City\.|Controls|Row|Table|city\.|fleet|listing|measured|query|viewed)/,
+              test: /src\/city\/(City\.|Controls|Row|Table|catalogue|city\.|cursor|fleet|listing|measured|query|row-height|viewed)/,
             },
           ],
         },

@@ -10,7 +10,8 @@ const UNITS = {
   "%": "%",
   hPa: "hPa",
   "ug/m3": "µg/m³",
-  s: "s",
+  // A length of time has units of its own.
+  s: "",
   KiBy: "KiB",
   "{record}": "record",
   "{tick}": "tick",
@@ -465,7 +466,15 @@ async function readingOf(item) {
     value: element.querySelector(".value").innerText,
     time: element.querySelector("time").dateTime,
   }));
-  return { text, value: Number.parseFloat(value.replaceAll(",", "")), time_ms: Date.parse(time) };
+  return { text, value: numberOf(value.replaceAll(",", "")), time_ms: Date.parse(time) };
+}
+
+/** `27.31 °C` -> 27.31; a length of time in seconds: `3 min 5 s` -> 185. */
+function numberOf(text) {
+  const SECONDS = { day: 86_400, h: 3_600, min: 60, s: 1 };
+  const parts = [...text.matchAll(/(\d+) (day|h|min|s)s?(?= |$)/g)];
+  if (parts.length === 0) return Number.parseFloat(text);
+  return parts.reduce((sum, [, many, unit]) => sum + Number(many) * SECONDS[unit], 0);
 }
 
 function chart(page, name) {

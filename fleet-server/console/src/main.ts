@@ -4,10 +4,16 @@ import { loadMessages } from "./messages/index.svelte";
 import App from "./shell/App.svelte";
 import "./shell/base.css";
 import { applyTheme } from "./shell/theme.svelte";
+import { sayUnstarted } from "./shell/unstarted";
 
-applyTheme();
-// The texts come first: nothing is shown in no language.
-await loadMessages("shell");
 const target = document.getElementById("console");
 if (target === null) throw new Error("index.html has no #console");
-mount(App, { target });
+applyTheme();
+try {
+  // The texts come first: nothing is shown in no language.
+  await loadMessages("shell");
+  mount(App, { target });
+} catch (problem) {
+  sayUnstarted(target);
+  throw problem;
+}

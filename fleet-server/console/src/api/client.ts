@@ -41,9 +41,12 @@ export class Problem extends Error {
   }
 }
 
+/** Longer than any answer takes. A network that is gone without a word would hold a page for minutes otherwise. */
+const PATIENCE_MS = 30_000;
+
 /**
  * Reads a document: `await get("/api/v1/lampposts/{number}", { path: { number } })`. Without access the whole console
- * says how to get it.
+ * says how to get it. An answer that does not come in time counts as none.
  *
  * @throws Problem
  * @throws DOMException of the name AbortError, if the signal said so
@@ -60,7 +63,10 @@ export async function get<Path extends JsonPath>(
   let response: Response;
   let document: unknown;
   try {
-    response = await fetch(addressOf(path, parameters.path, parameters.query), { signal });
+    const patience = AbortSignal.timeout(PATIENCE_MS);
+    response = await fetch(addressOf(path, parameters.path, parameters.query), {
+      signal: signal === null ? patience : AbortSignal.any([signal, patience]),
+    });
     document = await response.json();
   } catch (cause) {
     if (cause instanceof DOMException && cause.name === "AbortError") throw cause;

@@ -5,25 +5,20 @@
 
 import { flushSync, untrack } from "svelte";
 
-import { get, Problem, type Schemas } from "../api/client";
+import { get, Problem } from "../api/client";
+import { secondsIn } from "../format/units";
 import { clock } from "../live/clock.svelte";
 import type { Changes } from "../live/feed";
 import { Following } from "../live/follow.svelte";
 import { locale } from "../messages/index.svelte";
 import { linkTo } from "../shell/route.svelte";
+import { Catalogue, type Property } from "./catalogue.svelte";
 import { Fleet } from "./fleet";
 import { list, type Listing, type SortKey, Texts } from "./listing";
 import { measured } from "./measured";
 import type { Scale } from "./scale";
 import { ViewedState } from "./viewed.svelte";
 
-/** What the page needs of a property. */
-export type Property = Pick<
-  Schemas["PropertyDocument"],
-  "name" | "title_en" | "title_zh" | "unit" | "resolution" | "statistic" | "theme"
->;
-
-const AGAIN_MS = 3_000;
 /** Live changes put the list in a new order at most so often: rows that jump cannot be read. */
 const LIST_MS = 1_000;
 /** … and take at most this part of the time. */
@@ -37,14 +32,13 @@ const EMPTY: Listing = { rows: new Uint32Array(), shown: new Uint8Array(), ofSta
 
 export class City {
   readonly viewed = new ViewedState();
+  readonly #catalogue = new Catalogue();
   #fleet: Fleet | null = $state.raw(null);
   #version = $state(0);
   #listed = $state(0);
-  #catalogue: readonly Property[] | null = $state.raw(null);
   #values: typeof import("./values") | null = $state.raw(null);
   #scale: Scale | null = $state.raw(null);
   #following: Following | null = $state.raw(null);
-  #catalogueProblem: Problem | null = $state.raw(null);
   /** Told at once of rows that have changed, without the detour of effects; null is all of them. */
   #watcher: ((rows: readonly number[] | null) => void) | null = null;
   #listing: ReturnType<typeof setTimeout> | undefined;
@@ -54,8 +48,8 @@ export class City {
   readonly property: Property | null | undefined = $derived.by(() => {
     const wanted = this.viewed.property;
     if (wanted === null) return null;
-    if (this.#catalogue === null) return undefined;
-    return this.#catalogue.find((property) => property.name === wanted) ?? null;
+    if (this.catalogue === null) return undefined;
+    return this.catalogue.find((property) => property.name === wanted) ?? null;
   });
 
   readonly #texts = $derived.by(() => (this.#fleet === null ? null : new Texts(this.#fleet, locale.tag)));
@@ -86,7 +80,7 @@ export class City {
 
   /** Null until it is there. */
   get catalogue(): readonly Property[] | null {
-    return this.#catalogue;
+    return this.#catalogue.properties;
   }
 
   /** Null until values are shown. */
@@ -101,11 +95,11 @@ export class City {
 
   /** Why there is nothing to show. */
   get problem(): Problem | null {
-    return this.#following?.problem ?? this.#catalogueProblem;
+    return this.#following?.problem ?? this.#catalogue.problem;
   }
 
   retry(): void {
-    if (this.#following === null) void this.#readCatalogue();
+    if (this.#following === null) void this.#catalogue.read();
     else this.#following.reload();
   }
 
@@ -113,7 +107,7 @@ export class City {
   run(): void {
     this.viewed.mirror();
     const stop = new AbortController();
-    void this.#readCatalogue(stop.signal);
+    void this.#catalogue.read();
     $effect(() => {
       const property = this.property;
       if (property === undefined) return;
@@ -135,6 +129,7 @@ export class City {
     });
     $effect(() => () => {
       stop.abort();
+      this.#catalogue.close();
       clearTimeout(this.#listing);
     });
   }
@@ -192,20 +187,7 @@ export class City {
       const fresh = fleet.value.filter(
         (_, row) => (rows === undefined || rows[row] === 1) && fleet.freshness(row, now_ms) === "fresh",
       );
-      this.#scale = values.scaleOf(fresh, Number(property.resolution));
-    }
-  }
-
-  async #readCatalogue(signal?: AbortSignal): Promise<void> {
-    try {
-      const { properties } = await get("/api/v1/catalogue", signal === undefined ? {} : { signal });
-      this.#catalogue = properties;
-      this.#catalogueProblem = null;
-    } catch (problem) {
-      if (signal?.aborted === true) return;
-      if (!(problem instanceof Problem)) throw problem;
-      this.#catalogueProblem = problem;
-      if (problem.mayPass) setTimeout(() => void this.#readCatalogue(signal), AGAIN_MS);
+      this.#scale = values.scaleOf(fresh, Number(property.resolution), secondsIn(property.unit));
     }
   }
 
@@ -266,6 +248,8 @@ export class City {
         this.#reload();
         return;
       }
+      // Without the feed the states grow old as well, and the values with them.
+      if (this.#following?.catchUp() === true) return;
       fleet.refresh(states.last_observation_ms);
       this.#version += 1;
       if (this.viewed.sort.key === "newest") this.#listSoon();

@@ -4,7 +4,7 @@
 // lamppost: a hundred thousand of them are a few megabytes, and a change costs what it changes. Nothing here knows the
 // network, the clock or the screen.
 
-import { isLate } from "../format/late";
+import { timelinessOf } from "../format/late";
 
 /** What the register says; `/api/v1/city` has it, and more. */
 export interface RegisterColumns {
@@ -65,8 +65,6 @@ export const QUALITY_NAMES: readonly (QualityName | null)[] = [null, "good", "un
 const STATUS_OF_LETTER: Readonly<Record<string, number>> = { r: 0, l: 1, o: 2, n: 3 };
 const QUALITY_OF_LETTER: Readonly<Record<string, number>> = { "-": 0, g: 1, u: 2, b: 3 };
 
-export const REPORTING = STATUS_NAMES.indexOf("reporting");
-export const OFFLINE = STATUS_NAMES.indexOf("offline");
 export const NEVER = STATUS_NAMES.indexOf("never");
 export const BAD = QUALITY_NAMES.indexOf("bad");
 export const UNCERTAIN = QUALITY_NAMES.indexOf("uncertain");
@@ -210,11 +208,9 @@ export class Fleet {
     const quality = this.valueQuality[row];
     if (quality === 0) return "none";
     if (quality === BAD || Number.isNaN(this.value[row])) return "bad";
-    const status = this.status[row] ?? NEVER;
-    if (status === OFFLINE || status === NEVER) return "offline";
+    const status = STATUS_NAMES[this.status[row] ?? NEVER] ?? "never";
     const period = this.valuePeriod[row] ?? NaN;
-    const late = isLate(this.valueTime[row] ?? NaN, Number.isNaN(period) ? null : period, now_ms);
-    return late || status !== REPORTING ? "late" : "fresh";
+    return timelinessOf(this.valueTime[row] ?? NaN, Number.isNaN(period) ? null : period, status, now_ms);
   }
 
   #state(row: number, state: StateChange): void {

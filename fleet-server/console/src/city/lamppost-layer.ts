@@ -134,6 +134,8 @@ export class LamppostLayer implements CustomLayerInterface {
 
   onAdd(map: MapLibreMap, gl: WebGL2RenderingContext): void {
     this.#map = map;
+    // Without a graphics card nothing can be prepared; with the next one comes another layer.
+    if (gl.isContextLost()) return;
     this.#drawn = prepare(gl, this.#points.offsets, this.#classes);
     this.#isStale = false;
   }

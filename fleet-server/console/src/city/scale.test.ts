@@ -41,6 +41,14 @@ test("values that are all alike have two steps, and no step is finer than the re
   expect(scaleOf([], 1)).toBeNull();
 });
 
+test("bounds of lengths of time are those of clocks and calendars", () => {
+  expect(scaleOf(spread(0, 600), 1, 1)?.bounds).toEqual([120, 240, 360, 480]);
+  expect(scaleOf(spread(0, 36_000), 1, 1)?.bounds).toEqual([7_200, 14_400, 21_600, 28_800]);
+  expect(scaleOf(spread(0, 7 * 86_400), 1, 1)?.bounds).toEqual([1, 2, 3, 4, 5, 6].map((day) => day * 86_400));
+  expect(scaleOf(spread(0, 90), 1, 60)?.bounds).toEqual([15, 30, 45, 60, 75]);
+  expect(scaleOf([7, 7], 1, 1)?.bounds).toEqual([8]);
+});
+
 test("a value on a bound is in the step above", () => {
   const scale = scaleOf(spread(0, 70), 1);
   expect(scale?.bounds).toEqual([10, 20, 30, 40, 50, 60]);

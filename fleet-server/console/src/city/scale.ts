@@ -31,16 +31,30 @@ const TWILIGHT = ["#e2d9e2", "#9ebbc9", "#6785be", "#5e43a5", "#2f1436", "#6b1c4
 
 export const DIRECTIONS: Scale = { bounds: [], colors: TWILIGHT, cyclic: true };
 
+/** Steps of lengths of time, in seconds: clocks and calendars do not count in tens. Beyond the last, days do. */
+const LENGTHS_S: readonly number[] = [
+  ...[1, 2, 5, 10, 15, 30],
+  ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * 60),
+  ...[1, 2, 3, 6, 12].map((hours) => hours * 3_600),
+];
+const DAY_S = 86_400;
+
 /**
  * The scale for these values: from their 2nd to their 98th percentile, so that a few odd ones do not make all others
- * look alike. Null without values. No step is smaller than the resolution of the property.
+ * look alike. Null without values. No step is smaller than the resolution of the property. `unit_s`: how many seconds
+ * the unit of the values is, if it is one of time.
  */
-export function scaleOf(values: ArrayLike<number>, resolution: number): Scale | null {
+export function scaleOf(
+  values: ArrayLike<number>,
+  resolution: number,
+  unit_s: number | null = null,
+): Scale | null {
   if (values.length === 0) return null;
   const ascending = Float64Array.from(values).sort();
   const low = percentile(ascending, 0.02);
   const high = percentile(ascending, 0.98);
-  const step = Math.max(roundStep((high - low) / STEPS), roundStep(resolution));
+  const round = unit_s === null ? roundStep : (least: number) => roundLength(least * unit_s) / unit_s;
+  const step = Math.max(round((high - low) / STEPS), round(resolution));
   // Counted in steps, so that bounds are whole numbers of them and not sums with an error.
   const first = Math.floor(low / step) + 1;
   const last = Math.max(first, Math.ceil(high / step) - 1);
@@ -74,6 +88,13 @@ function roundStep(least: number): number {
   const power = 10 ** Math.floor(Math.log10(least));
   const of = [1, 2, 2.5, 5, 10].find((one) => one * power >= least * (1 - 1e-9)) ?? 10;
   return Number((of * power).toPrecision(2));
+}
+
+/** The least length of time, in seconds, that people count in and that is not smaller. */
+function roundLength(least_s: number): number {
+  if (least_s > DAY_S / 2) return roundStep(Math.max(1, least_s / DAY_S)) * DAY_S;
+  if (least_s < 1) return roundStep(least_s);
+  return LENGTHS_S.find((length) => length >= least_s * (1 - 1e-9)) ?? DAY_S;
 }
 
 function decimalsOf(value: number): number {

@@ -1,9 +1,8 @@
 // What the page says of rows and properties, in the language of the console.
 
-import { decimalsOf, formatValue } from "../format/numbers";
-import { shownUnit } from "../format/units";
+import { formatMeasure } from "../format/measures";
 import { locale, t } from "../messages/index.svelte";
-import type { Property } from "./city.svelte";
+import type { Property } from "./catalogue.svelte";
 
 /** In the order in which they are listed; of what theme a property is, the catalogue says. */
 const THEMES = ["weather", "air", "light", "traffic", "energy", "health"] as const;
@@ -27,10 +26,7 @@ export function byTheme(properties: readonly Property[]): { title: string; prope
   return groups.filter((group) => group.properties.length > 0);
 }
 
-/** `27.31 °C`, the space such that no line breaks in it. */
-export function valueText(value: number, { resolution, unit }: Property): string {
-  const number = formatValue(value, decimalsOf(resolution));
-  const shown = shownUnit(unit, value);
-  if (shown === "") return number;
-  return shown === "°" ? `${number}°` : `${number}\u00a0${shown}`;
+/** `27.31 °C`, its spaces such that no line breaks in them. */
+export function valueText(value: number, property: Property): string {
+  return formatMeasure(value, property).replaceAll(" ", "\u00a0");
 }

@@ -1,8 +1,7 @@
 // Times and ages as people read them. Times of day are those of the city, wherever the browser is.
 
 import { locale, t, tCount } from "../messages/index.svelte";
-
-export { isLate } from "./late";
+import { formatValue } from "./numbers";
 
 /** The time zone of the city that this console serves. */
 export const ZONE = "Asia/Hong_Kong";
@@ -43,6 +42,26 @@ export function formatDuration(ms: number): string {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} ${t("unit.minute")}`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} ${t("unit.hour")}`;
   return tCount("unit.days", Math.floor(seconds / 86_400));
+}
+
+/**
+ * `45 s`, `3 h 12 min 5 s`, `2 days 3 h`: a length of time to the second, without what there is none of. What is shorter
+ * than a minute has so many decimals.
+ */
+export function formatLength(seconds: number, decimals = 0): string {
+  const exact = Number(Math.abs(seconds).toFixed(decimals));
+  const sign = seconds < 0 && exact > 0 ? "-" : "";
+  if (exact < 60) return `${sign}${formatValue(exact, decimals)} ${t("unit.second")}`;
+  const whole = Math.round(exact);
+  const [days, hours] = [Math.floor(whole / 86_400), Math.floor(whole / 3_600) % 24];
+  const [minutes, rest] = [Math.floor(whole / 60) % 60, whole % 60];
+  const parts = [
+    ...(days > 0 ? [tCount("unit.days", days)] : []),
+    ...(hours > 0 ? [`${hours} ${t("unit.hour")}`] : []),
+    ...(minutes > 0 ? [`${minutes} ${t("unit.minute")}`] : []),
+    ...(rest > 0 ? [`${rest} ${t("unit.second")}`] : []),
+  ];
+  return sign + parts.join(" ");
 }
 
 /** `now`, `12 s ago`, or `3 min ahead` for a time that has not come yet by more than clocks may differ. */

@@ -32,6 +32,14 @@ const COUNTED: Readonly<Record<string, CountKey>> = {
   "{tick}": "unit.tick",
 };
 
+/** Units of time that people do not count far in: 93784 s is about a day. */
+const SECONDS: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3_600, d: 86_400 };
+
+/** How many seconds this unit is; null if it is none of time. */
+export function secondsIn(ucum: string): number | null {
+  return SECONDS[ucum] ?? null;
+}
+
 /**
  * `Cel` is shown as `°C`; a unit that has no better way to be written is shown as it is. What is counted depends on how
  * many there are.

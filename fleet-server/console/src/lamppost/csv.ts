@@ -1,7 +1,7 @@
 // The address of a series as CSV: the server's own, for what is shown.
 
-import type { Window } from "./points";
-import { bucketStart, stepParameter } from "./steps";
+import { beginOf, type Window } from "./points";
+import { firstWhole, stepParameter } from "./steps";
 import type { Series } from "./series";
 
 type Asked = {
@@ -15,12 +15,16 @@ type Asked = {
   readonly step_ms: number | null;
 };
 
-export function csvAddress({ lamppost, series, window, older, live, step_ms }: Asked): string {
+/** Null: nothing of the window is left that the server could be asked for. */
+export function csvAddress({ lamppost, series, window, older, live, step_ms }: Asked): string | null {
   const { device, property, channel } = series;
-  const begin = step_ms === null ? Math.floor(window.from) : bucketStart(window.from, step_ms);
+  const begin = beginOf(window, step_ms);
+  // As the chart is: a bucket that is not whole any more is in neither.
+  const from = older === null ? begin : Math.max(begin, firstWhole(older, step_ms));
+  if (from >= window.to) return null;
   const query = new URLSearchParams();
   if (channel !== null) query.set("channel", channel);
-  query.set("from", new Date(Math.max(begin, older ?? begin)).toISOString());
+  query.set("from", new Date(from).toISOString());
   if (!live) query.set("to", new Date(window.to).toISOString());
   if (step_ms !== null) query.set("step", stepParameter(step_ms));
   query.set("format", "csv");

@@ -20,6 +20,8 @@ export type Picture = {
   readonly window: Window;
   readonly reach_ms: number;
   readonly statistic: Statistic;
+  /** Of the values, by UCUM. */
+  readonly unit: string;
   /** How wide a bar is that has no end: a count is over the period before its time. */
   readonly period_ms: number | null;
   readonly extent: readonly [number, number];

@@ -25,6 +25,7 @@ export function pictureOf(known: Known): Picture {
     window,
     reach_ms: reachOf(step_ms, series.period_ms),
     statistic: series.statistic,
+    unit: series.unit,
     period_ms: series.period_ms,
     extent: extentOf(series.statistic, points, Number(series.resolution)),
     regions: regionsOf(known),

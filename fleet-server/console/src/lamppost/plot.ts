@@ -5,10 +5,12 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
 import { decimalsOf, formatValue } from "../format/numbers";
-import { ZONE } from "../format/times";
+import { formatLength, ZONE } from "../format/times";
+import { secondsIn } from "../format/units";
 import { t } from "../messages/index.svelte";
 import { drawData, drawRegions, font, type Colours, type Frame, type Picture } from "./drawing";
 import { middleOf } from "./points";
+import { LENGTHS_S } from "./steps";
 import { axisTime } from "./texts";
 
 export type PlotEvents = {
@@ -112,12 +114,7 @@ export class Plot {
           ticks: grid,
           space: 34,
           size: (_, values) => sizeFor(values),
-          ...(this.#picture.statistic === "vector_mean"
-            ? { splits: () => QUARTERS, values: () => QUARTERS.map(compassPoint) }
-            : {
-                values: (_: uPlot, splits: number[], _axis: number, _space: number, increment: number) =>
-                  splits.map((value) => formatValue(value, decimalsOf(String(increment)))),
-              }),
+          ...scaleOf(this.#picture),
         },
       ],
       hooks: {
@@ -162,10 +159,34 @@ function frameOf(plot: uPlot): Frame {
   };
 }
 
+/** The marks of the axis of values, and their labels. */
+function scaleOf({ statistic, unit }: Picture): Partial<uPlot.Axis> {
+  if (statistic === "vector_mean") {
+    return { splits: () => QUARTERS, values: () => QUARTERS.map(compassPoint) };
+  }
+  const seconds = secondsIn(unit);
+  if (seconds !== null) {
+    return {
+      // The library counts in whole numbers, or in decimals of its own.
+      incrs: LENGTHS_S.map((length) => length / seconds).filter(Number.isInteger),
+      values: (_, splits) => splits.map((value) => formatLength(value * seconds)),
+    };
+  }
+  return {
+    values: (_, splits, _axis, _space, increment) =>
+      splits.map((value) => formatValue(value, decimalsOf(String(increment)))),
+  };
+}
+
 /** In steps, so that the chart does not move with every digit. */
 function sizeFor(labels: readonly string[] | null): number {
-  const longest = Math.max(4, ...(labels ?? []).map((label) => label.length));
+  const longest = Math.max(4, ...(labels ?? []).map(lettersOf));
   return 20 + 16 * Math.ceil((longest * 7) / 16);
+}
+
+/** A Chinese character is as wide as two letters. */
+function lettersOf(label: string): number {
+  return [...label].reduce((sum, character) => sum + (character > "\u2e80" ? 2 : 1), 0);
 }
 
 function compassPoint(degrees: number): string {

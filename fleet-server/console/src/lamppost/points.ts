@@ -1,6 +1,7 @@
 // What a chart and its table are made of, and what can be told from it without drawing anything.
 
 import type { Schemas } from "../api/client";
+import { bucketStart } from "./steps";
 
 export type Statistic = Schemas["Statistic"];
 
@@ -59,6 +60,17 @@ export function fromBuckets(buckets: readonly Schemas["BucketDocument"][]): Poin
     bad: bucket.bad,
     reason: null,
   }));
+}
+
+/** When the first point of a window begins: its first bucket is whole. */
+export function beginOf(window: Window, step_ms: number | null): number {
+  return step_ms === null ? Math.floor(window.from) : bucketStart(window.from, step_ms);
+}
+
+/** The points of this window, without those that are kept only for the line to come from its edge. */
+export function within(points: readonly Point[], window: Window, step_ms: number | null): readonly Point[] {
+  const begin = beginOf(window, step_ms);
+  return (points[0]?.start ?? Infinity) >= begin ? points : points.filter((point) => point.start >= begin);
 }
 
 export function middleOf(point: Point): number {

@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 
 import type { Schemas } from "../api/client";
-import { csvAddress } from "./csv";
 import { devicesOf, type Property } from "./series";
 
 const GRID = { period_ms: 2_000, phase_ms: 0 };
@@ -48,25 +47,6 @@ test("what only the server still knows comes last, and is said to be gone", () =
     ["air-1", null],
   ]);
   expect(devices[0]?.series.map(({ property }) => property)).toEqual(["air_temperature", "rainfall"]);
-});
-
-test("the CSV of a chart is of whole buckets, of what the server holds, and of nothing past a fixed range", () => {
-  const series = { device: "weather-1", property: "air_temperature", channel: null };
-  const window = { from: Date.parse("2026-07-01T08:00:07.500Z"), to: Date.parse("2026-07-01T09:00:00Z") };
-  const asked = { lamppost: "KB0007", series, window, older: null, live: true, step_ms: 20_000 };
-  const path = "/api/v1/lampposts/KB0007/series/weather-1/air_temperature";
-  const query = (text: string): Record<string, string> =>
-    Object.fromEntries(new URL(text, "http://localhost").searchParams);
-  expect(csvAddress(asked).startsWith(`${path}?`)).toBe(true);
-  expect(query(csvAddress(asked))).toEqual({ from: "2026-07-01T08:00:00.000Z", step: "20", format: "csv" });
-  const older = Date.parse("2026-07-01T08:30:00Z");
-  const raw = { ...asked, series: { ...series, channel: "top" }, older, live: false, step_ms: null };
-  expect(query(csvAddress(raw))).toEqual({
-    channel: "top",
-    from: "2026-07-01T08:30:00.000Z",
-    to: "2026-07-01T09:00:00.000Z",
-    format: "csv",
-  });
 });
 
 function known(device: string, property: string): Schemas["DescribedSeries"] {

@@ -13,6 +13,14 @@ const NICE_MS: readonly number[] = [
   ...[1, 2, 5, 10, 30].map((many) => many * DAY),
 ];
 
+/** Between marks of an axis on which lengths of time are, in seconds. */
+export const LENGTHS_S: readonly number[] = [
+  ...NICE_MS.filter((length) => length >= SECOND && length < DAY).map((length) => length / SECOND),
+  ...[1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000].map(
+    (days) => (days * DAY) / SECOND,
+  ),
+];
+
 const PIXELS_PER_BUCKET = 2;
 /** A series without a period is asked for one by one only over so short a range that there cannot be too many. */
 const BY_EXCEPTION_RAW_MS = MINUTE;
@@ -45,6 +53,11 @@ export function stepParameter(step_ms: number): string {
 /** The begin of the bucket that this time is in: a whole multiple of the step since 1970. */
 export function bucketStart(time_ms: number, step_ms: number): number {
   return Math.floor(time_ms / step_ms) * step_ms;
+}
+
+/** The first begin of a bucket that is not before this time: a bucket of which the begin is gone would be smaller. */
+export function firstWhole(time_ms: number, step_ms: number | null): number {
+  return step_ms === null ? time_ms : Math.ceil(time_ms / step_ms) * step_ms;
 }
 
 /** The greatest unit that a duration is a whole number of: a step of 90 s is not "1 min". */

@@ -6,11 +6,12 @@ vi.hoisted(() => {
   vi.stubGlobal("document", { documentElement: {} });
 });
 
+import { formatMeasure } from "../format/measures";
 import { shownUnit } from "../format/units";
 import { chooseLanguage, loadMessages } from "../messages/index.svelte";
 import { pointOf } from "./points";
 import type { Series } from "./series";
-import { axisTime, lengthText, readoutOf, summaryText, titleOf, valueText } from "./texts";
+import { axisTime, lengthText, readoutOf, summaryText, titleOf } from "./texts";
 
 const TEMPERATURE: Series = {
   name: "weather-1/air_temperature",
@@ -30,13 +31,13 @@ const NOON = Date.parse("2026-07-01T04:00:00Z");
 beforeAll(() => loadMessages("lamppost"));
 
 test("values have the decimals of their resolution, and their unit", () => {
-  expect(valueText(27.3, TEMPERATURE)).toBe("27.30 °C");
-  expect(valueText(27.3049, TEMPERATURE)).toBe("27.30 °C");
-  expect(valueText(-0.001, TEMPERATURE)).toBe("0.00 °C");
-  expect(valueText(1, VEHICLES)).toBe("1 vehicle");
-  expect(valueText(1200, VEHICLES)).toBe("1,200 vehicles");
-  expect(valueText(350.04, { ...TEMPERATURE, unit: "deg", resolution: "0.1" })).toBe("350.0°");
-  expect(valueText(3, { ...VEHICLES, unit: "1" })).toBe("3");
+  expect(formatMeasure(27.3, TEMPERATURE)).toBe("27.30 °C");
+  expect(formatMeasure(27.3049, TEMPERATURE)).toBe("27.30 °C");
+  expect(formatMeasure(-0.001, TEMPERATURE)).toBe("0.00 °C");
+  expect(formatMeasure(1, VEHICLES)).toBe("1 vehicle");
+  expect(formatMeasure(1200, VEHICLES)).toBe("1,200 vehicles");
+  expect(formatMeasure(350.04, { ...TEMPERATURE, unit: "deg", resolution: "0.1" })).toBe("350.0°");
+  expect(formatMeasure(3, { ...VEHICLES, unit: "1" })).toBe("3");
 });
 
 test("units of the catalogue are words in both languages, and signs in neither", async () => {

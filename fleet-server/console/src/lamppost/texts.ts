@@ -1,8 +1,8 @@
 // Words for what the page shows, in the language of the console.
 
-import { decimalsOf, formatCount, formatValue } from "../format/numbers";
+import { formatMeasure } from "../format/measures";
+import { formatCount } from "../format/numbers";
 import { formatClock, formatTime, ZONE } from "../format/times";
-import { shownUnit } from "../format/units";
 import { locale, reasonText, t, tCount } from "../messages/index.svelte";
 import type { Point, Summary } from "./points";
 import type { Series } from "./series";
@@ -16,13 +16,6 @@ const DATED_MS = 20 * 3_600_000;
 export function titleOf({ titles, property, channel }: Series): string {
   const title = titles === null ? property : locale.language === "en" ? titles.en : titles.zh;
   return channel === null ? title : t("lamppost.series.channel", { title, channel });
-}
-
-/** `27.31 °C` */
-export function valueText(value: number, { resolution, unit }: Series): string {
-  const shown = shownUnit(unit, value);
-  const number = formatValue(value, decimalsOf(resolution));
-  return shown === "" ? number : shown === "°" ? `${number}°` : `${number} ${shown}`;
 }
 
 /** `90 s`, `15 min`: exactly so long. */
@@ -52,7 +45,7 @@ export function readoutOf(point: Point, series: Series, span_ms: number): Readou
     const doubt = reason === null || quality === "good" ? [] : [reasonText(reason)];
     return {
       time: timeText(start, span_ms),
-      value: value === null ? t("value.none") : valueText(value, series),
+      value: value === null ? t("value.none") : formatMeasure(value, series),
       rest: [t(`quality.${quality}`), ...doubt],
     };
   }
@@ -65,11 +58,11 @@ export function readoutOf(point: Point, series: Series, span_ms: number): Readou
       ? []
       : [
           t("lamppost.readout.extent", {
-            least: valueText(minimum, series),
-            greatest: valueText(maximum, series),
+            least: formatMeasure(minimum, series),
+            greatest: formatMeasure(maximum, series),
           }),
         ];
-  const summed = value === null ? t("value.none") : valueText(value, series);
+  const summed = value === null ? t("value.none") : formatMeasure(value, series);
   return { time, value: `${t(`statistic.${series.statistic}`)} ${summed}`, rest: [...extent, counts] };
 }
 
@@ -81,12 +74,12 @@ export function summaryText(summary: Summary, series: Series, step_ms: number | 
   if (uncertain > 0) parts.push(t("lamppost.summary.uncertain", { count: formatCount(uncertain) }));
   if (bad > 0) parts.push(t("lamppost.summary.bad", { count: formatCount(bad) }));
   if (series.statistic === "sum") {
-    parts.push(t("lamppost.summary.total", { total: valueText(total, series) }));
+    parts.push(t("lamppost.summary.total", { total: formatMeasure(total, series) }));
   } else if (series.statistic !== "vector_mean" && least !== null && greatest !== null) {
     parts.push(
       t("lamppost.readout.extent", {
-        least: valueText(least, series),
-        greatest: valueText(greatest, series),
+        least: formatMeasure(least, series),
+        greatest: formatMeasure(greatest, series),
       }),
     );
   }

@@ -1,22 +1,20 @@
 // One series over the range that its chart shows: asked for once, then kept up to date by the live feed, and asked for
 // again from where the feed cannot tell all.
 
-import { get, Problem, type Schemas } from "../api/client";
+import { Problem } from "../api/client";
 import { clock } from "../live/clock.svelte";
 import { fold, spliced } from "./fold";
-import { fromBuckets, fromObservations, type Observed, type Point, type Window } from "./points";
+import type { Observed, Point, Window } from "./points";
 import { isSame, spanOf, windowAt, type Range } from "./range";
 import type { Readings } from "./readings.svelte";
 import type { Series } from "./series";
-import { bucketStart, stepFor, stepParameter } from "./steps";
+import { Source } from "./source";
+import { bucketStart, firstWhole, stepFor } from "./steps";
 
 /** Observations that wait for the next tick. More than these and the server is asked for all of them at once. */
 const MOST_WAITING = 256;
 /** The server is asked about the end of the range at most this often. */
 const ASK_EVERY_MS = 2_000;
-const PAGE = 10_000;
-/** How far past the begin of the server's memory it is asked, if that has moved on meanwhile; then four times as far. */
-const LEEWAY_MS = 1_000;
 
 type Shown = {
   readonly range: Range;
@@ -27,12 +25,11 @@ type Shown = {
 };
 
 export class Trace {
-  readonly #lamppost: string;
   readonly #series: Series;
+  readonly #source: Source;
   readonly #readings: Readings;
   readonly #unlisten: () => void;
-  /** The server is not asked for what is known to be out of its memory. */
-  #known_floor_ms: number;
+  readonly #left = new AbortController();
   #shown: Shown | null = null;
   #request: AbortController | null = null;
   #waiting: Observed[] = [];
@@ -48,10 +45,9 @@ export class Trace {
   #floor_ms = $state<number | null>(null);
 
   constructor(lamppost: string, series: Series, readings: Readings) {
-    this.#lamppost = lamppost;
     this.#series = series;
+    this.#source = new Source(lamppost, series);
     this.#readings = readings;
-    this.#known_floor_ms = series.floor_ms ?? -Infinity;
     this.#unlisten = readings.listen(series.name, (observed) => this.#wait(observed));
   }
 
@@ -82,7 +78,7 @@ export class Trace {
     return this.#window;
   }
 
-  /** If the range begins before what the server holds in memory: from when on it has it. */
+  /** If the range begins before what the server holds in memory: from when on it can be asked for. */
   get floor_ms(): number | null {
     return this.#floor_ms;
   }
@@ -121,14 +117,29 @@ export class Trace {
     if (due) void this.#load(this.#ask_ms);
   }
 
+  /**
+   * Asks from when on the server has this window now: its memory moves on while a page is open. What is gone from it
+   * goes from the points, which are what the server answers. Without an answer all stays as it is.
+   */
+  async recall(window: Window): Promise<void> {
+    try {
+      const floor_ms = await this.#source.floor(window, this.#left.signal);
+      if (floor_ms !== null) this.#forget(floor_ms);
+    } catch (problem) {
+      if (!this.#left.signal.aborted && !(problem instanceof Problem)) throw problem;
+    }
+  }
+
   close(): void {
     this.#unlisten();
+    this.#left.abort();
     this.#request?.abort();
   }
 
   #wait(observed: Observed): void {
     if (this.#waiting.length >= MOST_WAITING) {
-      this.#ask(this.#waiting[0]?.time_ms ?? observed.time_ms);
+      // There may be more than they are also before them.
+      this.#ask(Math.min(this.#held_ms, ...this.#waiting.map((one) => one.time_ms)));
       this.#waiting = [];
     }
     this.#waiting.push(observed);
@@ -159,11 +170,18 @@ export class Trace {
       const folded = fold(this.#points, this.#held_ms, observed, manner);
       this.#points = folded.points;
       this.#held_ms = folded.held_ms;
-      // What came late for a time that is not shown changes nothing here.
-      const shown = folded.ask_ms !== null && (folded.ask_ms === -Infinity || folded.ask_ms >= begin);
-      if (shown) this.#ask(folded.ask_ms);
+      // What came late for a time that is not shown changes nothing here. A hole ends at what has come, wherever it
+      // begins.
+      if (folded.ask_ms !== null && observed.time_ms >= begin) this.#ask(folded.ask_ms);
     }
     this.#waiting = [];
+  }
+
+  /** The server's memory begins here. */
+  #forget(floor_ms: number): void {
+    this.#floor_ms = Math.max(this.#floor_ms ?? -Infinity, floor_ms);
+    const begin = firstWhole(this.#floor_ms, this.#step_ms);
+    this.#points = this.#points.filter((point) => point.start >= begin);
   }
 
   /** Asks for the points from this time on; null: for all of them. */
@@ -186,11 +204,12 @@ export class Trace {
     // So is what was told of while this was not asked for yet.
     this.#waiting = this.#waiting.filter((observed) => observed.time_ms >= end);
     try {
-      const { points, floor_ms } = await this.#answered({ from, to: end }, step_ms, request.signal);
+      const { points, floor_ms } = await this.#source.points({ from, to: end }, step_ms, request.signal);
       this.#points = from_ms === null ? points : spliced(this.#points, from, points);
       this.#step_ms = step_ms;
       this.#held_ms = newest;
       if (from_ms === null) this.#floor_ms = floor_ms;
+      else if (floor_ms !== null) this.#forget(floor_ms);
       this.#problem = null;
       this.#phase = "ready";
     } catch (problem) {
@@ -205,53 +224,4 @@ export class Trace {
     }
     if (this.#request === request) this.#request = null;
   }
-
-  async #answered(
-    window: Window,
-    step_ms: number | null,
-    signal: AbortSignal,
-  ): Promise<{ points: Point[]; floor_ms: number | null }> {
-    let leeway_ms = 0;
-    for (;;) {
-      const floor_ms = this.#known_floor_ms > window.from ? this.#known_floor_ms : null;
-      const from = floor_ms === null ? window.from : firstWhole(floor_ms + leeway_ms, step_ms);
-      if (from >= window.to) return { points: [], floor_ms };
-      try {
-        return { points: await this.#asking({ from, to: window.to }, step_ms, signal), floor_ms };
-      } catch (problem) {
-        if (!(problem instanceof Problem) || problem.floor_ms === null) throw problem;
-        // The memory of the server moves on: what it names now may be gone when it is asked again.
-        this.#known_floor_ms = Math.max(this.#known_floor_ms, problem.floor_ms);
-        leeway_ms = leeway_ms === 0 ? LEEWAY_MS : 4 * leeway_ms;
-      }
-    }
-  }
-
-  async #asking({ from, to }: Window, step_ms: number | null, signal: AbortSignal): Promise<Point[]> {
-    const { device, property, channel } = this.#series;
-    const query = {
-      ...(channel === null ? {} : { channel }),
-      from: new Date(from).toISOString(),
-      to: new Date(to).toISOString(),
-      ...(step_ms === null ? { limit: PAGE } : { step: stepParameter(step_ms) }),
-    };
-    const points: Point[] = [];
-    let after: string | null = null;
-    do {
-      const data: Schemas["SeriesData"] = await get("/api/v1/lampposts/{number}/series/{device}/{property}", {
-        path: { number: this.#lamppost, device, property },
-        query: after === null ? query : { ...query, after },
-        signal,
-      });
-      if ("buckets" in data) return fromBuckets(data.buckets);
-      points.push(...fromObservations(data.observations));
-      after = data.next;
-    } while (after !== null);
-    return points;
-  }
-}
-
-/** A bucket of which the begin is gone would be smaller than it was. */
-function firstWhole(from_ms: number, step_ms: number | null): number {
-  return step_ms === null ? from_ms : Math.ceil(from_ms / step_ms) * step_ms;
 }

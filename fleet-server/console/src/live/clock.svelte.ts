@@ -1,10 +1,17 @@
 // The server's time, by the browser's clock and the offset that the live feed tells. Ages are counted by it: a browser
 // whose clock is wrong must not make a stale value look fresh.
 
+/**
+ * So many of the latest messages decide. What was held up on its way tells a time that is over, so the greatest offset
+ * of them is the truest; a clock that was set anew is followed when all of them are of it.
+ */
+const MESSAGES = 8;
+
 const state = $state({ offset_ms: 0, now_ms: Date.now() });
+let offsets: readonly number[] = [];
 
 setInterval(() => {
-  state.now_ms = Date.now() + state.offset_ms;
+  state.now_ms = clock.exact();
 }, 1000);
 
 export const clock = {
@@ -16,9 +23,10 @@ export const clock = {
   exact(): number {
     return Date.now() + state.offset_ms;
   },
-  /** The server has just said what time it is. */
+  /** The server said what time it was when it sent its message. */
   set(server_ms: number): void {
-    state.offset_ms = server_ms - Date.now();
-    state.now_ms = server_ms;
+    offsets = [...offsets, server_ms - Date.now()].slice(-MESSAGES);
+    state.offset_ms = Math.max(...offsets);
+    state.now_ms = clock.exact();
   },
 };

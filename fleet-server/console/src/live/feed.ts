@@ -2,7 +2,7 @@
 // last id that it has seen; what cannot be resumed ends in `reset`, after which the snapshot is read anew.
 
 import type { Schemas } from "../api/client";
-import { access } from "../api/access.svelte";
+import { access, knock } from "../api/access.svelte";
 import { clock } from "./clock.svelte";
 import { link } from "./link.svelte";
 
@@ -18,8 +18,13 @@ export type FeedHandlers = {
   reset: () => void;
 };
 
+const LOOK_MS = 1_000;
 /** The server tells the time every 5 s; silence of three times that is a dead connection, whatever TCP thinks. */
 const SILENCE_MS = 15_000;
+/** Looks that are so far apart have sleep between them, and what the network was is not what it is. */
+const SLEPT_MS = 5_000;
+/** A tab that nobody has looked at for so long gives its connection back: a browser has six for one server. */
+const HIDDEN_MS = 10_000;
 /** How long to wait before a refused feed is tried again. */
 const RETRY_MS = 3_000;
 
@@ -27,41 +32,51 @@ export class Feed {
   readonly #query: FeedQuery;
   readonly #handlers: FeedHandlers;
   readonly #watchdog: ReturnType<typeof setInterval>;
+  /** After a reset the last id leads nowhere: nothing is opened until a snapshot names another. */
+  #stage: "following" | "awaiting-snapshot" | "closed" = "following";
+  /** Nobody has looked for long. */
+  #isResting = false;
   #source: EventSource | null = null;
   #lastId: string;
   #lastHeard = performance.now();
+  #lastLook = Date.now();
   #retry: ReturnType<typeof setTimeout> | undefined;
-  #closed = false;
+  #rest: ReturnType<typeof setTimeout> | undefined;
 
   /** Opens a feed of what comes after the event of this id (`event_id` of a snapshot). */
   constructor(query: FeedQuery, after: string, handlers: FeedHandlers) {
     this.#query = query;
     this.#handlers = handlers;
     this.#lastId = after;
-    this.#watchdog = setInterval(() => this.#watch(), 1000);
+    this.#watchdog = setInterval(() => this.#watch(), LOOK_MS);
+    document.addEventListener("visibilitychange", this.#onVisibility);
+    this.#onVisibility();
     this.#open();
   }
 
   /** Goes on after the event of this id: that of a snapshot that was read after a reset. */
   resume(after: string): void {
+    if (this.#stage === "closed") return;
+    this.#stage = "following";
     this.#lastId = after;
     this.#open();
   }
 
   close(): void {
-    this.#closed = true;
+    this.#stage = "closed";
     clearInterval(this.#watchdog);
-    clearTimeout(this.#retry);
-    this.#source?.close();
+    clearTimeout(this.#rest);
+    document.removeEventListener("visibilitychange", this.#onVisibility);
+    this.#shut();
     link.closed();
   }
 
   #open(): void {
-    if (this.#closed) return;
-    clearTimeout(this.#retry);
-    this.#source?.close();
+    if (this.#stage !== "following" || this.#isResting) return;
+    this.#shut();
     link.connecting();
     this.#lastHeard = performance.now();
+    this.#lastLook = Date.now();
     const query = new URLSearchParams({ ...this.#query, after: this.#lastId });
     const source = new EventSource(`/live?${query}`);
     this.#source = source;
@@ -77,9 +92,10 @@ export class Feed {
       this.#handlers.changes(JSON.parse(event.data) as Changes);
     });
     source.addEventListener("reset", () => {
-      this.#heard();
       // Nothing of this stream is used: the snapshot says where to go on.
-      source.close();
+      this.#stage = "awaiting-snapshot";
+      this.#shut();
+      link.connecting();
       this.#handlers.reset();
     });
     source.addEventListener("error", () => {
@@ -89,15 +105,40 @@ export class Feed {
     });
   }
 
+  #shut(): void {
+    clearTimeout(this.#retry);
+    this.#source?.close();
+    this.#source = null;
+  }
+
   #heard(): void {
     this.#lastHeard = performance.now();
     link.heard();
   }
 
+  readonly #onVisibility = (): void => {
+    clearTimeout(this.#rest);
+    if (document.hidden) {
+      this.#rest = setTimeout(() => {
+        this.#isResting = true;
+        this.#shut();
+        link.closed();
+      }, HIDDEN_MS);
+    } else if (this.#isResting) {
+      this.#isResting = false;
+      link.connecting();
+      this.#open();
+    }
+  };
+
   #watch(): void {
-    if (performance.now() - this.#lastHeard < SILENCE_MS) return;
-    link.lost();
-    this.#open();
+    const now = Date.now();
+    const hasSlept = now - this.#lastLook > SLEPT_MS;
+    this.#lastLook = now;
+    if (this.#source === null) return;
+    const isSilent = performance.now() - this.#lastHeard >= SILENCE_MS;
+    if (isSilent) link.lost();
+    if (isSilent || hasSlept) this.#open();
   }
 
   #later(): void {
@@ -107,10 +148,10 @@ export class Feed {
 
   /** An EventSource does not tell why it was refused: a request does. */
   async #probe(): Promise<void> {
-    const status = await fetch("/api/v1/catalogue", { method: "HEAD" }).then(
-      (response) => response.status,
-      () => 0,
-    );
+    const refused = this.#source;
+    const status = await knock();
+    // A feed that was opened meanwhile is not to be opened again.
+    if (this.#source !== refused) return;
     if (status === 401) access.lost();
     else this.#open();
   }

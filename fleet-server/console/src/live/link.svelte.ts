@@ -2,26 +2,23 @@
 
 export type LinkState = "idle" | "connecting" | "live" | "lost";
 
-const state = $state({ link: "idle" as LinkState, heard_ms: 0 });
+const state = $state({ link: "idle" as LinkState });
 
 export const link = {
   get state(): LinkState {
     return state.link;
   },
-  /** When the server was last heard, by the browser's clock; 0 if never. */
-  get heard_ms(): number {
-    return state.heard_ms;
-  },
+  /** On the way to being live; a link that was lost stays that until it is. */
   connecting(): void {
     if (state.link !== "lost") state.link = "connecting";
   },
   heard(): void {
     state.link = "live";
-    state.heard_ms = Date.now();
   },
   lost(): void {
     state.link = "lost";
   },
+  /** Nothing is followed. */
   closed(): void {
     state.link = "idle";
   },

@@ -57,12 +57,17 @@ export async function loadMessages(part: MessagePart): Promise<void> {
   await load(wanted);
 }
 
+let choices = 0;
+
 /** Changes the language; the old one stays until all of the new one is there. */
 export async function chooseLanguage(language: Language): Promise<void> {
+  choices += 1;
+  const choice = choices;
   try {
     await load(language);
   } catch (problem) {
-    wanted = state.language;
+    // A later choice is not undone by an earlier one that failed.
+    if (choice === choices) wanted = state.language;
     throw problem;
   }
   localStorage.setItem(KEY, language);
@@ -77,9 +82,21 @@ function load(language: Language): Promise<void> {
   return loading;
 }
 
+/** An import cannot be called off, and one that never ends would hold up all that follow it: so late it has failed. */
+const PATIENCE_MS = 30_000;
+
+async function inTime<Result>(work: Promise<Result>): Promise<Result> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("the texts did not come in time")), PATIENCE_MS);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
 async function loadWanted(): Promise<void> {
   const language = wanted;
-  const parts: Partial<Messages>[] = await Promise.all([...loaded].map((part) => PARTS[language][part]()));
+  const all = Promise.all([...loaded].map((part): Promise<Partial<Messages>> => PARTS[language][part]()));
+  const parts = await inTime(all);
   state.messages = Object.assign({}, ...parts);
   state.language = language;
   document.documentElement.lang = language;

@@ -61,6 +61,9 @@ export const city = {
   "city.map.sources": "Sources of the map",
   "city.map.failed": "The map cannot be shown",
   "city.map.failed.detail": "The table has the same lampposts.",
+  "city.map.lost":
+    "The browser has taken the graphics card away from it. It comes back with that; the table has the same lampposts.",
+  "city.map.table": "Show the table",
   "city.map.coast": "The city's own basemap cannot be read, so only the coast is shown.",
 
   "city.legend.label": "Legend",

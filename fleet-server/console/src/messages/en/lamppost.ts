@@ -7,6 +7,7 @@ export const lamppost = {
   "lamppost.place": "{road}, {district}",
   "lamppost.position": "{latitude}, {longitude}",
   "lamppost.map": "Show on the map",
+  "lamppost.zone": "Times are those of Hong Kong.",
 
   "lamppost.bad.one": "{count} series without a value",
   "lamppost.bad.other": "{count} series without a value",
@@ -64,6 +65,7 @@ export const lamppost = {
   "lamppost.series.show": "Show the chart of {series}",
   "lamppost.reading.late": "late",
   "lamppost.reading.late.help": "Older than three of its periods ({period}): not the value of now.",
+  "lamppost.reading.offline": "offline",
   "lamppost.reading.none": "No observation yet",
 
   "lamppost.history": "History",
@@ -81,7 +83,6 @@ export const lamppost = {
   "lamppost.range.fixed": "The charts show a fixed range.",
   "lamppost.range.reset": "Back to {preset}",
   "lamppost.range.wrong": '"From" has to be before "to".',
-  "lamppost.range.zone": "Times are those of Hong Kong.",
   "lamppost.range.hint": "Drag across a chart to zoom in; arrow keys move its cursor.",
 
   "lamppost.legend": "How to read the charts",

@@ -2,6 +2,8 @@
 
 export const system = {
   "system.title": "System",
+  "system.as_of": "As of {time} ({age}).",
+  "system.old": "These figures are old. The console keeps trying to read newer ones.",
   "system.reason": "Reason",
   "system.count": "Count",
   "system.nothing": "Nothing so far.",

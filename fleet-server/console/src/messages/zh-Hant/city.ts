@@ -61,6 +61,8 @@ export const city: Part<typeof english> = {
   "city.map.sources": "地圖資料來源",
   "city.map.failed": "未能顯示地圖",
   "city.map.failed.detail": "列表載有同一批燈柱。",
+  "city.map.lost": "瀏覽器暫時收回了地圖所用的顯示卡，恢復後地圖會自動重現；列表載有同一批燈柱。",
+  "city.map.table": "顯示列表",
   "city.map.coast": "未能讀取本市底圖，現只顯示海岸線。",
 
   "city.legend.label": "圖例",

@@ -10,6 +10,7 @@ export const lamppost: Part<typeof english> = {
   "lamppost.place": "位於 {district} {road}",
   "lamppost.position": "北緯 {latitude}，東經 {longitude}",
   "lamppost.map": "在地圖上顯示",
+  "lamppost.zone": "時間均為香港時間。",
 
   "lamppost.bad.one": "{count} 個序列無效",
   "lamppost.bad.other": "{count} 個序列無效",
@@ -65,6 +66,7 @@ export const lamppost: Part<typeof english> = {
   "lamppost.series.show": "顯示{series}圖表",
   "lamppost.reading.late": "遲報",
   "lamppost.reading.late.help": "已超過週期（{period}）的三倍：並非現時數值。",
+  "lamppost.reading.offline": "離線",
   "lamppost.reading.none": "尚未有讀數",
 
   "lamppost.history": "歷史",
@@ -82,7 +84,6 @@ export const lamppost: Part<typeof english> = {
   "lamppost.range.fixed": "圖表顯示固定時段。",
   "lamppost.range.reset": "返回最近 {preset}",
   "lamppost.range.wrong": "「由」必須早於「至」。",
-  "lamppost.range.zone": "時間均為香港時間。",
   "lamppost.range.hint": "在圖表上拖曳可放大；方向鍵可移動游標。",
 
   "lamppost.legend": "圖表說明",

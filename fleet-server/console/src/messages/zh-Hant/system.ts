@@ -5,6 +5,8 @@ import type { Part } from "../types";
 
 export const system: Part<typeof english> = {
   "system.title": "系統",
+  "system.as_of": "截至 {time}（{age}）。",
+  "system.old": "以下數字已過時，控制台會不斷重試以讀取最新數字。",
   "system.reason": "原因",
   "system.count": "次數",
   "system.nothing": "暫時沒有。",
