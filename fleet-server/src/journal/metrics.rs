@@ -61,6 +61,15 @@ pub enum Operation {
 impl Operation {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Write, Self::Sync, Self::Cut, Self::Create];
+
+    pub(super) fn verb(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Sync => "sync",
+            Self::Cut => "cut back",
+            Self::Create => "create",
+        }
+    }
 }
 
 impl JournalMetrics {

@@ -2,6 +2,8 @@
 
 mod damage;
 mod faults;
+mod reading;
+mod stepping;
 mod writing;
 
 use std::sync::mpsc::{Receiver, sync_channel};
