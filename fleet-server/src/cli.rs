@@ -12,12 +12,16 @@ use rustls::pki_types::ServerName;
 use tracing_subscriber::filter::Targets;
 
 use crate::ca::{Authority, Date, IssuedFiles, Origin, Validity, enrol};
+use crate::journal::LowWater;
 use crate::registry::{Registry, read_csv};
 use crate::store::TailOptions;
 use crate::web;
 
+mod journal;
 #[cfg(test)]
 mod tests;
+
+pub use journal::{JournalCommand, VerifyArgs, verify_journal};
 
 /// Characters of a map's attribution: it has to fit into a corner of the map.
 const LONGEST_ATTRIBUTION: usize = 200;
@@ -27,8 +31,9 @@ Examples:
   fleet-server lamppost import lampposts.csv --data /var/lib/lamplighter
   fleet-server cert issue DF3637 --data /var/lib/lamplighter --out DF3637
   fleet-server run --data /var/lib/lamplighter --name fleet.example.org
+  fleet-server journal verify --data /var/lib/lamplighter
 
-The first two also work while the server runs.";
+All but `run` also work while the server runs.";
 
 const IMPORT_HELP: &str = "\
 The file is CSV (UTF-8, comma) with a header that names the columns, in any order:
@@ -73,6 +78,9 @@ pub enum Command {
     /// Certificates of lampposts
     #[command(subcommand)]
     Cert(CertCommand),
+    /// What is received is here first, on disk
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Print the description of the server's HTTP API: OpenAPI 3.1, as JSON
     Openapi,
 }
@@ -98,6 +106,13 @@ pub struct RunArgs {
     /// How many observations are kept in memory, for all series together; the store's own bound if none is given.
     #[arg(long, value_name = "N", help = tail_help())]
     pub tail_observations: Option<usize>,
+    /// How much of the disk new data leave free, such as 500MiB or 2GiB [default: 1GiB, or 5 % of the disk if that is
+    /// less]
+    ///
+    /// Below it nothing new is acknowledged, and lampposts keep their data until there is room again. With 0 the disk
+    /// is filled.
+    #[arg(long, value_name = "BYTES")]
+    pub low_water: Option<LowWater>,
     /// The city's map, which the console shows under the lampposts: a `PMTiles` archive (version 3)
     ///
     /// Without it the console shows a coastline. Another file that is moved to its place is served at once.

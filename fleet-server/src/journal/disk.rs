@@ -28,11 +28,33 @@ pub trait Disk: Debug + Send {
     /// Whatever the disk says.
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
 
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
     /// Makes the names of files durable.
     ///
     /// # Errors
-    /// Whatever the disk says; what was created since the last success may be gone after a crash.
+    /// Whatever the disk says; after a crash, what was created since the last success may be gone, and what was removed
+    /// may be there again.
     fn sync_names(&self) -> io::Result<()>;
+
+    /// How much room there is.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    fn space(&self) -> io::Result<Space>;
+}
+
+/// The room of a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that may still be written.
+    pub free_bytes: u64,
+    /// Bytes in all.
+    pub total_bytes: u64,
 }
 
 /// One open file. Nothing written is durable before [`DiskFile::sync`] has succeeded.
@@ -77,7 +99,7 @@ pub struct FileDisk {
     _lock: File,
 }
 
-const LOCK: &str = "journal.lock";
+pub(super) const LOCK: &str = "journal.lock";
 
 impl FileDisk {
     /// Takes this directory, creating it if its parent exists.
@@ -132,8 +154,16 @@ impl Disk for FileDisk {
         Ok(Box::new(file))
     }
 
+    fn remove(&self, name: &str) -> io::Result<()> {
+        std::fs::remove_file(self.directory.join(name))
+    }
+
     fn sync_names(&self) -> io::Result<()> {
         sync_directory(&self.directory)
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        space_of(&self.directory)
     }
 }
 
@@ -163,6 +193,13 @@ impl DiskFile for File {
         // fdatasync: the length is written with the data that it makes readable.
         self.sync_data()
     }
+}
+
+pub(super) fn space_of(directory: &Path) -> io::Result<Space> {
+    let found = rustix::fs::statvfs(directory)?;
+    // What is kept back for the superuser is not ours.
+    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+    Ok(Space { free_bytes: bytes(found.f_bavail), total_bytes: bytes(found.f_blocks) })
 }
 
 fn sync_directory(directory: &Path) -> io::Result<()> {

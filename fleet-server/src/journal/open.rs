@@ -10,21 +10,31 @@ use std::io;
 use std::path::PathBuf;
 
 use super::disk::{Disk, DiskFile};
+use super::low_water::Room;
+use super::random::Random;
 use super::reader::{Reader, Stretch};
 use super::segment::{self, HEADER_BYTES, Header, Mark};
-use super::{JournalError, JournalOptions};
+use super::{JournalError, JournalOptions, SegmentInfo};
 
 /// The journal as it was found.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) disk: Box<dyn Disk>,
-    /// First sequences of the segments, ascending.
-    pub(super) segments: Vec<u64>,
+    /// Ascending.
+    pub(super) segments: Vec<SegmentInfo>,
     /// The last segment, if more can be appended to it.
     pub(super) tail: Option<Segment>,
     /// The sequence of the next entry.
     pub(super) next: u64,
     pub(super) torn_bytes: u64,
+    pub(super) room: Room,
+}
+
+impl Found {
+    /// The sequence of the oldest entry, or of the next one if there is none.
+    pub(super) fn first(&self) -> u64 {
+        self.segments.first().map_or(self.next, |oldest| oldest.first)
+    }
 }
 
 /// A segment that is being appended to.
@@ -38,13 +48,13 @@ pub(super) struct Segment {
 }
 
 pub(super) fn open(options: &JournalOptions, disk: Box<dyn Disk>) -> Result<Found, JournalError> {
-    let mut segments = list(options, &*disk)?;
-    segments.sort_unstable();
-    let last = segments.last().copied();
-    let mut bytes = 0;
-    for &first in &segments {
+    let mut firsts = list(options, &*disk)?;
+    firsts.sort_unstable();
+    let last = firsts.last().copied();
+    let mut segments = Vec::with_capacity(firsts.len());
+    for first in firsts {
         let mut file = open_segment(options, &*disk, first)?;
-        bytes += file.length().map_err(read_error(options, first))?;
+        segments.push(SegmentInfo { first, bytes: file.length().map_err(read_error(options, first))? });
         if Some(first) == last {
             write_anew(options, &mut *file, first)?;
         }
@@ -52,21 +62,22 @@ pub(super) fn open(options: &JournalOptions, disk: Box<dyn Disk>) -> Result<Foun
     }
     disk.sync_names().map_err(|source| JournalError::Sync { path: options.directory.clone(), source })?;
 
-    let mut found = Found { disk, segments, tail: None, next: 0, torn_bytes: 0 };
+    let mut room = Room::new(options.low_water);
+    room.look(&*disk, &options.metrics);
+    let mut found = Found { disk, segments, tail: None, next: 0, torn_bytes: 0, room };
     if let Some(first) = last {
         settle_last(options, &mut found, first)?;
     }
-    // A segment whose creation was interrupted is all torn: it is no segment any more, and counts for nothing.
-    let bytes = bytes.saturating_sub(found.torn_bytes);
+    let bytes = found.segments.iter().map(|segment| segment.bytes).sum::<u64>();
     options.metrics.segments.set(i64::try_from(found.segments.len()).unwrap_or(i64::MAX));
     options.metrics.disk_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     Ok(found)
 }
 
 /// A new random mark.
-pub(super) fn new_mark() -> io::Result<Mark> {
+pub(super) fn new_mark(random: &Random) -> io::Result<Mark> {
     let mut mark = Mark::default();
-    getrandom::fill(&mut mark).map_err(io::Error::other)?;
+    random.fill(&mut mark)?;
     Ok(mark)
 }
 
@@ -74,7 +85,7 @@ pub(super) fn path(options: &JournalOptions, first: u64) -> PathBuf {
     options.directory.join(segment::name(first))
 }
 
-fn list(options: &JournalOptions, disk: &dyn Disk) -> Result<Vec<u64>, JournalError> {
+pub(super) fn list(options: &JournalOptions, disk: &dyn Disk) -> Result<Vec<u64>, JournalError> {
     let names = disk.names();
     let names =
         names.map_err(|source| JournalError::Directory { path: options.directory.clone(), source })?;
@@ -116,20 +127,15 @@ fn write_anew(options: &JournalOptions, file: &mut dyn DiskFile, first: u64) -> 
 fn settle_last(options: &JournalOptions, found: &mut Found, first: u64) -> Result<(), JournalError> {
     let mut file = open_segment(options, &*found.disk, first)?;
     let length = file.length().map_err(read_error(options, first))?;
-    let (mark, header_is_good) = match header_of(options, &*file, first)? {
-        HeaderFound::Good(mark) => (mark, true),
-        // Its creation was interrupted: it holds nothing, and the writer creates it again under the same name.
-        HeaderFound::Short => {
+    let (end, mark, header_is_good) = match look_at_last(options, &*file, first)? {
+        Last::Ends { end, mark, header_is_good } => (end, mark, header_is_good),
+        // The writer creates it again under the same name.
+        Last::Interrupted => {
             found.segments.pop();
             (found.next, found.torn_bytes) = (first, length);
             return Ok(());
         }
-        HeaderFound::Bad(mark) => (mark, false),
     };
-    let end = find_end(&*file, mark, first).map_err(read_error(options, first))?;
-    if !header_is_good && end.next == first {
-        return Err(JournalError::Unreadable(path(options, first)));
-    }
     if end.offset < length {
         found.torn_bytes = length - end.offset;
         tracing::warn!(
@@ -139,18 +145,51 @@ fn settle_last(options: &JournalOptions, found: &mut Found, first: u64) -> Resul
         let cut = file.cut(end.offset).and_then(|()| file.sync());
         cut.map_err(|source| JournalError::Cut { path: path(options, first), source })?;
     }
+    if let Some(last) = found.segments.last_mut() {
+        last.bytes = end.offset;
+    }
     found.next = end.next;
     found.tail = header_is_good.then_some(Segment { first, file, mark, committed_bytes: end.offset });
     Ok(())
 }
 
-struct End {
-    offset: u64,
-    next: u64,
+/// How the last segment ends.
+pub(super) enum Last {
+    /// Its creation was interrupted: it holds nothing.
+    Interrupted,
+    /// With entries, or just begun.
+    Ends { end: End, mark: Mark, header_is_good: bool },
+}
+
+/// The end of what may be committed.
+pub(super) struct End {
+    /// Behind the last record.
+    pub(super) offset: u64,
+    /// The sequence behind the last record's.
+    pub(super) next: u64,
+    /// The sequence at which the last batch begins: all before it is committed.
+    pub(super) last_batch: u64,
+}
+
+pub(super) fn look_at_last(
+    options: &JournalOptions,
+    file: &dyn DiskFile,
+    first: u64,
+) -> Result<Last, JournalError> {
+    let (mark, header_is_good) = match header_of(options, file, first)? {
+        HeaderFound::Good(mark) => (mark, true),
+        HeaderFound::Bad(mark) => (mark, false),
+        HeaderFound::Short => return Ok(Last::Interrupted),
+    };
+    let end = find_end(file, mark, first).map_err(read_error(options, first))?;
+    if !header_is_good && end.next == first {
+        return Err(JournalError::Unreadable(path(options, first)));
+    }
+    Ok(Last::Ends { end, mark, header_is_good })
 }
 
 fn find_end(file: &dyn DiskFile, mark: Mark, first: u64) -> io::Result<End> {
-    let mut end = End { offset: HEADER_BYTES as u64, next: first };
+    let mut end = End { offset: HEADER_BYTES as u64, next: first, last_batch: first };
     let mut in_doubt = false;
     let mut reader = Reader::new(file, mark, end.offset);
     while let Some(stretch) = reader.next()? {
@@ -161,7 +200,8 @@ fn find_end(file: &dyn DiskFile, mark: Mark, first: u64) -> io::Result<End> {
                 in_doubt |= record.entry.sequence != end.next;
                 in_doubt &= batch_begins <= end.next;
                 if !in_doubt {
-                    end = End { offset, next: end.next.max(record.entry.sequence.saturating_add(1)) };
+                    let next = end.next.max(record.entry.sequence.saturating_add(1));
+                    end = End { offset, next, last_batch: end.last_batch.max(batch_begins) };
                 }
             }
         }
