@@ -32,6 +32,12 @@ pub struct JournalMetrics {
     pub forgotten: Counter,
     /// Bytes that wait for a commit.
     pub queue_bytes: Gauge,
+    /// Bytes that the file system has left for us.
+    pub free_bytes: Gauge,
+    /// Below so many nothing new is acknowledged.
+    pub low_water_bytes: Gauge,
+    /// 1 while that is so.
+    pub below_low_water: Gauge,
     /// Regions of segments that could not be read at the last start.
     pub damaged_regions: Gauge,
     /// Entries that the numbering shows as missing at the last start.
@@ -113,6 +119,23 @@ impl JournalMetrics {
             "Bytes that wait for a commit",
             Unit::Bytes,
             self.queue_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "free",
+            "Bytes that the file system has left for the server",
+            Unit::Bytes,
+            self.free_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "low_water",
+            "Below so many free bytes nothing new is acknowledged",
+            Unit::Bytes,
+            self.low_water_bytes.clone(),
+        );
+        registry.register(
+            "below_low_water",
+            "1 while nothing new is acknowledged because the disk is nearly full, else 0",
+            self.below_low_water.clone(),
         );
         registry.register(
             "damaged_regions",

@@ -10,6 +10,8 @@
 //! - A failed write or sync commits nothing of its batch. The segment is cut back to its last committed byte, a new
 //!   *epoch* begins, and all that was queued is forgotten: whoever waits for a [`Ticket`] of an older epoch closes
 //!   its connection, and the sender sends again. The journal goes on in a new segment as soon as the disk allows.
+//! - Below low water nothing is committed, and so acknowledged, until there is more room ([`LowWater`]): entries wait
+//!   in the queue, which is bounded, and those behind it with their senders (D6). Nothing is forgotten for it.
 //! - Damage is named (file, offset, bytes) and counted, never passed over in silence.
 //!
 //! What it leaves to others: what an entry means, acknowledging, trimming.
@@ -20,6 +22,7 @@ mod disk;
 mod entry;
 mod error;
 mod lag;
+mod low_water;
 mod metrics;
 mod open;
 mod options;
@@ -48,6 +51,7 @@ pub use disk::{Disk, DiskFile, FileDisk, Space};
 pub use entry::{Draft, Entry, LARGEST_PAYLOAD_BYTES};
 pub use error::{JournalError, JournalFailure};
 pub use lag::Lag;
+pub use low_water::{LowWater, NotBytes, Shortage};
 pub use metrics::{FailureLabels, JournalMetrics, Operation};
 pub use options::JournalOptions;
 pub use queue::{JournalClosed, JournalHandle};
@@ -106,6 +110,13 @@ pub enum Fate {
 pub enum JournalHealth {
     /// It is being written.
     Writing,
+    /// There is too little room on the disk; nothing is acknowledged until there is more.
+    Short {
+        /// When it began.
+        since: UtcMillis,
+        /// How much there is, and how much there has to be.
+        shortage: Shortage,
+    },
     /// The disk refuses; nothing is acknowledged until it takes writes again.
     Failing {
         /// When it began.

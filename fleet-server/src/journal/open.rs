@@ -10,6 +10,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::disk::{Disk, DiskFile};
+use super::low_water::Room;
 use super::random::Random;
 use super::reader::{Reader, Stretch};
 use super::segment::{self, HEADER_BYTES, Header, Mark};
@@ -26,6 +27,7 @@ pub(super) struct Found {
     /// The sequence of the next entry.
     pub(super) next: u64,
     pub(super) torn_bytes: u64,
+    pub(super) room: Room,
 }
 
 /// A segment that is being appended to.
@@ -53,7 +55,9 @@ pub(super) fn open(options: &JournalOptions, disk: Box<dyn Disk>) -> Result<Foun
     }
     disk.sync_names().map_err(|source| JournalError::Sync { path: options.directory.clone(), source })?;
 
-    let mut found = Found { disk, segments, tail: None, next: 0, torn_bytes: 0 };
+    let mut room = Room::new(options.low_water);
+    room.look(&*disk, &options.metrics);
+    let mut found = Found { disk, segments, tail: None, next: 0, torn_bytes: 0, room };
     if let Some(first) = last {
         settle_last(options, &mut found, first)?;
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::low_water::LowWater;
 use super::metrics::JournalMetrics;
 use super::random::Random;
 
@@ -20,6 +21,10 @@ pub struct JournalOptions {
     pub retry_first: Duration,
     /// The longest wait between two tries.
     pub retry_most: Duration,
+    /// How much of the file system new entries leave alone.
+    pub low_water: LowWater,
+    /// How often to look at least how much room there is.
+    pub look_every: Duration,
     /// Where the marks of segments come from.
     pub random: Random,
     /// Where to count.
@@ -35,6 +40,8 @@ impl JournalOptions {
             queue_bytes: 16 << 20,
             retry_first: Duration::from_millis(100),
             retry_most: Duration::from_secs(10),
+            low_water: LowWater::default(),
+            look_every: Duration::from_secs(1),
             random: Random::system(),
             metrics: JournalMetrics::default(),
         }

@@ -101,6 +101,15 @@ struct Waiting {
     closed: bool,
 }
 
+/// What somebody waits for at the queue, besides its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// Entries.
+    Entries,
+    /// Nothing: entries have to wait.
+    Closed,
+}
+
 impl Queue {
     /// An empty queue behind this commit, with room for one largest record at least.
     pub(super) fn new(commit: Commit, options: &JournalOptions) -> Self {
@@ -113,12 +122,22 @@ impl Queue {
         }
     }
 
-    /// Waits for entries and takes all of them; none when the queue is closed and empty.
+    /// Waits for this long, or until the queue is closed or has something for who waits; says whether it is closed.
+    pub(super) fn wait(&self, most: Duration, until: Until) -> bool {
+        let idle = |waiting: &mut Waiting| {
+            let wanted = match until {
+                Until::Entries => waiting.gathering.len() > 0,
+                Until::Closed => false,
+            };
+            !wanted && !waiting.closed
+        };
+        let waiting = self.changed.wait_timeout_while(self.lock(), most, idle);
+        waiting.unwrap_or_else(PoisonError::into_inner).0.closed
+    }
+
+    /// Takes all that is queued, if anything is.
     pub(super) fn take(&self) -> Option<Batch> {
-        let waiting = self.lock();
-        let idle = |waiting: &mut Waiting| waiting.gathering.len() == 0 && !waiting.closed;
-        let mut waiting = self.changed.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner);
-        let batch = waiting.gathering.take();
+        let batch = self.lock().gathering.take();
         (!batch.entries.is_empty()).then_some(batch)
     }
 
@@ -131,12 +150,6 @@ impl Queue {
     /// Begins the epoch of this commit; gives back what was queued in the one before.
     pub(super) fn begin_epoch(&self, commit: Commit) -> Batch {
         self.lock().gathering.begin(commit)
-    }
-
-    /// Waits for this long, or until the queue is closed; says whether it is.
-    pub(super) fn is_closed_within(&self, wait: Duration) -> bool {
-        let waiting = self.changed.wait_timeout_while(self.lock(), wait, |waiting| !waiting.closed);
-        waiting.unwrap_or_else(PoisonError::into_inner).0.closed
     }
 
     pub(super) fn close(&self) {

@@ -3,6 +3,7 @@
 use super::batch::Gathering;
 use super::entry::{Draft, Entry, LARGEST_PAYLOAD_BYTES};
 use super::error::JournalFailure;
+use super::low_water::Shortage;
 use super::open::Found;
 use super::writer::Writer;
 use super::{Commit, JournalOptions, SegmentInfo, Ticket};
@@ -36,15 +37,18 @@ impl SteppedJournal {
         self.gathering.len()
     }
 
-    /// Makes all that is queued durable, by one write and one sync, and hands it on. Without anything queued the disk
-    /// is left alone. A journal that is failing first makes one try to recover; if that fails, what is queued stays
-    /// so.
+    /// Makes all that is queued durable, by one write and one sync, and hands it on. Without anything queued nothing
+    /// is written. A journal that is failing first makes one try to recover; if that fails, what is queued stays so.
+    /// So it does in a shortage of room: then nothing is handed on, and [`Self::shortage`] says why.
     ///
     /// # Errors
     /// What the disk refused. If it was the write or its sync, a new epoch has begun and all that was queued is
     /// forgotten, as [`Self::committed`] shows.
     pub fn commit(&mut self) -> Result<Vec<Entry>, JournalFailure> {
         self.writer.recover()?;
+        if self.writer.look().is_some() {
+            return Ok(Vec::new());
+        }
         let batch = self.gathering.take();
         if batch.entries.is_empty() {
             return Ok(Vec::new());
@@ -68,6 +72,11 @@ impl SteppedJournal {
     /// Whether the last commit failed and the journal has not recovered since.
     pub fn is_failing(&self) -> bool {
         self.writer.is_failing()
+    }
+
+    /// The shortage of room that the last commit met.
+    pub fn shortage(&self) -> Option<Shortage> {
+        self.writer.shortage()
     }
 
     /// How far the journal is durable.

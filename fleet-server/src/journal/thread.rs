@@ -5,13 +5,15 @@ use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use lamplighter_protocol::UtcMillis;
 use tokio::sync::watch;
 
 use super::batch::Batch;
 use super::entry::Entry;
 use super::error::JournalFailure;
+use super::low_water::Shortage;
 use super::open::Found;
-use super::queue::{CloseOnDrop, JournalHandle, Queue};
+use super::queue::{CloseOnDrop, JournalHandle, Queue, Until};
 use super::writer::Writer;
 use super::{Commit, JournalError, JournalHealth, JournalOptions};
 use crate::clock;
@@ -44,14 +46,13 @@ pub(super) fn start(
     found: Found,
     committed: SyncSender<Vec<Entry>>,
 ) -> Result<(JournalHandle, JournalThread), JournalError> {
-    let (retry_first, retry_most) = (options.retry_first, options.retry_most);
+    let retry = options.retry_first;
     let writer = Writer::new(options, found);
     let (commits, commits_seen) = watch::channel(writer.committed());
     let queue = Arc::new(Queue::new(writer.committed(), writer.options()));
     let (health, health_seen) = watch::channel(JournalHealth::Writing);
     let handle = JournalHandle::new(Arc::clone(&queue), commits_seen, health_seen);
-    let shell =
-        Shell { writer, queue, commits, health, committed, wait: retry_first, retry_first, retry_most };
+    let shell = Shell { writer, queue, commits, health, committed, retry };
     let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || shell.run());
     Ok((handle, JournalThread(thread.map_err(JournalError::Thread)?)))
 }
@@ -63,43 +64,64 @@ struct Shell {
     health: watch::Sender<JournalHealth>,
     committed: SyncSender<Vec<Entry>>,
     /// How long to wait after the next failure. Not jittered: nobody else waits for this disk.
-    wait: Duration,
-    retry_first: Duration,
-    retry_most: Duration,
-}
-
-#[derive(PartialEq, Eq)]
-enum Recovery {
-    Writable,
-    Closed,
+    retry: Duration,
 }
 
 impl Shell {
     fn run(mut self) -> Result<(), IngestGone> {
         // However the thread ends, nobody waits for it in vain.
         let _closing = CloseOnDrop(Arc::clone(&self.queue));
-        while let Some(batch) = self.queue.take() {
-            let began = clock::monotonic();
-            match self.writer.commit(&batch) {
-                Ok(()) => {
-                    self.wait = self.retry_first;
-                    let now = clock::monotonic();
-                    let metrics = &self.writer.options().metrics;
-                    metrics.commit_times.observe(now.duration_since(began));
-                    metrics.lag.committed(batch.entries.len() as u64, now);
-                    self.commits.send_replace(self.writer.committed());
-                    let bytes = batch.bytes;
-                    self.committed.send(batch.entries).map_err(|_| IngestGone)?;
-                    self.queue.release(bytes);
+        loop {
+            let is_closed = self.wait();
+            if self.writer.is_failing() {
+                if is_closed {
+                    return Ok(());
                 }
-                Err(failure) => {
-                    self.forget(&batch, &failure);
-                    if self.recover() == Recovery::Closed {
-                        break;
-                    }
+                self.recover();
+                continue;
+            }
+            if let Some(shortage) = self.writer.look() {
+                self.short(shortage);
+                if is_closed {
+                    return Ok(());
                 }
+                continue;
+            }
+            self.well();
+            match self.queue.take() {
+                Some(batch) => self.commit(batch)?,
+                None if is_closed => return Ok(()),
+                None => {}
             }
         }
+    }
+
+    /// Waits for something to do; says whether the queue is closed.
+    fn wait(&self) -> bool {
+        let look_every = self.writer.options().look_every;
+        if self.writer.is_failing() {
+            self.queue.wait(self.retry, Until::Closed)
+        } else if self.writer.shortage().is_some() {
+            self.queue.wait(look_every, Until::Closed)
+        } else {
+            self.queue.wait(look_every, Until::Entries)
+        }
+    }
+
+    fn commit(&mut self, batch: Batch) -> Result<(), IngestGone> {
+        let began = clock::monotonic();
+        if let Err(failure) = self.writer.commit(&batch) {
+            self.forget(&batch, &failure);
+            return Ok(());
+        }
+        let now = clock::monotonic();
+        let options = self.writer.options();
+        self.retry = options.retry_first;
+        options.metrics.commit_times.observe(now.duration_since(began));
+        options.metrics.lag.committed(batch.entries.len() as u64, now);
+        self.commits.send_replace(self.writer.committed());
+        self.committed.send(batch.entries).map_err(|_| IngestGone)?;
+        self.queue.release(batch.bytes);
         Ok(())
     }
 
@@ -118,32 +140,38 @@ impl Shell {
         );
     }
 
-    /// Tries until the failed segment is cut back and a new one stands ready.
-    fn recover(&mut self) -> Recovery {
-        loop {
-            if self.queue.is_closed_within(self.wait) {
-                return Recovery::Closed;
-            }
-            self.wait = self.wait.saturating_mul(2).min(self.retry_most);
-            match self.writer.recover() {
-                Ok(()) => {
-                    self.health.send_replace(JournalHealth::Writing);
-                    return Recovery::Writable;
-                }
-                Err(failure) => self.fail(&failure),
-            }
+    /// Tries to cut the failed segment back and to begin a new one.
+    fn recover(&mut self) {
+        self.retry = self.retry.saturating_mul(2).min(self.writer.options().retry_most);
+        match self.writer.recover() {
+            Ok(()) => self.well(),
+            Err(failure) => self.fail(&failure),
         }
+    }
+
+    fn well(&self) {
+        self.health.send_if_modified(|health| {
+            let was_well = *health == JournalHealth::Writing;
+            *health = JournalHealth::Writing;
+            !was_well
+        });
+    }
+
+    fn short(&self, shortage: Shortage) {
+        self.health.send_modify(|health| *health = JournalHealth::Short { since: since(health), shortage });
     }
 
     fn fail(&self, failure: &JournalFailure) {
         let cause = format!("{failure}: {}", failure.source);
-        tracing::error!(%cause, retry_in = ?self.wait, "the journal cannot be written: nothing is acknowledged");
-        self.health.send_modify(|health| {
-            let since = match *health {
-                JournalHealth::Writing => clock::wall(),
-                JournalHealth::Failing { since, .. } => since,
-            };
-            *health = JournalHealth::Failing { since, cause };
-        });
+        tracing::error!(%cause, retry_in = ?self.retry, "the journal cannot be written: nothing is acknowledged");
+        self.health.send_modify(|health| *health = JournalHealth::Failing { since: since(health), cause });
+    }
+}
+
+/// Since when nothing is acknowledged.
+fn since(health: &JournalHealth) -> UtcMillis {
+    match *health {
+        JournalHealth::Writing => clock::wall(),
+        JournalHealth::Short { since, .. } | JournalHealth::Failing { since, .. } => since,
     }
 }

@@ -6,6 +6,7 @@ use std::io;
 use super::batch::Batch;
 use super::disk::Disk;
 use super::error::JournalFailure;
+use super::low_water::{Room, Shortage};
 use super::metrics::{FailureLabels, Operation};
 use super::open::{self, Found, Segment};
 use super::segment::{self, HEADER_BYTES};
@@ -28,6 +29,7 @@ pub(super) struct Writer {
     /// The sequence behind the last committed one.
     next: u64,
     epoch: u64,
+    room: Room,
     /// The batch as it is written; kept for its memory.
     records: Vec<u8>,
 }
@@ -42,6 +44,7 @@ impl Writer {
             is_failing: false,
             next: found.next,
             epoch: 0,
+            room: found.room,
             records: Vec::new(),
         }
     }
@@ -61,6 +64,16 @@ impl Writer {
     /// Whether the last write failed and nothing has been written since.
     pub(super) fn is_failing(&self) -> bool {
         self.is_failing
+    }
+
+    /// Looks how much room there is. In a shortage nothing is to be committed.
+    pub(super) fn look(&mut self) -> Option<Shortage> {
+        self.room.look(&*self.disk, &self.options.metrics)
+    }
+
+    /// The shortage of room, as of the last look.
+    pub(super) fn shortage(&self) -> Option<Shortage> {
+        self.room.shortage()
     }
 
     /// Makes a batch durable: one write, one sync. After a failure a new epoch has begun, in which nothing is

@@ -23,6 +23,8 @@ pub(in crate::web) struct JournalDocument {
     segments: u64,
     /// Bytes of all segments; the journal is not trimmed, so this only grows.
     disk_bytes: u64,
+    /// How much room there is for more.
+    room: RoomDocument,
     /// Bytes that wait for a commit; acknowledgements wait with them.
     queue_bytes: u64,
     /// How far ingest is behind.
@@ -51,6 +53,17 @@ pub(in crate::web) struct CommitDocument {
     /// 99 of 100 commits took no longer, in milliseconds and within a factor of two; null without a commit.
     #[schema(required = true)]
     p99_ms: Option<f64>,
+}
+
+/// How much room the journal has.
+#[derive(Serialize, ToSchema)]
+pub(in crate::web) struct RoomDocument {
+    /// Bytes that the file system has left for the server.
+    free_bytes: u64,
+    /// Low water: below so many free bytes nothing new is acknowledged.
+    low_water_bytes: u64,
+    /// Whether that is so: lampposts keep their data until there is an eighth more than that.
+    is_short: bool,
 }
 
 /// How far ingest is behind the journal.
@@ -89,6 +102,11 @@ impl JournalDocument {
             commit: CommitDocument::new(&metrics.commit_times),
             segments: size(&metrics.segments),
             disk_bytes: size(&metrics.disk_bytes),
+            room: RoomDocument {
+                free_bytes: size(&metrics.free_bytes),
+                low_water_bytes: size(&metrics.low_water_bytes),
+                is_short: metrics.below_low_water.get() > 0,
+            },
             queue_bytes: size(&metrics.queue_bytes),
             lag: LagDocument { entries, oldest_ms: u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX) },
             failures,
