@@ -42,6 +42,10 @@ pub(crate) struct Faults {
     pub(crate) syncs: u32,
     /// Cuts that fail.
     pub(crate) cuts: u32,
+    /// Removals that fail.
+    pub(crate) removals: u32,
+    /// Syncs of names that fail.
+    pub(crate) name_syncs: u32,
     /// The machine stops in the middle of the operation after so many.
     pub(crate) stops_after: Option<u32>,
 }
@@ -245,8 +249,9 @@ impl Disk for MemoryDisk {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let (mut platter, stops) = self.operate()?;
-        if stops && platter.one_in_two() {
-            return Err(io::Error::other("the machine stops"));
+        if platter.faults.removals > 0 || stops && platter.one_in_two() {
+            platter.faults.removals = platter.faults.removals.saturating_sub(1);
+            return Err(io::Error::other("a removal fails"));
         }
         let content = platter.files.remove(name).ok_or(io::ErrorKind::NotFound)?;
         if platter.durable_names.contains(name) {
@@ -257,8 +262,9 @@ impl Disk for MemoryDisk {
 
     fn sync_names(&self) -> io::Result<()> {
         let (mut platter, stops) = self.operate()?;
-        if stops {
-            return Err(io::Error::other("the machine stops"));
+        if stops || platter.faults.name_syncs > 0 {
+            platter.faults.name_syncs = platter.faults.name_syncs.saturating_sub(1);
+            return Err(io::Error::other("a sync of names fails"));
         }
         platter.durable_names = platter.files.keys().cloned().collect();
         platter.removed.clear();

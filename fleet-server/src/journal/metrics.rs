@@ -62,11 +62,13 @@ pub enum Operation {
     Cut,
     /// Creating a segment.
     Create,
+    /// Removing a segment that is not needed any more.
+    Remove,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Write, Self::Sync, Self::Cut, Self::Create];
+    pub const ALL: [Self; 5] = [Self::Write, Self::Sync, Self::Cut, Self::Create, Self::Remove];
 
     pub(super) fn verb(self) -> &'static str {
         match self {
@@ -74,6 +76,7 @@ impl Operation {
             Self::Sync => "sync",
             Self::Cut => "cut back",
             Self::Create => "create",
+            Self::Remove => "remove",
         }
     }
 }
@@ -106,7 +109,7 @@ impl JournalMetrics {
         registry.register_collector(Box::new(self.lag.clone()));
         registry.register(
             "failures",
-            "Failed disk operations; after each the batch is forgotten, connections close, and senders send again",
+            "Failed disk operations; after write, sync and create the batch is forgotten, connections close, and senders send again",
             self.failures.clone(),
         );
         registry.register(

@@ -13,8 +13,10 @@
 //! - Below low water nothing is committed, and so acknowledged, until there is more room ([`LowWater`]): entries wait
 //!   in the queue, which is bounded, and those behind it with their senders (D6). Nothing is forgotten for it.
 //! - Damage is named (file, offset, bytes) and counted, never passed over in silence.
+//! - Trimming removes whole segments, oldest first, and never the newest: a journal begins at some sequence, and what it
+//!   holds has no hole.
 //!
-//! What it leaves to others: what an entry means, acknowledging, trimming.
+//! What it leaves to others: what an entry means, acknowledging, and what may be trimmed.
 
 mod batch;
 mod commit_times;
@@ -56,7 +58,7 @@ pub use metrics::{FailureLabels, JournalMetrics, Operation};
 pub use options::JournalOptions;
 pub use queue::{JournalClosed, JournalHandle};
 pub use random::Random;
-pub use report::{Damage, DamageKind, ReplayReport};
+pub use report::{Damage, DamageKind, ReplayReport, Trimmed};
 pub use stepped::SteppedJournal;
 pub use thread::{IngestGone, JournalThread};
 
@@ -153,7 +155,7 @@ impl Journal {
 
     /// The sequence of the oldest entry, or of the next one if there is none.
     pub fn first_sequence(&self) -> u64 {
-        self.found.segments.first().map_or(self.found.next, |oldest| oldest.first)
+        self.found.first()
     }
 
     /// All segments, oldest first.

@@ -30,6 +30,13 @@ pub(super) struct Found {
     pub(super) room: Room,
 }
 
+impl Found {
+    /// The sequence of the oldest entry, or of the next one if there is none.
+    pub(super) fn first(&self) -> u64 {
+        self.segments.first().map_or(self.next, |oldest| oldest.first)
+    }
+}
+
 /// A segment that is being appended to.
 #[derive(Debug)]
 pub(super) struct Segment {

@@ -69,6 +69,13 @@ impl JournalHandle {
         self.health.borrow().clone()
     }
 
+    /// Has the segments removed all of whose entries are below this sequence; never the newest. It is done soon, also
+    /// in a shortage of room and while the disk refuses writes. What the disk refuses to remove is logged and counted,
+    /// and tried again when this is next called.
+    pub fn trim_below(&self, sequence: u64) {
+        self.queue.trim_below(sequence);
+    }
+
     /// Takes no more entries; those that are queued are still committed and handed on.
     pub fn close(&self) {
         self.queue.close();
@@ -98,15 +105,17 @@ pub(super) struct Queue {
 #[derive(Debug)]
 struct Waiting {
     gathering: Gathering,
+    /// Below which sequence to trim.
+    trim: Option<u64>,
     closed: bool,
 }
 
-/// What somebody waits for at the queue, besides its end.
+/// What the writer waits for at the queue, besides its end and what is to be trimmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Until {
     /// Entries.
     Entries,
-    /// Nothing: entries have to wait.
+    /// Nothing but what is to be trimmed: entries have to wait.
     Closed,
 }
 
@@ -115,7 +124,7 @@ impl Queue {
     pub(super) fn new(commit: Commit, options: &JournalOptions) -> Self {
         let room = usize::try_from(options.queue_bytes).unwrap_or(usize::MAX).max(LARGEST_RECORD_BYTES);
         Self {
-            waiting: Mutex::new(Waiting { gathering: Gathering::behind(commit), closed: false }),
+            waiting: Mutex::new(Waiting { gathering: Gathering::behind(commit), trim: None, closed: false }),
             changed: Condvar::new(),
             room: Semaphore::new(room.min(Semaphore::MAX_PERMITS)),
             metrics: options.metrics.clone(),
@@ -129,7 +138,7 @@ impl Queue {
                 Until::Entries => waiting.gathering.len() > 0,
                 Until::Closed => false,
             };
-            !wanted && !waiting.closed
+            !wanted && waiting.trim.is_none() && !waiting.closed
         };
         let waiting = self.changed.wait_timeout_while(self.lock(), most, idle);
         waiting.unwrap_or_else(PoisonError::into_inner).0.closed
@@ -150,6 +159,18 @@ impl Queue {
     /// Begins the epoch of this commit; gives back what was queued in the one before.
     pub(super) fn begin_epoch(&self, commit: Commit) -> Batch {
         self.lock().gathering.begin(commit)
+    }
+
+    /// What is to be trimmed, once.
+    pub(super) fn take_trim(&self) -> Option<u64> {
+        self.lock().trim.take()
+    }
+
+    fn trim_below(&self, sequence: u64) {
+        let mut waiting = self.lock();
+        waiting.trim = waiting.trim.max(Some(sequence));
+        drop(waiting);
+        self.changed.notify_one();
     }
 
     pub(super) fn close(&self) {

@@ -53,7 +53,8 @@ struct Replay<'a, F> {
 impl<'a, F: FnMut(Entry)> Replay<'a, F> {
     fn new(options: &'a JournalOptions, found: &Found, from: u64, expected: u64, each: F) -> Self {
         let now = clock::monotonic();
-        let report = ReplayReport { torn_bytes: found.torn_bytes, ..ReplayReport::default() };
+        let report =
+            ReplayReport { first: found.first(), torn_bytes: found.torn_bytes, ..ReplayReport::default() };
         Self { options, each, from, report, expected, last: (expected, 0), began: now, told: now }
     }
 
@@ -144,9 +145,9 @@ impl<'a, F: FnMut(Entry)> Replay<'a, F> {
     }
 
     fn tell(&self, what: &str) {
-        let ReplayReport { entries, bytes, segments, seconds, .. } = self.report;
+        let ReplayReport { first, entries, bytes, segments, seconds, .. } = self.report;
         let per_second = bytes_per_second(bytes, seconds);
-        tracing::info!(entries, bytes, segments, seconds, bytes_per_second = per_second, "{what}");
+        tracing::info!(first, entries, bytes, segments, seconds, bytes_per_second = per_second, "{what}");
     }
 }
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 /// What [`super::Journal::replay`] met.
 #[derive(Debug, Clone, Default)]
 pub struct ReplayReport {
+    /// The sequence at which the journal begins: the oldest was not trimmed, or is the next to be written.
+    pub first: u64,
     /// Entries handed on.
     pub entries: u64,
     /// Bytes read.
@@ -19,6 +21,17 @@ pub struct ReplayReport {
     pub damaged: Vec<Damage>,
     /// How many entries the numbering shows as missing.
     pub missing: u64,
+}
+
+/// What trimming removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trimmed {
+    /// Segments.
+    pub segments: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The sequence at which the journal begins now.
+    pub first: u64,
 }
 
 /// A region of the journal that cannot be read.

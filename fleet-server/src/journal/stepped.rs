@@ -6,7 +6,7 @@ use super::error::JournalFailure;
 use super::low_water::Shortage;
 use super::open::Found;
 use super::writer::Writer;
-use super::{Commit, JournalOptions, SegmentInfo, Ticket};
+use super::{Commit, JournalOptions, SegmentInfo, Ticket, Trimmed};
 
 /// A journal that is written without a thread, step by step: what [`super::JournalThread`] does by itself. What is
 /// queued is not bounded here.
@@ -67,6 +67,15 @@ impl SteppedJournal {
     /// What the disk refused; it may be tried again.
     pub fn recover(&mut self) -> Result<(), JournalFailure> {
         self.writer.recover()
+    }
+
+    /// Removes the segments all of whose entries are below this sequence, each durably before the next, oldest first;
+    /// never the newest. It works in a shortage of room and while the journal is failing, too.
+    ///
+    /// # Errors
+    /// What the disk refused; some may have been removed, and it may be tried again.
+    pub fn trim_below(&mut self, sequence: u64) -> Result<Trimmed, JournalFailure> {
+        self.writer.trim_below(sequence)
     }
 
     /// Whether the last commit failed and the journal has not recovered since.

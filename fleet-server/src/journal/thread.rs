@@ -15,7 +15,7 @@ use super::low_water::Shortage;
 use super::open::Found;
 use super::queue::{CloseOnDrop, JournalHandle, Queue, Until};
 use super::writer::Writer;
-use super::{Commit, JournalError, JournalHealth, JournalOptions};
+use super::{Commit, JournalError, JournalHealth, JournalOptions, Trimmed};
 use crate::clock;
 
 /// Ingest stopped taking batches, so the journal stopped too: all that it committed will be replayed.
@@ -73,6 +73,9 @@ impl Shell {
         let _closing = CloseOnDrop(Arc::clone(&self.queue));
         loop {
             let is_closed = self.wait();
+            if let Some(sequence) = self.queue.take_trim() {
+                self.trim_below(sequence);
+            }
             if self.writer.is_failing() {
                 if is_closed {
                     return Ok(());
@@ -146,6 +149,19 @@ impl Shell {
         match self.writer.recover() {
             Ok(()) => self.well(),
             Err(failure) => self.fail(&failure),
+        }
+    }
+
+    fn trim_below(&mut self, sequence: u64) {
+        match self.writer.trim_below(sequence) {
+            Ok(Trimmed { segments: 0, .. }) => {}
+            Ok(Trimmed { segments, bytes, first }) => {
+                tracing::info!(segments, bytes, first, "the journal is trimmed");
+            }
+            Err(failure) => {
+                let cause = format!("{failure}: {}", failure.source);
+                tracing::error!(%cause, "the journal cannot be trimmed, and grows");
+            }
         }
     }
 

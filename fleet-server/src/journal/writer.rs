@@ -10,7 +10,7 @@ use super::low_water::{Room, Shortage};
 use super::metrics::{FailureLabels, Operation};
 use super::open::{self, Found, Segment};
 use super::segment::{self, HEADER_BYTES};
-use super::{Commit, JournalOptions, SegmentInfo};
+use super::{Commit, JournalOptions, SegmentInfo, Trimmed};
 
 /// What the buffer of records keeps after a batch that was larger.
 const KEPT_BUFFER_BYTES: usize = 1 << 20;
@@ -91,6 +91,39 @@ impl Writer {
         metrics.bytes.inc_by(batch.bytes);
         metrics.disk_bytes.inc_by(i64::try_from(batch.bytes).unwrap_or(i64::MAX));
         metrics.commits.inc();
+        Ok(())
+    }
+
+    /// Removes the segments all of whose entries are below this sequence, oldest first, but never the newest, whose
+    /// name says which sequence comes next.
+    pub(super) fn trim_below(&mut self, sequence: u64) -> Result<Trimmed, JournalFailure> {
+        let (mut segments, mut bytes) = (0, 0);
+        while let [oldest, next, ..] = *self.segments.as_slice()
+            && next.first <= sequence
+        {
+            self.remove_oldest(oldest).map_err(|source| {
+                let path = open::path(&self.options, oldest.first);
+                self.counted(JournalFailure { operation: Operation::Remove, path, source })
+            })?;
+            segments += 1;
+            bytes += oldest.bytes;
+        }
+        let first = self.segments.first().map_or(self.next, |oldest| oldest.first);
+        Ok(Trimmed { segments, bytes, first })
+    }
+
+    /// Durably, before the next one goes: a power cut must not bring an older one back behind a hole.
+    fn remove_oldest(&mut self, oldest: SegmentInfo) -> io::Result<()> {
+        match self.disk.remove(&segment::name(oldest.first)) {
+            // It was removed, and perhaps not durably.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
+        self.disk.sync_names()?;
+        self.segments.remove(0);
+        let metrics = &self.options.metrics;
+        metrics.segments.dec();
+        metrics.disk_bytes.dec_by(i64::try_from(oldest.bytes).unwrap_or(i64::MAX));
         Ok(())
     }
 

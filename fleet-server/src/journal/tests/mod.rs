@@ -5,6 +5,7 @@ mod faults;
 mod low_water;
 mod reading;
 mod stepping;
+mod trimming;
 mod writing;
 
 use std::sync::mpsc::{Receiver, sync_channel};

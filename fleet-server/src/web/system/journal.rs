@@ -21,7 +21,7 @@ pub(in crate::web) struct JournalDocument {
     commit: CommitDocument,
     /// Segments on disk.
     segments: u64,
-    /// Bytes of all segments; the journal is not trimmed, so this only grows.
+    /// Bytes of all segments.
     disk_bytes: u64,
     /// How much room there is for more.
     room: RoomDocument,
@@ -29,8 +29,8 @@ pub(in crate::web) struct JournalDocument {
     queue_bytes: u64,
     /// How far ingest is behind.
     lag: LagDocument,
-    /// Operations on the disk that failed, by operation. After each nothing of what was queued is acknowledged,
-    /// connections close, and lampposts send again.
+    /// Operations on the disk that failed, by operation. After a failed write, sync or create nothing of what
+    /// was queued is acknowledged, connections close, and lampposts send again.
     failures: FailuresDocument,
     /// Entries that were queued and then forgotten because of a failure; none of them was acknowledged.
     forgotten: u64,
@@ -86,6 +86,8 @@ pub(in crate::web) struct FailuresDocument {
     cut: u64,
     /// Creating a segment.
     create: u64,
+    /// Removing a segment that is not needed any more; what is acknowledged is not touched by it.
+    remove: u64,
 }
 
 impl JournalDocument {
@@ -135,6 +137,7 @@ impl FailuresDocument {
             Operation::Sync => &mut self.sync,
             Operation::Cut => &mut self.cut,
             Operation::Create => &mut self.create,
+            Operation::Remove => &mut self.remove,
         }
     }
 }
