@@ -99,7 +99,7 @@ pub struct FileDisk {
     _lock: File,
 }
 
-const LOCK: &str = "journal.lock";
+pub(super) const LOCK: &str = "journal.lock";
 
 impl FileDisk {
     /// Takes this directory, creating it if its parent exists.
@@ -163,10 +163,7 @@ impl Disk for FileDisk {
     }
 
     fn space(&self) -> io::Result<Space> {
-        let found = rustix::fs::statvfs(&self.directory)?;
-        // What is kept back for the superuser is not ours.
-        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
-        Ok(Space { free_bytes: bytes(found.f_bavail), total_bytes: bytes(found.f_blocks) })
+        space_of(&self.directory)
     }
 }
 
@@ -196,6 +193,13 @@ impl DiskFile for File {
         // fdatasync: the length is written with the data that it makes readable.
         self.sync_data()
     }
+}
+
+pub(super) fn space_of(directory: &Path) -> io::Result<Space> {
+    let found = rustix::fs::statvfs(directory)?;
+    // What is kept back for the superuser is not ours.
+    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+    Ok(Space { free_bytes: bytes(found.f_bavail), total_bytes: bytes(found.f_blocks) })
 }
 
 fn sync_directory(directory: &Path) -> io::Result<()> {

@@ -30,12 +30,14 @@ mod open;
 mod options;
 mod queue;
 mod random;
+mod read_only_disk;
 mod reader;
 mod replay;
 mod report;
 mod segment;
 mod stepped;
 mod thread;
+mod verify;
 mod writer;
 
 #[cfg(test)]
@@ -61,6 +63,7 @@ pub use random::Random;
 pub use report::{Damage, DamageKind, ReplayReport, Trimmed};
 pub use stepped::SteppedJournal;
 pub use thread::{IngestGone, JournalThread};
+pub use verify::{Verified, verify};
 
 /// A journal that is open and not yet being written: replay it, then start it.
 #[derive(Debug)]
@@ -129,6 +132,9 @@ pub enum JournalHealth {
 }
 
 impl Journal {
+    /// Its directory in the server's data directory.
+    pub const DIRECTORY_NAME: &str = "journal";
+
     /// Opens the journal: takes the lock, syncs all that is there before it is believed, and cuts off the unfinished
     /// end of the last segment (D15).
     ///
