@@ -2,14 +2,16 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
+use lamplighter_protocol::Leaf;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::journal::LowWater;
+use crate::journal::{Draft, LowWater};
 
 /// How long tests wait for what has to happen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,6 +44,41 @@ fn below_low_water_the_server_is_not_ready_and_says_how_much_room_there_is() {
     assert!(room["free_bytes"].as_u64().unwrap() < room["low_water_bytes"].as_u64().unwrap(), "{room}");
     let ready = ureq::get(format!("http://{}/readyz", running.people));
     assert_eq!(ready.config().http_status_as_error(false).build().call().unwrap().status(), 503);
+    running.stop();
+}
+
+#[test]
+fn damage_in_the_middle_of_the_journal_is_shown_and_the_rest_is_served() {
+    let running = Running::start(|args| {
+        let options = JournalOptions::in_directory(args.data.join(Journal::DIRECTORY_NAME));
+        std::fs::create_dir(&args.data).unwrap();
+        let mut journal = Journal::open(options).unwrap().stepped();
+        for _ in 0..20 {
+            let (lamppost, leaf) = ("DF1".parse().unwrap(), Leaf::Hello);
+            let payload = vec![0xff; 200].into();
+            journal.push(Draft { received: UtcMillis(0), lamppost, leaf, payload });
+            journal.commit().unwrap();
+        }
+        drop(journal);
+        let segment = args.data.join("journal/00000000000000000000.log");
+        let segment = std::fs::OpenOptions::new().write(true).open(segment).unwrap();
+        segment.write_all_at(&[0; 300], 1000).unwrap();
+    });
+    let system = running.becomes("/server/phase", &json!("ready"));
+    let journal = &system["journal"];
+    assert_eq!((&journal["damaged_regions"], &journal["missing_entries"]), (&json!(2), &json!(2)));
+    let [records, gap] = &journal["damage"].as_array().unwrap()[..] else { panic!("{journal}") };
+    assert_eq!(
+        (&records["segment"], &records["kind"]),
+        (&json!("00000000000000000000.log"), &json!("records"))
+    );
+    assert!(records["offset"].as_u64().unwrap() <= 1000 && records["bytes"].as_u64().unwrap() >= 300);
+    assert_eq!((&gap["kind"], &gap["expected"], &gap["found"]), (&json!("gap"), &json!(4), &json!(6)));
+    assert_eq!(system["ingest"]["malformed"]["hello"], 18, "the others are read");
+    let figures = running.get("/metrics").body_mut().read_to_string().unwrap();
+    for line in ["lamplighter_journal_damaged_regions 2", "lamplighter_journal_missing_entries 2"] {
+        assert!(figures.lines().any(|one| one == line), "{line} is not in\n{figures}");
+    }
     running.stop();
 }
 
@@ -81,10 +118,14 @@ impl Running {
         Self { runtime, task, stop, lampposts, people, token, _directory: directory }
     }
 
-    fn system(&self) -> Value {
-        let request = ureq::get(format!("http://{}/api/v1/system", self.people));
+    fn get(&self, path: &str) -> ureq::http::Response<ureq::Body> {
+        let request = ureq::get(format!("http://{}{path}", self.people));
         let request = request.header("authorization", format!("Bearer {}", self.token.expose()));
-        request.call().unwrap().body_mut().read_json().unwrap()
+        request.call().unwrap()
+    }
+
+    fn system(&self) -> Value {
+        self.get("/api/v1/system").body_mut().read_json().unwrap()
     }
 
     /// Waits until the system page says so, and returns it.
