@@ -40,6 +40,7 @@ pub(super) fn time_in(record: &Record) -> UtcMillis {
         Record::Tick(tick) => tick.time,
         Record::Opening(opening) => opening.opened,
         Record::Command(report) => report.time,
+        Record::Dropped(dropped) => dropped.time,
     }
 }
 
