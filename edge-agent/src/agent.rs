@@ -114,6 +114,7 @@ impl Agent {
             hardware_serial: hardware_serial.clone(),
             max_bytes: config.outbox.max_bytes,
             segment_bytes: OutboxOptions::segment_bytes_of(config.outbox.max_bytes),
+            max_age: config.outbox.max_age,
             sync_every: config.outbox.sync_every,
         };
         make_durable(&config.state_dir)
@@ -122,7 +123,7 @@ impl Agent {
         let path = status::socket_path(&config.state_dir);
         let socket = status::listen(&path).map_err(|source| AgentError::Socket { path, source })?;
         let (outbox, outbox_thread) =
-            Outbox::open(options, &config.description(&catalogue), clock.now().wall)?;
+            Outbox::open(options, &config.description(&catalogue), Arc::clone(&clock))?;
         let (health, stop_sampling) = (Arc::new(Health::new(&config)), Stop::new());
         let backlog = outbox.state();
         let ports = BusPorts {

@@ -7,46 +7,48 @@ use std::sync::Arc;
 use lamplighter_protocol::{Digest, Log, Position, RunId, UtcMillis};
 
 use super::disk::{self, Disk};
+use super::dropping::Drops;
 use super::error::OutboxError;
 use super::identity::{self, Home};
 use super::pen::{Pen, Written};
 use super::queue::Append;
 use super::random::Random;
 use super::read::{self, Found};
-use super::run::{LogIndex, Run, Segment, next_to_free};
+use super::room::Bound;
+use super::run::{LogIndex, Run, Segment};
 use super::sealed::{self, Sealed};
-use super::segment::{HEADER_BYTES, Header, MAX_RECORD_BYTES, Offsets, PREFIX_BYTES};
-use super::{Chunk, OutboxOptions, OutboxState, Place, ReadLimit, descriptions, opening, recover};
-
-/// How far events may go past the bound: they are few, and reports of what had to go are among them (D11).
-const EVENT_RESERVE_BYTES: u64 = 256 * 1024;
+use super::segment::{HEADER_BYTES, Header, MAX_RECORD_BYTES, PREFIX_BYTES};
+use super::steady::SteadyTime;
+use super::{
+    Chunk, DropCounts, OutboxOptions, OutboxState, Place, ReadLimit, descriptions, opening, recover,
+};
 
 /// All files of an open outbox. After an error nothing may be written any more: the run is over (D2).
 #[derive(Debug)]
 pub(super) struct Files {
-    disk: Arc<dyn Disk>,
+    pub(super) disk: Arc<dyn Disk>,
     home: Home,
-    directory: PathBuf,
-    max_bytes: u64,
+    pub(super) directory: PathBuf,
+    pub(super) bound: Bound,
     segment_bytes: u64,
     /// Oldest first, the current one last; never empty.
-    runs: Vec<Run>,
+    pub(super) runs: Vec<Run>,
     samples: Option<Pen>,
     events: Option<Pen>,
     /// What is appended from now on is written in this.
     description: Digest,
-    bytes: u64,
+    pub(super) bytes: u64,
     refused: u64,
+    pub(super) dropped: DropCounts,
     damaged: u64,
-    space: Space,
+    /// Some damage may not be reported yet.
+    pub(super) damage_found: bool,
+    /// What time it was when that was last told.
+    pub(super) now: UtcMillis,
+    pub(super) time: SteadyTime,
     oldest: Option<UtcMillis>,
-}
-
-/// Whether records find room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Space {
-    Left,
-    Full,
+    /// What was dropped may have been the oldest.
+    pub(super) oldest_gone: bool,
 }
 
 impl Files {
@@ -81,7 +83,7 @@ impl Files {
             recovered.runs.iter().flat_map(|run| [&run.samples, &run.events]).map(LogIndex::bytes).sum();
         let mut files = Self {
             home,
-            max_bytes: options.max_bytes,
+            bound: Bound::new(options),
             segment_bytes: options.segment_bytes,
             runs: recovered.runs,
             samples: None,
@@ -89,9 +91,13 @@ impl Files {
             description,
             bytes,
             refused: 0,
+            dropped: DropCounts::default(),
             damaged: recovered.damaged,
-            space: Space::Left,
+            damage_found: true,
+            now: opened,
+            time: SteadyTime::default(),
             oldest: None,
+            oldest_gone: false,
             directory,
             disk,
         };
@@ -99,7 +105,9 @@ impl Files {
             files.runs.iter_mut().for_each(|run| run.believe(&position));
             files.runs.iter_mut().for_each(Run::end_behind_held);
         }
+        files.finish_drops(&recovered.reports)?;
         files.begin_run(random, opened)?;
+        files.report_damage()?;
         files.find_oldest();
         Ok(files)
     }
@@ -126,7 +134,7 @@ impl Files {
     /// Takes one append. What it leads to is written by [`Self::write`] at the latest.
     pub(super) fn append(&mut self, append: Append) -> Result<(), OutboxError> {
         match append {
-            Append::Record { log, bytes, time } => self.append_record(log, &bytes, time),
+            Append::Record { log, bytes, time, drops } => self.append_record(log, &bytes, time, drops),
             Append::Description { digest, payload } => {
                 let kept = self.directory.join("descriptions");
                 descriptions::keep(&*self.disk, &kept, digest, &payload)?;
@@ -138,9 +146,14 @@ impl Files {
 
     /// Writes what is appended: one write per log. Events are synced (D2).
     pub(super) fn write(&mut self) -> Result<(), OutboxError> {
+        self.report_damage()?;
         let pens = [&mut self.samples, &mut self.events].into_iter().flatten();
         pens.into_iter().try_for_each(Pen::write)?;
-        self.sync_log(Log::Events)
+        self.sync_log(Log::Events)?;
+        if std::mem::take(&mut self.oldest_gone) {
+            self.find_oldest();
+        }
+        Ok(())
     }
 
     /// Whether a sample is written and not synced.
@@ -161,6 +174,7 @@ impl Files {
             Ok(Found::Damaged { first, last }) => {
                 // Those behind the first may be found again at the next start, and are not freed until then.
                 self.runs[at].log_mut(from.log).damaged.insert(*first, *first);
+                self.damage_found = true;
                 Some((*first, *last))
             }
             // The segment is gone, or its place on the card is: the rest of it is not tried record by record.
@@ -206,22 +220,29 @@ impl Files {
             bytes: self.bytes,
             oldest: self.oldest,
             refused: self.refused,
+            dropped: self.dropped,
             damaged: self.damaged,
         }
     }
 
-    fn current(&mut self) -> &mut Run {
+    pub(super) fn current(&mut self) -> &mut Run {
         self.runs.last_mut().expect("a run is opened before anything else is done")
     }
 
-    fn pen(&mut self, log: Log) -> &mut Option<Pen> {
+    pub(super) fn pen(&mut self, log: Log) -> &mut Option<Pen> {
         match log {
             Log::Samples => &mut self.samples,
             Log::Events => &mut self.events,
         }
     }
 
-    fn append_record(&mut self, log: Log, record: &[u8], time: Option<UtcMillis>) -> Result<(), OutboxError> {
+    fn append_record(
+        &mut self,
+        log: Log,
+        record: &[u8],
+        time: UtcMillis,
+        drops: Drops,
+    ) -> Result<(), OutboxError> {
         if record.is_empty() || record.len() > MAX_RECORD_BYTES {
             self.refused += 1;
             tracing::error!(bytes = record.len(), "a record of this length fits in no frame: it is refused");
@@ -232,10 +253,32 @@ impl Files {
             self.refused += 1;
             return Ok(());
         }
-        let (description, segment_bytes) = (self.description, self.segment_bytes);
-        let fits = |pen: &Pen| pen.description == description && pen.bytes + wanted <= segment_bytes;
+        self.put(log, record, time, drops)?;
+        if log == Log::Samples {
+            self.oldest = self.oldest.or(Some(time));
+        }
+        Ok(())
+    }
+
+    /// Appends a record that there is room for, or that is owed room.
+    pub(super) fn put(
+        &mut self,
+        log: Log,
+        record: &[u8],
+        time: UtcMillis,
+        drops: Drops,
+    ) -> Result<(), OutboxError> {
+        let wanted = (PREFIX_BYTES + record.len()) as u64;
+        let (description, segment_bytes, span_ms) =
+            (self.description, self.segment_bytes, self.bound.span_ms());
+        let fits = |pen: &Pen| {
+            let spans = pen.began.map_or(0, |began| time.since_ms(began));
+            (pen.description, pen.drops) == (description, drops)
+                && pen.bytes + wanted <= segment_bytes
+                && spans <= span_ms
+        };
         if !self.pen(log).as_ref().is_some_and(fits) {
-            self.begin_segment(log)?;
+            self.begin_segment(log, drops)?;
         }
         let index = self.runs.last_mut().map(|run| run.log_mut(log));
         let pen = match log {
@@ -243,17 +286,16 @@ impl Files {
             Log::Events => self.events.as_mut(),
         };
         if let (Some(index), Some(pen)) = (index, pen) {
-            let (place, offset) = pen.append(index.state.end, record);
-            index.extend(place, offset, wanted);
+            let place = pen.append(index.state.end, record, time);
+            index.extend(place, wanted, time);
         }
         self.bytes += wanted;
-        self.oldest = self.oldest.or(time);
         Ok(())
     }
 
     /// Begins the next segment of the current run. The one before is synced first, so that of each log of a run at
     /// most the last segment can be torn.
-    fn begin_segment(&mut self, log: Log) -> Result<(), OutboxError> {
+    pub(super) fn begin_segment(&mut self, log: Log, drops: Drops) -> Result<(), OutboxError> {
         if let Some(pen) = self.pen(log).as_mut() {
             pen.write()?;
         }
@@ -262,26 +304,18 @@ impl Files {
         let run = self.current();
         let header = Header { run: run.id, log, first: run.log(log).state.end, description };
         let path = run.segment_path(log, header.first);
-        let pen = Pen::begin(&*disk, path, &header)?;
+        let pen = Pen::begin(&*disk, path, &header, drops)?;
         let (first, seed, bytes) = (header.first, pen.seed, pen.bytes);
-        let offsets = Offsets::default();
         if let Some(before) = run.log_mut(log).segments.back_mut() {
             before.offsets.settle();
         }
-        run.log_mut(log).segments.push_back(Segment {
-            first,
-            end: first,
-            bytes,
-            header: Some((header, seed)),
-            offsets,
-            unread: false,
-        });
+        run.log_mut(log).segments.push_back(Segment::new(first, bytes, Some((header, seed)), drops));
         self.bytes += bytes;
         *self.pen(log) = Some(pen);
         Ok(())
     }
 
-    fn sync_log(&mut self, log: Log) -> Result<(), OutboxError> {
+    pub(super) fn sync_log(&mut self, log: Log) -> Result<(), OutboxError> {
         let disk = Arc::clone(&self.disk);
         if let Some(pen) = self.pen(log).as_mut().filter(|pen| pen.written != Written::Synced) {
             pen.sync(&*disk)?;
@@ -289,50 +323,6 @@ impl Files {
             index.state.synced_end = index.state.end;
         }
         Ok(())
-    }
-
-    /// Frees what the server holds, oldest first, until `wanted` bytes fit; never more than that needs.
-    fn make_room(&mut self, log: Log, wanted: u64) -> Result<bool, OutboxError> {
-        let bound = match log {
-            Log::Samples => self.max_bytes,
-            Log::Events => self.max_bytes.saturating_add(EVENT_RESERVE_BYTES),
-        };
-        while self.bytes + wanted > self.max_bytes && self.free_one()? {}
-        let fits = self.bytes + wanted <= bound;
-        if log == Log::Samples {
-            let space = if fits { Space::Left } else { Space::Full };
-            match (self.space, space) {
-                (Space::Left, Space::Full) => tracing::error!(
-                    bytes = self.bytes,
-                    max_bytes = self.max_bytes,
-                    "the outbox is full and nothing of it may be freed: samples are refused"
-                ),
-                (Space::Full, Space::Left) => {
-                    tracing::info!(refused = self.refused, "the outbox has room again");
-                }
-                (Space::Left, Space::Left) | (Space::Full, Space::Full) => {}
-            }
-            self.space = space;
-        }
-        Ok(fits)
-    }
-
-    /// Frees one segment that the server holds whole; says whether there was one.
-    fn free_one(&mut self) -> Result<bool, OutboxError> {
-        let found = next_to_free(&self.runs);
-        let Some((run, log, at)) = found else { return Ok(false) };
-        let run = &mut self.runs[run];
-        let Some(freed) = run.log_mut(log).segments.remove(at) else { return Ok(false) };
-        disk::remove_file(&*self.disk, &run.segment_path(log, freed.first))?;
-        if freed.end > freed.first {
-            let index = run.log_mut(log);
-            index.state.on_disk.remove(freed.first, freed.end - 1);
-            index.damaged.remove(freed.first, freed.end - 1);
-        }
-        self.bytes -= freed.bytes;
-        let (run, log, first, end) = (run.id, log.as_str(), freed.first, freed.end);
-        tracing::debug!(%run, log, first, end, "freed what the server holds");
-        Ok(true)
     }
 
     fn last_position(&self) -> Result<Option<Position>, OutboxError> {

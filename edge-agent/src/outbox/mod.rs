@@ -8,7 +8,8 @@
 //! It keeps these rules of the delivery contract: a start opens a run that begins with a synced opening (D1);
 //! whatever is found on disk is synced before it is believed, and a failed write or sync ends the run (D2); a
 //! description is kept as long as a record written in it (D4); only what the last position lists is freed, oldest
-//! first, and only when the space is needed (D9); an outbox found on another lamppost or other hardware is set
+//! first, and only when the space is needed (D9); what has to go without that, for want of space or of age or because
+//! it is damaged, is reported in events, and the report is synced before it goes (D11); an outbox found on another lamppost or other hardware is set
 //! aside (D14).
 //!
 //! On disk, below the outbox's directory (directories have mode 0700, files 0600):
@@ -31,12 +32,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
-    Description, Digest, LamppostNumber, Log, OutboxId, Pieces, Position, Record, RunId, UtcMillis,
+    Description, Digest, DropReason, Dropped, LamppostNumber, Log, OutboxId, Pieces, Position, Record, RunId,
+    UtcMillis,
 };
 use tokio::sync::{oneshot, watch};
 
+use crate::clock::Clock;
+
 mod descriptions;
 mod disk;
+mod dropping;
 mod error;
 mod files;
 mod identity;
@@ -46,9 +51,11 @@ mod queue;
 mod random;
 mod read;
 mod recover;
+mod room;
 mod run;
 mod sealed;
 mod segment;
+mod steady;
 mod stepped;
 mod thread;
 
@@ -82,6 +89,9 @@ pub struct OutboxOptions {
     /// A new segment, which is the least that can be freed, is begun rather than exceed so many bytes:
     /// [`Self::segment_bytes_of`] unless there is a reason.
     pub segment_bytes: u64,
+    /// Longest time for which anything is kept that the server does not hold; openings and reports of what was dropped are
+    /// kept longer.
+    pub max_age: Duration,
     /// Longest time for which a sample's append may stay unsynced; zero: each is synced singly, as events are.
     pub sync_every: Duration,
 }
@@ -140,10 +150,39 @@ pub struct OutboxState {
     pub bytes: u64,
     /// Time of the oldest tick on disk that the last position does not list; none if there is no such tick.
     pub oldest: Option<UtcMillis>,
-    /// Records that this run refused: there was no space, or they fit in no frame.
+    /// Records that this run refused: they fit in no frame, or the outbox was full of what may never be dropped.
     pub refused: u64,
+    /// Records that were dropped, by reason, as far as the reports are on disk or of this run.
+    pub dropped: DropCounts,
     /// Places on disk that this run found unreadable. Their sequences are in no log's pieces.
     pub damaged: u64,
+}
+
+/// How many records were dropped and reported (D11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct DropCounts {
+    /// Newer ones needed the space.
+    pub bytes: u64,
+    /// They were too old.
+    pub age: u64,
+    /// They were on disk, and not as they were written.
+    pub damaged: u64,
+}
+
+impl DropCounts {
+    /// All of them.
+    pub fn total(self) -> u64 {
+        self.bytes + self.age + self.damaged
+    }
+
+    fn add(&mut self, report: &Dropped) {
+        let count = match report.reason {
+            DropReason::Bytes => &mut self.bytes,
+            DropReason::Age => &mut self.age,
+            DropReason::Damaged => &mut self.damaged,
+        };
+        *count += report.pieces.count();
+    }
 }
 
 /// What the outbox holds of one run.
@@ -224,38 +263,38 @@ impl OutboxThread {
 
 impl Outbox {
     /// Opens the outbox and a new run in it, whose opening is synced when this returns. Blocks: what an earlier run
-    /// left is synced and verified first. `opened` is the wall time.
+    /// left is synced and verified first. Wall time comes from `clock`.
     ///
     /// # Errors
     /// [`OutboxError::InUse`] if another agent has it open; otherwise the file that could not be used, and why.
     pub fn open(
         options: OutboxOptions,
         description: &Description,
-        opened: UtcMillis,
+        clock: Arc<dyn Clock>,
     ) -> Result<(Self, OutboxThread), OutboxError> {
-        Self::open_on(Arc::new(SystemDisk), options, description, opened)
+        Self::open_on(Arc::new(SystemDisk), options, description, clock)
     }
 
     fn open_on(
         disk: Arc<dyn Disk>,
         options: OutboxOptions,
         description: &Description,
-        opened: UtcMillis,
+        clock: Arc<dyn Clock>,
     ) -> Result<(Self, OutboxThread), OutboxError> {
-        let sync_every = options.sync_every;
+        let (sync_every, opened) = (options.sync_every, clock.now().wall);
         let mut stepped = SteppedOutbox::open(disk, Random::system(), options, description, opened)?;
         let (publish, state) = watch::channel(stepped.state());
         let queue = Arc::new(Queue::default());
         let theirs = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
             .name("outbox".to_owned())
-            .spawn(move || thread::run(stepped, &theirs, &publish, sync_every))
+            .spawn(move || thread::run(stepped, &theirs, &publish, sync_every, &*clock))
             .map_err(OutboxError::Thread)?;
         Ok((Self { handles: Arc::new(Handles { queue, state }) }, OutboxThread { thread }))
     }
 
-    /// Appends a record. Blocks while the queue of the outbox's thread is full. A record that there is no space for
-    /// is refused and counted in [`OutboxState::refused`].
+    /// Appends a record. Blocks while the queue of the outbox's thread is full. Where there is no space left the oldest
+    /// samples are dropped for it and reported (D11), and last of all events.
     ///
     /// # Errors
     /// [`OutboxClosed`] if the outbox was closed, or a write or sync failed.

@@ -5,10 +5,11 @@ use std::path::Path;
 use lamplighter_protocol::{Digest, Log, Opening, Record, RunId, UtcMillis};
 
 use super::disk::{self, Disk};
+use super::dropping::Drops;
 use super::error::{OutboxError, manage};
 use super::pen::Pen;
 use super::run::{Run, Segment, run_name, segment_name};
-use super::segment::{HEADER_BYTES, Header, Offsets, PREFIX_BYTES};
+use super::segment::{HEADER_BYTES, Header, PREFIX_BYTES};
 use super::{ReadLimit, read, recover};
 
 /// The opening of a run that follows this one (D1).
@@ -56,9 +57,9 @@ pub(super) fn begin_run(
     let unopened = runs.join(format!("{}{id}", recover::UNOPENED));
     disk::create_directory(disk, &unopened)?;
     let header = Header { run: id, log: Log::Events, first: 0, description };
-    let mut pen = Pen::begin(disk, unopened.join(segment_name(Log::Events, 0)), &header)?;
+    let mut pen = Pen::begin(disk, unopened.join(segment_name(Log::Events, 0)), &header, Drops::Never)?;
     let record = Record::Opening(opening).encode();
-    let (place, offset) = pen.append(0, &record);
+    let place = pen.append(0, &record, opening.opened);
     pen.write()?;
     pen.sync(disk)?;
     let directory = runs.join(run_name(number, id));
@@ -68,10 +69,10 @@ pub(super) fn begin_run(
     // The opening has this segment to itself: it is never freed, and what follows it is.
     let mut run = Run::new(id, number, directory);
     run.opening = Some(opening);
-    let (bytes, header, offsets) = (HEADER_BYTES as u64, Some((header, pen.seed)), Offsets::default());
     let events = run.log_mut(Log::Events);
-    events.segments.push_back(Segment { first: 0, end: 0, bytes, header, offsets, unread: false });
-    events.extend(place, offset, (PREFIX_BYTES + record.len()) as u64);
+    let header = Some((header, pen.seed));
+    events.segments.push_back(Segment::new(0, HEADER_BYTES as u64, header, Drops::Never));
+    events.extend(place, (PREFIX_BYTES + record.len()) as u64, opening.opened);
     events.state.synced_end = 1;
     Ok(run)
 }

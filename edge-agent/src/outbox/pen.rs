@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use lamplighter_protocol::Digest;
+use lamplighter_protocol::{Digest, UtcMillis};
 
 use super::disk::{self, Disk, DiskFile};
+use super::dropping::Drops;
 use super::error::OutboxError;
 use super::segment::{self, Header, PREFIX_BYTES};
 
@@ -16,6 +17,9 @@ pub(super) struct Pen {
     pub(super) seed: u32,
     first: u64,
     pub(super) description: Digest,
+    pub(super) drops: Drops,
+    /// Time of its first record; none until there is one.
+    pub(super) began: Option<UtcMillis>,
     /// Bytes of the segment, those of `pending` among them.
     pub(super) bytes: u64,
     /// What is appended and not yet written.
@@ -36,7 +40,12 @@ pub(super) enum Written {
 
 impl Pen {
     /// Begins a segment; its header is written with the first record.
-    pub(super) fn begin(disk: &dyn Disk, path: PathBuf, header: &Header) -> Result<Self, OutboxError> {
+    pub(super) fn begin(
+        disk: &dyn Disk,
+        path: PathBuf,
+        header: &Header,
+        drops: Drops,
+    ) -> Result<Self, OutboxError> {
         let (bytes, seed) = header.encode();
         Ok(Self {
             file: disk::create_file(disk, &path)?,
@@ -44,6 +53,8 @@ impl Pen {
             seed,
             first: header.first,
             description: header.description,
+            drops,
+            began: None,
             bytes: bytes.len() as u64,
             pending: bytes.to_vec(),
             written: Written::New,
@@ -51,10 +62,11 @@ impl Pen {
     }
 
     /// Takes a record; says which place of the segment it has, and at which offset.
-    pub(super) fn append(&mut self, sequence: u64, record: &[u8]) -> (u32, u64) {
+    pub(super) fn append(&mut self, sequence: u64, record: &[u8], time: UtcMillis) -> (u32, u64) {
         let place =
             u32::try_from(sequence - self.first).expect("a segment's places are fewer than its bytes");
         let offset = self.bytes;
+        self.began = self.began.or(Some(time));
         segment::write_record(&mut self.pending, self.seed, place, record);
         self.bytes += (PREFIX_BYTES + record.len()) as u64;
         (place, offset)

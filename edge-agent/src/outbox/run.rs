@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lamplighter_protocol::{Log, Opening, Pieces, Position, RunId};
+use lamplighter_protocol::{Log, Opening, Pieces, Position, RunId, UtcMillis};
 
+use super::dropping::Drops;
 use super::segment::{Header, Offsets};
 use super::{LogState, RunState};
 
@@ -30,9 +31,11 @@ pub(super) struct LogIndex {
     /// Ascending by first sequence.
     pub(super) segments: VecDeque<Segment>,
     pub(super) state: LogState,
-    /// Sequences in these segments whose bytes were read and are not those that were written: no later reading finds
-    /// their records.
+    /// Sequences whose bytes were read and are not those that were written: no later reading finds their records. Those of
+    /// removed segments stay.
     pub(super) damaged: Pieces,
+    /// Sequences that a report on disk, or of this run, says were dropped: they are not reported again (D11).
+    pub(super) reported: Pieces,
 }
 
 /// One segment on disk.
@@ -49,6 +52,9 @@ pub(super) struct Segment {
     /// Some of it could not be read. The next start may be able to: until then it is not freed, whatever the server
     /// holds, because what is in it is not known.
     pub(super) unread: bool,
+    /// Time of its last record; none if it has none, or that cannot be read.
+    pub(super) newest: Option<UtcMillis>,
+    pub(super) drops: Drops,
 }
 
 impl Run {
@@ -134,15 +140,57 @@ impl LogIndex {
     }
 
     /// One more record in the last segment, at this place and offset in it.
-    pub(super) fn extend(&mut self, place: u32, offset: u64, bytes: u64) {
+    pub(super) fn extend(&mut self, (place, offset): (u32, u64), bytes: u64, time: UtcMillis) {
         let sequence = self.state.end;
         self.state.end += 1;
         self.state.on_disk.insert(sequence, sequence);
         if let Some(segment) = self.segments.back_mut() {
             segment.end = self.state.end;
             segment.bytes += bytes;
+            segment.newest = segment.newest.max(Some(time));
             segment.offsets.note(place, usize::try_from(offset).unwrap_or(usize::MAX));
         }
+    }
+
+    /// Sequences that may be in the segment at this place and that nothing speaks of: the server does not hold them, and
+    /// no report says that they were dropped.
+    pub(super) fn unspoken_of(&self, at: usize) -> Pieces {
+        let mut unspoken_of = Pieces::new();
+        let Some(segment) = self.segments.get(at) else { return unspoken_of };
+        let next = || self.segments.get(at + 1).map_or(self.state.end, |next| next.first);
+        // What a segment holds that cannot be read is known from what follows it.
+        let end = if segment.unread { next().max(segment.end) } else { segment.end };
+        if let Some(last) = end.checked_sub(1).filter(|last| *last >= segment.first) {
+            for (first, last) in self.state.held.missing_in(segment.first, last) {
+                for (first, last) in self.reported.missing_in(first, last) {
+                    unspoken_of.insert(first, last);
+                }
+            }
+        }
+        unspoken_of
+    }
+
+    /// Whether the segment at this place was to go with these sequences: what else was owed of it is damaged.
+    pub(super) fn was_dropped(&self, at: usize, gone: &Pieces) -> bool {
+        let may_go = self.segments.get(at).is_some_and(|segment| segment.drops == Drops::Allowed);
+        let owed = self.unspoken_of(at);
+        let left = owed.ranges().flat_map(|(first, last)| gone.missing_in(first, last)).collect::<Vec<_>>();
+        let left_count: u64 = left.iter().map(|(first, last)| last - first + 1).sum();
+        let is_damaged = |(first, last): (u64, u64)| self.damaged.contains_all(first, last);
+        may_go && left_count < owed.count() && left.into_iter().all(is_damaged)
+    }
+
+    /// Proven damage that nothing speaks of.
+    pub(super) fn damage_unspoken_of(&self) -> Pieces {
+        let mut unspoken_of = Pieces::new();
+        for (first, last) in self.damaged.ranges() {
+            for (first, last) in self.state.held.missing_in(first, last) {
+                for (first, last) in self.reported.missing_in(first, last) {
+                    unspoken_of.insert(first, last);
+                }
+            }
+        }
+        unspoken_of
     }
 
     /// Whether there is a segment of which not even the header could be read.
@@ -157,6 +205,12 @@ impl LogIndex {
 }
 
 impl Segment {
+    /// A segment without records.
+    pub(super) fn new(first: u64, bytes: u64, header: Option<(Header, u32)>, drops: Drops) -> Self {
+        let offsets = Offsets::default();
+        Self { first, end: first, bytes, header, offsets, unread: false, newest: None, drops }
+    }
+
     /// Whether the server holds every record that this segment ever held and that is not proven damaged. What cannot
     /// be read at the moment counts: it may be readable after a restart.
     pub(super) fn is_held(&self, log: &LogIndex) -> bool {
@@ -181,6 +235,43 @@ pub(super) fn next_to_free(runs: &[Run]) -> Option<(usize, Log, usize)> {
             index.segments.iter().take(closed).position(may_go).map(|at| (place, log, at))
         },
     )
+}
+
+/// The segment to drop first, if any may be: samples before events, the oldest before all others; of samples only to
+/// make room for a sample. The segments that the current run is writing stay.
+pub(super) fn next_to_drop(runs: &[Run], to_make_room_for: Log) -> Option<(usize, Log, usize)> {
+    let logs = match to_make_room_for {
+        Log::Samples => &Log::ALL[..1],
+        Log::Events => &Log::ALL[..],
+    };
+    logs.iter().find_map(|&log| {
+        runs.iter().enumerate().find_map(|(place, run)| {
+            let index = run.log(log);
+            let written = usize::from(place + 1 == runs.len());
+            let closed = index.segments.len().saturating_sub(written);
+            let at = index.segments.iter().take(closed).position(|one| one.drops == Drops::Allowed)?;
+            Some((place, log, at))
+        })
+    })
+}
+
+/// Closed segments all of whose records are older than `before`, and of which the server does not hold all.
+pub(super) fn aged(runs: &[Run], before: UtcMillis) -> Vec<(usize, Log, usize)> {
+    let mut aged = Vec::new();
+    for (place, run) in runs.iter().enumerate() {
+        for log in Log::ALL {
+            let index = run.log(log);
+            let written = usize::from(place + 1 == runs.len());
+            let closed = index.segments.len().saturating_sub(written);
+            // Of a segment that cannot be read the next one tells: it is not older.
+            let newest = |at: usize| index.segments.iter().skip(at).find_map(|segment| segment.newest);
+            aged.extend(index.segments.iter().take(closed).enumerate().filter_map(|(at, segment)| {
+                let old = segment.drops == Drops::Allowed && newest(at).is_some_and(|newest| newest < before);
+                (old && !segment.is_held(index)).then_some((place, log, at))
+            }));
+        }
+    }
+    aged
 }
 
 /// The least sequence of `first..=last` that is not in the set.

@@ -10,6 +10,7 @@ use super::files::Files;
 use super::queue::Append;
 use super::random::Random;
 use super::{Chunk, OutboxOptions, OutboxState, Place, ReadLimit};
+use crate::clock::Now;
 
 /// An open outbox whose caller decides when it writes and syncs. [`super::Outbox`] is the same, with a thread that
 /// decides by the stated policy; a simulation steps this one itself.
@@ -40,8 +41,8 @@ impl SteppedOutbox {
         Ok(Self { files })
     }
 
-    /// Takes a record; [`Self::write`] writes it. A record that there is no space for is refused and counted in
-    /// [`OutboxState::refused`].
+    /// Takes a record; [`Self::write`] writes it. Where there is no space left the oldest samples are dropped for it and
+    /// reported, and last of all events (D11).
     ///
     /// # Errors
     /// The file that could not be made, written or freed.
@@ -72,6 +73,15 @@ impl SteppedOutbox {
     /// The sync that failed.
     pub fn sync(&mut self) -> Result<(), OutboxError> {
         self.files.sync()
+    }
+
+    /// Hears what time it is, about once a minute. Reports of what is dropped carry it; and once it is trusted and has not
+    /// jumped for an hour, what is older than [`OutboxOptions::max_age`] and still not held is dropped (D11).
+    ///
+    /// # Errors
+    /// The file that could not be read, written, synced or removed.
+    pub fn hear_time(&mut self, now: Now) -> Result<(), OutboxError> {
+        self.files.hear_time(now)
     }
 
     /// Reads records from `from` on: of its run and log, in one description. None if `from` is not on disk.

@@ -9,23 +9,33 @@ use super::OutboxState;
 use super::error::OutboxError;
 use super::queue::{Queue, Request, Work};
 use super::stepped::SteppedOutbox;
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{Clock, SystemClock};
+
+/// How often the outbox hears what time it is: ages are in days.
+const TELL_TIME_EVERY: Duration = Duration::from_mins(1);
 
 /// Writes, answers and publishes until the queue is closed or a write or sync fails. The time for which a sample may
-/// stay unsynced is the machine's, whatever clock the lamppost samples by.
+/// stay unsynced is the machine's, whatever clock the lamppost samples by; ages go by that clock, `wall`.
 pub(super) fn run(
     mut outbox: SteppedOutbox,
     queue: &Arc<Queue>,
     state: &watch::Sender<OutboxState>,
     sync_every: Duration,
+    wall: &dyn Clock,
 ) -> Result<(), OutboxError> {
     let _abandon = Abandon(Arc::clone(queue));
     let clock = SystemClock::new();
     let now = || clock.now().monotonic;
     let mut work = Work::default();
     let mut sync_at: Option<Duration> = None;
+    let mut tell_time_at = Duration::ZERO;
     loop {
-        queue.take(&mut work, sync_at.map(|at| at.saturating_sub(now())));
+        let due = sync_at.map_or(tell_time_at, |at| at.min(tell_time_at));
+        queue.take(&mut work, due.saturating_sub(now()));
+        if now() >= tell_time_at {
+            outbox.hear_time(wall.now())?;
+            tell_time_at = now() + TELL_TIME_EVERY;
+        }
         for append in work.appends.drain(..) {
             outbox.take(append)?;
         }

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use super::session::{Heard, Next, Session, Speaker};
 use super::stretch::{Sent, SentList, Stretch};
-use crate::outbox::{Chunk, LogState, OutboxState, RunState};
+use crate::outbox::{Chunk, DropCounts, LogState, OutboxState, RunState};
 
 const RECORD_BYTES: usize = 100;
 
@@ -31,6 +31,7 @@ fn outbox(ends: &[(u64, u64)]) -> OutboxState {
         bytes: 0,
         oldest: None,
         refused: 0,
+        dropped: DropCounts::default(),
         damaged: 0,
     }
 }

@@ -1,5 +1,6 @@
 //! The outbox on a real file system. What a power cut would leave is made by hand; syncs are counted, not waited for.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::ops::Range;
@@ -9,8 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lamplighter_protocol::{
-    Description, Device, Digest, Log, LogHeld, Nonce, Observation, Opening, Pieces, Position, Reason, Record,
-    RunId, RunPosition, Tick, UtcMillis,
+    Decimal, Description, Device, Digest, DropReason, Dropped, DroppedSeries, Log, LogHeld, Nonce,
+    Observation, Opening, Pieces, Position, Reason, Record, RunId, RunPosition, Series, SeriesName, Tick,
+    UtcMillis, ValueType,
 };
 use tempfile::TempDir;
 
@@ -18,8 +20,11 @@ use super::{
     Chunk, Disk, DiskFile, Outbox, OutboxError, OutboxOptions, OutboxState, OutboxThread, Place, Random,
     ReadLimit, RunState, SteppedOutbox, SystemDisk,
 };
+use crate::clock::{Clock, ClockTrust, Now, Stop, Waited};
 
 mod damage;
+mod defaults;
+mod dropping;
 mod faults;
 mod life;
 mod model;
@@ -45,6 +50,7 @@ impl Bench {
             hardware_serial: "100000001".to_owned(),
             max_bytes: 1 << 30,
             segment_bytes: 512,
+            max_age: Duration::from_hours(24 * 30),
             sync_every: Duration::from_hours(1),
         };
         Self { kept, options, disk: FaultyDisk::default() }
@@ -59,7 +65,7 @@ impl Bench {
             Arc::new(self.disk.clone()),
             self.options.clone(),
             &description("bme280"),
-            UtcMillis(5_000),
+            Arc::new(BenchClock),
         )
     }
 
@@ -118,6 +124,22 @@ fn overwrite(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
+/// A clock that stands still, and that nobody trusts.
+#[derive(Debug)]
+struct BenchClock;
+
+impl Clock for BenchClock {
+    fn now(&self) -> Now {
+        Now { monotonic: Duration::ZERO, wall: UtcMillis(5_000), trust: ClockTrust::Unsure }
+    }
+
+    fn wait(&self, _until: Duration, _stop: &Stop) -> Waited {
+        Waited::Stopped
+    }
+
+    fn hear_server_time(&self, _server: UtcMillis) {}
+}
+
 /// The system's disk, but failing on command. It does not sync: nothing here cuts the power.
 #[derive(Clone, Debug, Default)]
 struct FaultyDisk(Arc<Faults>);
@@ -128,6 +150,8 @@ struct Faults {
     appends: AtomicU32,
     /// So many more syncs work.
     syncs: AtomicU32,
+    /// So many more files can be removed.
+    removals: AtomicU32,
     /// These bytes of this file cannot be read.
     unreadable: Mutex<Option<(PathBuf, Range<u64>)>>,
 }
@@ -166,8 +190,9 @@ impl Faults {
 
 impl Default for Faults {
     fn default() -> Self {
-        let (appends, syncs) = (AtomicU32::new(u32::MAX), AtomicU32::new(u32::MAX));
-        Self { appends, syncs, unreadable: Mutex::default() }
+        let endless = || AtomicU32::new(u32::MAX);
+        let (appends, syncs, removals) = (endless(), endless(), endless());
+        Self { appends, syncs, removals, unreadable: Mutex::default() }
     }
 }
 
@@ -203,6 +228,11 @@ impl Disk for FaultyDisk {
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
+        if path.extension().is_some_and(|kind| kind == "log")
+            && self.removals.fetch_sub(1, Ordering::SeqCst) == 0
+        {
+            return Err(io::Error::other("the power is cut"));
+        }
         SystemDisk.remove_file(path)
     }
 
@@ -259,12 +289,22 @@ impl DiskFile for FaultyFile {
     }
 }
 
+/// What the device of these tests observes.
+const PROPERTIES: [&str; 3] = ["air_temperature", "relative_humidity", "air_pressure"];
+
 fn description(model: &str) -> Description {
+    let series = |property: &str| Series {
+        property: property.parse().unwrap(),
+        channel: None,
+        value_type: ValueType::Quantity,
+        unit: "1".to_owned(),
+        resolution: Decimal::new(1, 0).unwrap(),
+    };
     let device = Device {
         name: "weather-1".parse().unwrap(),
         grid: None,
         model: model.to_owned(),
-        series: Vec::new(),
+        series: PROPERTIES.map(series).into(),
     };
     Description { grids: Vec::new(), devices: vec![device] }
 }
@@ -283,6 +323,19 @@ fn tick(number: i64) -> Record {
 /// Appends ticks of these numbers.
 fn append(outbox: &Outbox, log: Log, numbers: std::ops::Range<i64>) {
     numbers.for_each(|number| outbox.append(log, &tick(number)).unwrap());
+}
+
+/// Appends ticks until the outbox, or its disk, is as wanted. Nothing is dropped for that.
+fn append_until(outbox: &Outbox, wanted: impl Fn(&OutboxState) -> bool) {
+    for number in 1_000..3_000 {
+        let state = settled(outbox);
+        assert_eq!(state.dropped.bytes, 0);
+        if wanted(&state) {
+            return;
+        }
+        append(outbox, Log::Samples, number..number + 1);
+    }
+    panic!("it never is: {:?}", settled(outbox));
 }
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
@@ -321,6 +374,35 @@ fn read_all(outbox: &Outbox, run: RunId, log: Log) -> Vec<(u64, Record, Digest)>
         }
     }
     all
+}
+
+/// All reports of drops on disk, and whose run each is in.
+fn reports(outbox: &Outbox) -> Vec<Dropped> {
+    let runs = settled(outbox).runs;
+    let events = runs.iter().flat_map(|run| read_all(outbox, run.run, Log::Events));
+    let reports = events.filter_map(|(_, record, _)| match record {
+        Record::Dropped(report) => Some(report),
+        Record::Tick(_) | Record::Opening(_) | Record::Command(_) => None,
+    });
+    reports.collect()
+}
+
+/// What is in these records, by the series of `PROPERTIES`.
+fn counted<'a>(records: impl Iterator<Item = &'a Record>) -> Vec<DroppedSeries> {
+    let mut counted: BTreeMap<usize, (u64, UtcMillis, UtcMillis)> = BTreeMap::new();
+    for record in records {
+        let Record::Tick(tick) = record else { continue };
+        for observation in &tick.observations {
+            let (count, first, last) = counted.entry(observation.series).or_insert((0, tick.time, tick.time));
+            (*count, *first, *last) = (*count + 1, (*first).min(tick.time), (*last).max(tick.time));
+        }
+    }
+    let named = counted.into_iter().map(|(series, (count, first, last))| {
+        let device = "weather-1".parse().unwrap();
+        let property = PROPERTIES[series].parse().unwrap();
+        DroppedSeries { series: SeriesName { device, property, channel: None }, count, first, last }
+    });
+    named.collect()
 }
 
 fn opening(outbox: &Outbox, run: RunId) -> Opening {

@@ -23,10 +23,9 @@ fn numbers(outbox: &Outbox, run: RunId) -> Vec<i64> {
     read_all(outbox, run, Log::Samples).iter().map(|one| number(&one.1)).collect()
 }
 
-/// Writes samples until all that may be freed is freed.
-fn fill(outbox: &Outbox) {
-    append(outbox, Log::Samples, 1_000..1_400);
-    assert!(settled(outbox).refused > 0);
+/// Writes samples until these segments are freed; the others are there then.
+fn free(outbox: &Outbox, all: &[PathBuf], freed: &[usize]) {
+    append_until(outbox, |_| freed.iter().all(|at| !all[*at].exists()));
 }
 
 /// Offset of the record with this number, all before it being of the same segment.
@@ -64,7 +63,7 @@ fn whoever_learns_that_a_record_cannot_be_read_finds_it_no_longer_stated() {
 fn a_segment_that_fails_to_be_read_once_is_not_freed_and_read_after_a_restart() {
     let bench = small();
     let (outbox, thread) = bench.open();
-    append(&outbox, Log::Samples, 0..60);
+    append(&outbox, Log::Samples, 0..90);
     let run = settled(&outbox).run;
     let all = segments(&bench.runs()[0], Log::Samples);
     let (first, end) = (first_of(&all[1]), first_of(&all[2]));
@@ -72,12 +71,12 @@ fn a_segment_that_fails_to_be_read_once_is_not_freed_and_read_after_a_restart() 
     let place = Place { run, log: Log::Samples, sequence: first };
     assert!(matches!(wait(outbox.read(place, ALL)), Err(OutboxError::Read { path, .. }) if path == all[1]));
     // Of the segment the server holds nothing, of the others all.
-    wait(outbox.believe(position(&[(run, &[(0, first - 1), (end, 59)], &[])]))).unwrap();
-    fill(&outbox);
-    assert!(!all[0].exists() && !all[2].exists() && all[1].exists());
+    wait(outbox.believe(position(&[(run, &[(0, first - 1), (end, 89)], &[])]))).unwrap();
+    free(&outbox, &all, &[0, 2]);
+    assert!(all[1].exists());
     // Not even when it holds it: what is in it is not known.
-    wait(outbox.believe(position(&[(run, &[(0, 59)], &[])]))).unwrap();
-    fill(&outbox);
+    wait(outbox.believe(position(&[(run, &[(0, 89)], &[])]))).unwrap();
+    free(&outbox, &all, &[3]);
     assert!(all[1].exists());
     close(outbox, thread);
 
@@ -85,8 +84,7 @@ fn a_segment_that_fails_to_be_read_once_is_not_freed_and_read_after_a_restart() 
     let (outbox, thread) = bench.open();
     let expected: Vec<_> = (first..end).map(|sequence| i64::try_from(sequence).unwrap()).collect();
     assert_eq!(numbers(&outbox, run)[..expected.len()], expected);
-    fill(&outbox);
-    assert!(!all[1].exists());
+    free(&outbox, &all, &[1]);
     close(outbox, thread);
 }
 
@@ -119,8 +117,8 @@ fn records_behind_a_damaged_one_are_not_freed_before_they_are_held_or_found_agai
     assert!(read(&outbox, run, Log::Samples, 4, ALL).is_none());
     assert_eq!(numbers(&outbox, run)[..3], [0, 1, i64::try_from(end).unwrap()]);
     wait(outbox.believe(position(&[(run, &[(0, 1), (end, 59)], &[])]))).unwrap();
-    fill(&outbox);
-    assert!(all[0].exists() && !all[1].exists());
+    free(&outbox, &all, &[1]);
+    assert!(all[0].exists());
     close(outbox, thread);
 
     let (outbox, thread) = bench.open();
@@ -128,8 +126,7 @@ fn records_behind_a_damaged_one_are_not_freed_before_they_are_held_or_found_agai
     assert_eq!(numbers(&outbox, run)[..found.len()], found);
     // The damaged one itself is no reason to keep the others.
     wait(outbox.believe(position(&[(run, &[(0, 1), (3, end - 1)], &[])]))).unwrap();
-    fill(&outbox);
-    assert!(!all[0].exists());
+    free(&outbox, &all, &[0]);
     close(outbox, thread);
 }
 
@@ -145,8 +142,7 @@ fn a_segment_with_a_damaged_record_is_freed_once_the_others_are_held() {
     overwrite(&path, &bytes);
     assert!(read(&outbox, run, Log::Samples, 2, ALL).is_none());
     wait(outbox.believe(position(&[(run, &[(0, 1), (3, 59)], &[])]))).unwrap();
-    fill(&outbox);
-    assert!(!path.exists());
+    append_until(&outbox, |_| !path.exists());
     close(outbox, thread);
 }
 
@@ -173,8 +169,8 @@ fn a_segment_that_a_start_cannot_read_is_kept_with_its_description_until_one_can
         let state = settled(&outbox);
         assert_eq!(state.damaged, 1);
         assert_eq!(run_of(&state, run).samples.on_disk.missing_in(0, 59), [(missing, 29)]);
-        fill(&outbox);
-        assert!(other.exists() && all.iter().all(|path| path == other || !path.exists()));
+        append_until(&outbox, |_| all.iter().all(|path| path == other || !path.exists()));
+        assert!(other.exists());
         close(outbox, thread);
 
         bench.disk.reads_again();
