@@ -10,7 +10,7 @@ use std::path::Path;
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
-use super::error::{OutboxError, manage};
+use super::error::{OutboxError, manage, unwritten};
 
 /// What the outbox asks of a file system. Names are durable once their directory is synced, bytes once their file is.
 ///
@@ -150,6 +150,9 @@ impl DiskFile for File {
     }
 
     fn allocate(&self, length: u64) -> io::Result<()> {
+        if length == 0 {
+            return Ok(());
+        }
         match fallocate(self, FallocateFlags::KEEP_SIZE, 0, length) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
             Err(error) => Err(error.into()),
@@ -168,7 +171,7 @@ impl DiskFile for File {
 
 /// Appends to a file, naming it if that fails.
 pub(super) fn append(file: &dyn DiskFile, path: &Path, bytes: &[u8]) -> Result<(), OutboxError> {
-    file.append(bytes).map_err(|source| OutboxError::Write { path: path.to_owned(), source })
+    file.append(bytes).map_err(unwritten(path))
 }
 
 /// Syncs an open file, naming it if that fails.

@@ -14,7 +14,8 @@ use super::pen::{Pen, Written};
 use super::queue::Append;
 use super::random::Random;
 use super::read::{self, Found};
-use super::room::Bound;
+use super::reserve::Reserve;
+use super::room::{Bound, Purpose};
 use super::run::{LogIndex, Run, Segment};
 use super::sealed::{self, Sealed};
 use super::segment::{HEADER_BYTES, Header, MAX_RECORD_BYTES, PREFIX_BYTES};
@@ -23,6 +24,9 @@ use super::{
     Chunk, DropCounts, OutboxOptions, OutboxState, Place, ReadLimit, descriptions, opening, recover,
 };
 
+/// Most bytes of a segment of events.
+const MAX_EVENT_SEGMENT_BYTES: u64 = 64 << 10;
+
 /// All files of an open outbox. After an error nothing may be written any more: the run is over (D2).
 #[derive(Debug)]
 pub(super) struct Files {
@@ -30,6 +34,7 @@ pub(super) struct Files {
     home: Home,
     pub(super) directory: PathBuf,
     pub(super) bound: Bound,
+    pub(super) reserve: Reserve,
     segment_bytes: u64,
     /// Oldest first, the current one last; never empty.
     pub(super) runs: Vec<Run>,
@@ -77,13 +82,13 @@ impl Files {
         if !recovered.runs.iter().any(unknown) {
             descriptions::retain(&*disk, &kept, &needed)?;
         }
-        descriptions::keep(&*disk, &kept, description, payload)?;
 
         let bytes =
             recovered.runs.iter().flat_map(|run| [&run.samples, &run.events]).map(LogIndex::bytes).sum();
         let mut files = Self {
             home,
             bound: Bound::new(options),
+            reserve: Reserve::find(&*disk, &directory),
             segment_bytes: options.segment_bytes,
             runs: recovered.runs,
             samples: None,
@@ -106,26 +111,25 @@ impl Files {
             files.runs.iter_mut().for_each(Run::end_behind_held);
         }
         files.finish_drops(&recovered.reports)?;
+        // Before there is a run there is nothing to report in that samples go for it.
+        files.keep_description(Purpose::Report, description, payload)?;
         files.begin_run(random, opened)?;
+        files.keep_reserve();
         files.report_damage()?;
         files.find_oldest();
         Ok(files)
     }
 
-    /// Begins this process's run. On a full disk its opening is what the space of held records is needed for.
+    /// Begins this process's run. On a full disk its opening is what the space of held records is needed for, or the
+    /// reserve.
     fn begin_run(&mut self, random: &Random, opened: UtcMillis) -> Result<(), OutboxError> {
         let opening = opening::opening_after(&*self.disk, self.runs.last(), opened);
         let number = self.runs.iter().map(|run| run.number).max().map_or(0, |last| last.saturating_add(1));
         let runs = self.directory.join("runs");
-        let run = loop {
+        let run = self.in_space(Purpose::Report, |files| {
             let id = RunId(random.id()?);
-            match opening::begin_run(&*self.disk, &runs, (number, id), self.description, opening) {
-                Err(error) if error.is_full_disk() && self.free_one()? => {
-                    tracing::warn!("the disk is full: records that the server holds are freed");
-                }
-                begun => break begun?,
-            }
-        };
+            opening::begin_run(&*files.disk, &runs, (number, id), files.description, opening)
+        })?;
         self.bytes += run.events.bytes();
         self.runs.push(run);
         Ok(())
@@ -136,8 +140,7 @@ impl Files {
         match append {
             Append::Record { log, bytes, time, drops } => self.append_record(log, &bytes, time, drops),
             Append::Description { digest, payload } => {
-                let kept = self.directory.join("descriptions");
-                descriptions::keep(&*self.disk, &kept, digest, &payload)?;
+                self.keep_description(Purpose::Kept, digest, &payload)?;
                 self.description = digest;
                 Ok(())
             }
@@ -205,7 +208,8 @@ impl Files {
 
     /// Keeps this position in place of the last one, and then goes by it (D9).
     pub(super) fn believe(&mut self, position: &Position) -> Result<(), OutboxError> {
-        sealed::write(&*self.disk, &self.directory.join("position"), &position.encode())?;
+        let (path, body) = (self.directory.join("position"), position.encode());
+        self.in_space(Purpose::Kept, |files| sealed::write(&*files.disk, &path, &body))?;
         self.runs.iter_mut().for_each(|run| run.believe(position));
         self.find_oldest();
         Ok(())
@@ -269,8 +273,8 @@ impl Files {
         drops: Drops,
     ) -> Result<(), OutboxError> {
         let wanted = (PREFIX_BYTES + record.len()) as u64;
-        let (description, segment_bytes, span_ms) =
-            (self.description, self.segment_bytes, self.bound.span_ms());
+        let (description, span_ms, segment_bytes) =
+            (self.description, self.bound.span_ms(), self.segment_bytes(log));
         let fits = |pen: &Pen| {
             let spans = pen.began.map_or(0, |began| time.since_ms(began));
             (pen.description, pen.drops) == (description, drops)
@@ -278,7 +282,7 @@ impl Files {
                 && spans <= span_ms
         };
         if !self.pen(log).as_ref().is_some_and(fits) {
-            self.begin_segment(log, drops)?;
+            self.begin_segment(log, drops, wanted)?;
         }
         let index = self.runs.last_mut().map(|run| run.log_mut(log));
         let pen = match log {
@@ -293,26 +297,71 @@ impl Files {
         Ok(())
     }
 
-    /// Begins the next segment of the current run. The one before is synced first, so that of each log of a run at
-    /// most the last segment can be torn.
-    pub(super) fn begin_segment(&mut self, log: Log, drops: Drops) -> Result<(), OutboxError> {
-        if let Some(pen) = self.pen(log).as_mut() {
-            pen.write()?;
+    /// Begins the next segment of the current run, with space for `wanted` bytes of a record at least. The one before is
+    /// synced first, so that of each log of a run at most the last segment can be torn.
+    pub(super) fn begin_segment(&mut self, log: Log, drops: Drops, wanted: u64) -> Result<(), OutboxError> {
+        let purpose = match (log, drops) {
+            (Log::Samples, _) => Purpose::Sample,
+            (Log::Events, Drops::Allowed) => Purpose::Kept,
+            (Log::Events, Drops::Never) => Purpose::Report,
+        };
+        let ahead = self.segment_bytes(log).max(HEADER_BYTES as u64 + wanted);
+        loop {
+            // Making space may have written reports. A write that fails here ends the run: it is not tried again.
+            self.close_segment(log)?;
+            // No sample takes the place of the reserve.
+            let ready = if log == Log::Samples { self.reserve.keep(&*self.disk) } else { Ok(()) };
+            match ready.and_then(|()| self.try_segment(log, drops, ahead)) {
+                Err(error) if error.is_full_disk() && self.make_space(purpose)? => {}
+                // Better no reserve than no sample.
+                Err(error) if error.is_full_disk() => return self.try_segment(log, drops, ahead),
+                done => return done,
+            }
         }
-        self.sync_log(log)?;
-        let (description, disk) = (self.description, Arc::clone(&self.disk));
+    }
+
+    fn try_segment(&mut self, log: Log, drops: Drops, ahead: u64) -> Result<(), OutboxError> {
+        let (disk, description) = (Arc::clone(&self.disk), self.description);
         let run = self.current();
         let header = Header { run: run.id, log, first: run.log(log).state.end, description };
         let path = run.segment_path(log, header.first);
-        let pen = Pen::begin(&*disk, path, &header, drops)?;
-        let (first, seed, bytes) = (header.first, pen.seed, pen.bytes);
-        if let Some(before) = run.log_mut(log).segments.back_mut() {
-            before.offsets.settle();
-        }
-        run.log_mut(log).segments.push_back(Segment::new(first, bytes, Some((header, seed)), drops));
-        self.bytes += bytes;
+        let pen = Pen::begin(&*disk, path, &header, drops, ahead)?;
+        let segment = Segment::new(header.first, pen.bytes, Some((header, pen.seed)), drops);
+        run.log_mut(log).segments.push_back(segment);
+        self.bytes += pen.bytes;
         *self.pen(log) = Some(pen);
         Ok(())
+    }
+
+    fn close_segment(&mut self, log: Log) -> Result<(), OutboxError> {
+        let Some(pen) = self.pen(log).as_mut() else { return Ok(()) };
+        pen.write()?;
+        self.sync_log(log)?;
+        if let Some(closed) = self.pen(log).take() {
+            closed.give_back()?;
+        }
+        if let Some(segment) = self.current().log_mut(log).segments.back_mut() {
+            segment.offsets.settle();
+        }
+        Ok(())
+    }
+
+    /// Events have small segments: they are few, and of two kinds that do not share one.
+    fn segment_bytes(&self, log: Log) -> u64 {
+        match log {
+            Log::Samples => self.segment_bytes,
+            Log::Events => self.segment_bytes.min(MAX_EVENT_SEGMENT_BYTES),
+        }
+    }
+
+    fn keep_description(
+        &mut self,
+        purpose: Purpose,
+        digest: Digest,
+        payload: &[u8],
+    ) -> Result<(), OutboxError> {
+        let kept = self.directory.join("descriptions");
+        self.in_space(purpose, |files| descriptions::keep(&*files.disk, &kept, digest, payload))
     }
 
     pub(super) fn sync_log(&mut self, log: Log) -> Result<(), OutboxError> {

@@ -19,8 +19,20 @@
 //! | `identity` | version of this layout, id of the outbox, lamppost and hardware that it belongs to |
 //! | `lock` | nothing; locked while an agent uses the outbox |
 //! | `position` | the last position that was believed |
+//! | `reserve` | nothing, in 256 KiB that are given up when the disk is full |
 //! | `descriptions/DIGEST` | a description's payload |
 //! | `runs/NUMBER-RUN/LOG-FIRST.log` | a segment: records of one log in one description |
+//!
+//! What happens when the disk does not do as it should:
+//!
+//! - *Full.* Space for a segment is taken when it begins, so a full disk is met there and not in the middle of a write.
+//!   What the server holds is freed; then the oldest samples are dropped, as at the outbox's own bound. Openings,
+//!   positions, events and reports of drops find room in the reserve, which is made again once there is space.
+//! - *Read-only*, as systems make a failing disk. The run ends with an error that says so. Nothing is read or sent until
+//!   the disk can be written again: a run that sends has to be opened on disk (D1). What is on it stays, and is sent then.
+//! - *A write or sync that fails* ends the run (D2); the next start finds all that was synced.
+//! - *A place that cannot be read* is tried again by the next start, and not freed until then. One that was read and is
+//!   damaged is reported (D11) and passed over.
 //!
 //! The number of a run's directory is a hint for the order of runs and identifies nothing: the openings do, each
 //! of which names the run before.
@@ -51,6 +63,7 @@ mod queue;
 mod random;
 mod read;
 mod recover;
+mod reserve;
 mod room;
 mod run;
 mod sealed;

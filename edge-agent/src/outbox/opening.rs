@@ -55,13 +55,13 @@ pub(super) fn begin_run(
     opening: Opening,
 ) -> Result<Run, OutboxError> {
     let unopened = runs.join(format!("{}{id}", recover::UNOPENED));
-    disk::create_directory(disk, &unopened)?;
     let header = Header { run: id, log: Log::Events, first: 0, description };
-    let mut pen = Pen::begin(disk, unopened.join(segment_name(Log::Events, 0)), &header, Drops::Never)?;
     let record = Record::Opening(opening).encode();
-    let place = pen.append(0, &record, opening.opened);
-    pen.write()?;
-    pen.sync(disk)?;
+    let written = write_opening(disk, &unopened, &header, &record, opening.opened);
+    let (seed, place) = written.inspect_err(|_| {
+        // On a full disk what there is of it is in the way of the next attempt; if it stays, the next start removes it.
+        disk::remove_directory(disk, &unopened).ok();
+    })?;
     let directory = runs.join(run_name(number, id));
     disk.rename(&unopened, &directory).map_err(manage("name", &directory))?;
     disk::sync_directory(disk, runs)?;
@@ -70,9 +70,26 @@ pub(super) fn begin_run(
     let mut run = Run::new(id, number, directory);
     run.opening = Some(opening);
     let events = run.log_mut(Log::Events);
-    let header = Some((header, pen.seed));
+    let header = Some((header, seed));
     events.segments.push_back(Segment::new(0, HEADER_BYTES as u64, header, Drops::Never));
     events.extend(place, (PREFIX_BYTES + record.len()) as u64, opening.opened);
     events.state.synced_end = 1;
     Ok(run)
+}
+
+/// Writes a run's first segment, synced; says the seed of its records' checksums, and where the opening is.
+fn write_opening(
+    disk: &dyn Disk,
+    directory: &Path,
+    header: &Header,
+    record: &[u8],
+    opened: UtcMillis,
+) -> Result<(u32, (u32, u64)), OutboxError> {
+    disk::create_directory(disk, directory)?;
+    let path = directory.join(segment_name(Log::Events, 0));
+    let mut pen = Pen::begin(disk, path, header, Drops::Never, 0)?;
+    let place = pen.append(0, record, opened);
+    pen.write()?;
+    pen.sync(disk)?;
+    Ok((pen.seed, place))
 }

@@ -6,7 +6,7 @@ use lamplighter_protocol::{Digest, UtcMillis};
 
 use super::disk::{self, Disk, DiskFile};
 use super::dropping::Drops;
-use super::error::OutboxError;
+use super::error::{OutboxError, unwritten};
 use super::segment::{self, Header, PREFIX_BYTES};
 
 /// A segment that is being written.
@@ -39,16 +39,22 @@ pub(super) enum Written {
 }
 
 impl Pen {
-    /// Begins a segment; its header is written with the first record.
+    /// Begins a segment, for which space for `ahead` bytes is taken; its header is written with the first record.
     pub(super) fn begin(
         disk: &dyn Disk,
         path: PathBuf,
         header: &Header,
         drops: Drops,
+        ahead: u64,
     ) -> Result<Self, OutboxError> {
         let (bytes, seed) = header.encode();
+        let file = disk::create_file(disk, &path)?;
+        if let Err(error) = file.allocate(ahead) {
+            disk::remove_file(disk, &path)?;
+            return Err(unwritten(&path)(error));
+        }
         Ok(Self {
-            file: disk::create_file(disk, &path)?,
+            file,
             path,
             seed,
             first: header.first,
@@ -83,6 +89,11 @@ impl Pen {
             self.written = Written::Unsynced;
         }
         Ok(())
+    }
+
+    /// Gives back what was allocated ahead and not used: nothing more will be appended.
+    pub(super) fn give_back(&self) -> Result<(), OutboxError> {
+        self.file.cut(self.bytes).map_err(unwritten(&self.path))
     }
 
     /// Syncs what is written, and the segment's name.

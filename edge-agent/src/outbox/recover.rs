@@ -8,7 +8,7 @@ use lamplighter_protocol::{Dropped, Log, Record, RunId};
 
 use super::disk::{self, Disk, DiskFile};
 use super::dropping::Drops;
-use super::error::{OutboxError, manage};
+use super::error::{OutboxError, manage, unwritten};
 use super::opening;
 use super::run::{Run, Segment, parse_run_name, parse_segment_name};
 use super::sealed::VERSION;
@@ -319,14 +319,11 @@ fn cut_torn_tail(disk: &dyn Disk, run: &mut Run, log: Log) -> Result<(), OutboxE
     let (seed, length) = (*seed, last.bytes);
     // Read again: which run is the last to write is known only after all were read.
     let file = disk.open(&path).map_err(manage("open", &path))?;
-    let Some(whole) = whole_bytes(&*file, &path, length, seed).filter(|whole| *whole < length) else {
-        return Ok(());
-    };
-    if length - whole > segment::LOOK_AHEAD_BYTES as u64 {
-        // Too much for one torn write, and more than was looked through for whole records.
-        return Ok(());
-    }
-    file.cut(whole).map_err(|source| OutboxError::Write { path: path.clone(), source })?;
+    // Too much for one torn write is more than was looked through for whole records.
+    let is_torn = |whole: &u64| length - whole <= segment::LOOK_AHEAD_BYTES as u64;
+    let whole = whole_bytes(&*file, &path, length, seed).filter(is_torn).unwrap_or(length);
+    // What was allocated ahead is given back too.
+    file.cut(whole).map_err(unwritten(&path))?;
     disk::sync(&*file, &path)?;
     if let Some(last) = run.log_mut(log).segments.back_mut() {
         last.bytes = whole;

@@ -36,6 +36,17 @@ enum Space {
     Full,
 }
 
+/// What space on the disk is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A sample: the oldest one goes for it.
+    Sample,
+    /// An event, a position, a description: the reserve goes for it, and then samples.
+    Kept,
+    /// What says that something goes, or comes before anything can go: the reserve goes for it.
+    Report,
+}
+
 /// A segment: place of its run, its log, its place in that.
 type At = (usize, Log, usize);
 
@@ -92,9 +103,52 @@ impl Files {
         Ok(true)
     }
 
+    /// Does what takes space on the disk, wholly or not at all. If the disk is full, makes space and tries again, for as
+    /// long as something can be given up.
+    pub(super) fn in_space<T>(
+        &mut self,
+        purpose: Purpose,
+        mut act: impl FnMut(&mut Self) -> Result<T, OutboxError>,
+    ) -> Result<T, OutboxError> {
+        loop {
+            match act(self) {
+                Err(error) if error.is_full_disk() && self.make_space(purpose)? => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Gives up one thing on a full disk: what the server holds, the reserve, samples; says whether there was any.
+    pub(super) fn make_space(&mut self, purpose: Purpose) -> Result<bool, OutboxError> {
+        if self.free_one()? {
+            tracing::warn!("the disk is full: records that the server holds are freed");
+            return Ok(true);
+        }
+        let (may_use_reserve, log) = match purpose {
+            Purpose::Sample => (false, Some(Log::Samples)),
+            Purpose::Kept => (true, Some(Log::Events)),
+            Purpose::Report => (true, None),
+        };
+        if may_use_reserve && self.reserve.give_up(&*self.disk)? {
+            return Ok(true);
+        }
+        let Some(at) = log.and_then(|log| next_to_drop(&self.runs, log)) else { return Ok(false) };
+        tracing::warn!("the disk is full: the oldest records are dropped");
+        self.drop_segments(&[at], DropReason::Bytes)?;
+        Ok(true)
+    }
+
+    /// Makes the reserve, if there is space for it.
+    pub(super) fn keep_reserve(&mut self) {
+        if let Err(error) = self.reserve.keep(&*self.disk) {
+            tracing::debug!(%error, "there is no space for the reserve");
+        }
+    }
+
     /// Hears what time it is. Drops what is older than the longest age and still not held, once that time counts.
     pub(super) fn hear_time(&mut self, now: Now) -> Result<(), OutboxError> {
         self.now = now.wall;
+        self.keep_reserve();
         if !self.time.hear(now) {
             return Ok(());
         }
@@ -106,7 +160,7 @@ impl Files {
             let last = self.current().log(log).segments.back();
             let old = last.is_some_and(|last| last.newest.is_some_and(|newest| newest < before));
             if let Some(drops) = written.filter(|drops| old && *drops == Drops::Allowed) {
-                self.begin_segment(log, drops)?;
+                self.begin_segment(log, drops, 0)?;
             }
         }
         self.drop_segments(&aged(&self.runs, before), DropReason::Age)

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lamplighter_protocol::{
@@ -17,8 +15,8 @@ use lamplighter_protocol::{
 use tempfile::TempDir;
 
 use super::{
-    Chunk, Disk, DiskFile, Outbox, OutboxError, OutboxOptions, OutboxState, OutboxThread, Place, Random,
-    ReadLimit, RunState, SteppedOutbox, SystemDisk,
+    Chunk, Outbox, OutboxError, OutboxOptions, OutboxState, OutboxThread, Place, Random, ReadLimit, RunState,
+    SteppedOutbox,
 };
 use crate::clock::{Clock, ClockTrust, Now, Stop, Waited};
 
@@ -26,10 +24,14 @@ mod damage;
 mod defaults;
 mod dropping;
 mod faults;
+mod faulty_disk;
+mod full;
 mod life;
 mod model;
 mod space;
 mod unread;
+
+use faulty_disk::FaultyDisk;
 
 /// A lamppost's disk, and how its outbox is opened.
 struct Bench {
@@ -138,155 +140,6 @@ impl Clock for BenchClock {
     }
 
     fn hear_server_time(&self, _server: UtcMillis) {}
-}
-
-/// The system's disk, but failing on command. It does not sync: nothing here cuts the power.
-#[derive(Clone, Debug, Default)]
-struct FaultyDisk(Arc<Faults>);
-
-#[derive(Debug)]
-struct Faults {
-    /// So many more appends work.
-    appends: AtomicU32,
-    /// So many more syncs work.
-    syncs: AtomicU32,
-    /// So many more files can be removed.
-    removals: AtomicU32,
-    /// These bytes of this file cannot be read.
-    unreadable: Mutex<Option<(PathBuf, Range<u64>)>>,
-}
-
-#[derive(Debug)]
-struct FaultyFile {
-    file: Box<dyn DiskFile>,
-    path: PathBuf,
-    faults: Arc<Faults>,
-}
-
-impl std::ops::Deref for FaultyDisk {
-    type Target = Faults;
-
-    fn deref(&self) -> &Faults {
-        &self.0
-    }
-}
-
-impl Faults {
-    fn sync(&self) -> io::Result<()> {
-        match self.syncs.fetch_sub(1, Ordering::SeqCst) {
-            0 => Err(io::Error::other("the card is gone")),
-            1.. => Ok(()),
-        }
-    }
-
-    fn cannot_read(&self, path: &Path, bytes: Range<u64>) {
-        *self.unreadable.lock().unwrap() = Some((path.to_owned(), bytes));
-    }
-
-    fn reads_again(&self) {
-        *self.unreadable.lock().unwrap() = None;
-    }
-}
-
-impl Default for Faults {
-    fn default() -> Self {
-        let endless = || AtomicU32::new(u32::MAX);
-        let (appends, syncs, removals) = (endless(), endless(), endless());
-        Self { appends, syncs, removals, unreadable: Mutex::default() }
-    }
-}
-
-impl FaultyDisk {
-    fn faulty(&self, path: &Path, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
-        Box::new(FaultyFile { file, path: path.to_owned(), faults: Arc::clone(&self.0) })
-    }
-}
-
-impl Disk for FaultyDisk {
-    fn make_directory(&self, path: &Path) -> io::Result<()> {
-        SystemDisk.make_directory(path)
-    }
-
-    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
-        SystemDisk.list(directory)
-    }
-
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        SystemDisk.exists(path)
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(self.faulty(path, SystemDisk.open(path)?))
-    }
-
-    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(self.faulty(path, SystemDisk.create(path)?))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        SystemDisk.rename(from, to)
-    }
-
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        if path.extension().is_some_and(|kind| kind == "log")
-            && self.removals.fetch_sub(1, Ordering::SeqCst) == 0
-        {
-            return Err(io::Error::other("the power is cut"));
-        }
-        SystemDisk.remove_file(path)
-    }
-
-    fn remove_directory(&self, path: &Path) -> io::Result<()> {
-        SystemDisk.remove_directory(path)
-    }
-
-    fn sync_directory(&self, _path: &Path) -> io::Result<()> {
-        self.0.sync()
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        SystemDisk.lock(path)
-    }
-
-    fn free_bytes(&self, directory: &Path) -> io::Result<u64> {
-        SystemDisk.free_bytes(directory)
-    }
-}
-
-impl DiskFile for FaultyFile {
-    fn length(&self) -> io::Result<u64> {
-        self.file.length()
-    }
-
-    fn read_at(&self, to: &mut [u8], offset: u64) -> io::Result<usize> {
-        let unreadable = self.faults.unreadable.lock().unwrap().clone();
-        let most = match unreadable.filter(|one| one.0 == self.path && offset < one.1.end) {
-            Some((_, bytes)) if bytes.start <= offset => return Err(io::Error::from_raw_os_error(5)),
-            Some((_, bytes)) => usize::try_from(bytes.start - offset).unwrap_or(usize::MAX).min(to.len()),
-            None => to.len(),
-        };
-        self.file.read_at(&mut to[..most], offset)
-    }
-
-    fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        if self.faults.appends.fetch_sub(1, Ordering::SeqCst) == 0 {
-            self.file.append(&bytes[..bytes.len() / 2])?;
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        self.file.append(bytes)
-    }
-
-    fn allocate(&self, length: u64) -> io::Result<()> {
-        self.file.allocate(length)
-    }
-
-    fn cut(&self, length: u64) -> io::Result<()> {
-        self.file.cut(length)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.faults.sync()
-    }
 }
 
 /// What the device of these tests observes.

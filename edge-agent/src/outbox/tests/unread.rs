@@ -1,5 +1,7 @@
 //! What cannot be read at the moment is not lost yet: it is not freed (D9), and the next start tries it again.
 
+use std::ops::Range;
+
 use tokio::sync::{oneshot, watch};
 
 use super::*;
