@@ -9,6 +9,7 @@ use lamplighter_protocol::{Digest, Log, Position, RunId, UtcMillis};
 use super::disk::{self, Disk};
 use super::dropping::Drops;
 use super::error::OutboxError;
+use super::growth::Growth;
 use super::identity::{self, Home};
 use super::pen::{Pen, Written};
 use super::queue::Append;
@@ -51,6 +52,7 @@ pub(super) struct Files {
     /// What time it was when that was last told.
     pub(super) now: UtcMillis,
     pub(super) time: SteadyTime,
+    pub(super) growth: Growth,
     oldest: Option<UtcMillis>,
     /// What was dropped may have been the oldest.
     pub(super) oldest_gone: bool,
@@ -101,6 +103,7 @@ impl Files {
             damage_found: true,
             now: opened,
             time: SteadyTime::default(),
+            growth: Growth::new(options.max_bytes),
             oldest: None,
             oldest_gone: false,
             directory,
@@ -222,6 +225,8 @@ impl Files {
             run: self.current().id,
             runs: self.runs.iter_mut().map(Run::publish).collect(),
             bytes: self.bytes,
+            capacity: self.growth.capacity,
+            appended_per_hour: self.growth.per_hour,
             oldest: self.oldest,
             refused: self.refused,
             dropped: self.dropped,
@@ -292,6 +297,7 @@ impl Files {
         if let (Some(index), Some(pen)) = (index, pen) {
             let place = pen.append(index.state.end, record, time);
             index.extend(place, wanted, time);
+            self.growth.add(wanted);
         }
         self.bytes += wanted;
         Ok(())

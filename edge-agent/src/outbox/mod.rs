@@ -56,6 +56,7 @@ mod disk;
 mod dropping;
 mod error;
 mod files;
+mod growth;
 mod identity;
 mod opening;
 mod pen;
@@ -161,6 +162,10 @@ pub struct OutboxState {
     pub runs: Vec<Arc<RunState>>,
     /// Bytes of all records on disk, with their framing.
     pub bytes: u64,
+    /// Bytes that it may come to have: [`OutboxOptions::max_bytes`], or less where the disk had less room a minute ago.
+    pub capacity: u64,
+    /// What is appended in an hour, at the rate of the last hour; none in the first minute.
+    pub appended_per_hour: Option<AppendRate>,
     /// Time of the oldest tick on disk that the last position does not list; none if there is no such tick.
     pub oldest: Option<UtcMillis>,
     /// Records that this run refused: they fit in no frame, or the outbox was full of what may never be dropped.
@@ -169,6 +174,15 @@ pub struct OutboxState {
     pub dropped: DropCounts,
     /// Places on disk that this run found unreadable. Their sequences are in no log's pieces.
     pub damaged: u64,
+}
+
+/// How much is appended in some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct AppendRate {
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Records.
+    pub records: u64,
 }
 
 /// How many records were dropped and reported (D11).

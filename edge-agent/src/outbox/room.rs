@@ -149,6 +149,9 @@ impl Files {
     pub(super) fn hear_time(&mut self, now: Now) -> Result<(), OutboxError> {
         self.now = now.wall;
         self.keep_reserve();
+        // Where the disk does not say, the bound is all that is known.
+        let free = self.disk.free_bytes(&self.directory).ok();
+        self.growth.look(now.monotonic, self.bytes, free);
         if !self.time.hear(now) {
             return Ok(());
         }

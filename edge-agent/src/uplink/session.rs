@@ -260,17 +260,19 @@ impl Session {
         self.resends.unreadable(stretch, now);
     }
 
-    /// The oldest publish in flight was acknowledged: it opens the window and says "sent" (D5).
-    pub fn acknowledged(&mut self, now: Duration) {
-        let Some(link) = &mut self.link else { return };
+    /// The oldest publish in flight was acknowledged: it opens the window and says "sent" (D5). Says how many records it
+    /// had.
+    pub fn acknowledged(&mut self, now: Duration) -> u64 {
+        let Some(link) = &mut self.link else { return 0 };
         link.last_puback = now;
         self.silences = 0;
-        let Some(done) = link.in_flight.pop_front() else { return };
+        let Some(done) = link.in_flight.pop_front() else { return 0 };
         link.bytes -= done.bytes;
-        if let Some(sent) = done.frame {
-            link.records -= sent.stretch.len();
-            self.sent.push(sent);
-        }
+        let Some(sent) = done.frame else { return 0 };
+        let records = sent.stretch.len();
+        link.records -= records;
+        self.sent.push(sent);
+        records as u64
     }
 
     /// A position arrived (D7 to D9).
@@ -315,6 +317,24 @@ impl Session {
     /// Records sent on this connection and not yet acknowledged.
     pub fn records_in_flight(&self) -> u64 {
         self.link.as_ref().map_or(0, |link| link.records as u64)
+    }
+
+    /// Records on disk that are neither held nor under way.
+    pub fn to_send(&self) -> u64 {
+        static NONE: Pieces = Pieces::new();
+        let mut owed = 0;
+        for run in &self.outbox.runs {
+            for log in Log::ALL {
+                let key = (run.run, log);
+                let held = self.held.get(&key).map_or(&NONE, |held| held);
+                let under_way = self.under_way.get(&key).unwrap_or(&NONE);
+                let missing =
+                    run.log(log).on_disk.ranges().flat_map(|(first, last)| held.missing_in(first, last));
+                let unsent = missing.flat_map(|(first, last)| under_way.missing_in(first, last));
+                owed += unsent.map(|(first, last)| last - first + 1).sum::<u64>();
+            }
+        }
+        owed
     }
 
     /// Records on disk that no position has named yet.

@@ -1,7 +1,8 @@
 //! What has to go before the server holds it is reported first, once, and exactly (D11).
 
 use super::*;
-use crate::outbox::segment::HEADER_BYTES;
+use crate::outbox::Disk as _;
+use crate::outbox::segment::{HEADER_BYTES, PREFIX_BYTES};
 
 /// Room for about ten segments.
 fn small() -> Bench {
@@ -273,4 +274,32 @@ fn d11_damage_that_the_server_holds_is_no_loss_and_what_rots_later_is_reported_t
     let (outbox, thread) = bench.open();
     assert_eq!((reports(&outbox), settled(&outbox).damaged), (said, 2));
     close(outbox, thread);
+}
+
+#[test]
+fn d11_the_outbox_tells_how_fast_it_fills_and_how_far_it_can() {
+    let bench = Bench::new();
+    let mut outbox = bench.step();
+    let minute = |minute| Now {
+        monotonic: Duration::from_mins(minute),
+        wall: UtcMillis(0),
+        trust: ClockTrust::Unsure,
+    };
+    outbox.hear_time(minute(0)).unwrap();
+    assert_eq!((outbox.state().appended_per_hour, outbox.state().refused), (None, 0));
+    let before = outbox.state().bytes;
+    for number in 0..100 {
+        outbox.append(Log::Samples, &tick(number)).unwrap();
+    }
+    outbox.write().unwrap();
+    outbox.hear_time(minute(30)).unwrap();
+    let state = outbox.state();
+    let rate = state.appended_per_hour.unwrap();
+    assert_eq!(rate.records, 200);
+    // Without the headers of segments.
+    let records: usize = (0..100).map(|number| PREFIX_BYTES + tick(number).encode().len()).sum();
+    assert_eq!(rate.bytes, 2 * records as u64);
+    assert!(state.bytes - before < rate.bytes);
+    let free = bench.disk.free_bytes(&bench.options.directory).unwrap();
+    assert_eq!(state.capacity < bench.options.max_bytes, free < bench.options.max_bytes - state.bytes);
 }
