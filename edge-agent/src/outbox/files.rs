@@ -167,8 +167,9 @@ impl Files {
         self.samples.as_ref().is_some_and(|pen| pen.written != Written::Synced)
     }
 
-    /// Syncs both logs.
+    /// Syncs both logs, all that is appended included.
     pub(super) fn sync(&mut self) -> Result<(), OutboxError> {
+        self.write()?;
         Log::ALL.into_iter().try_for_each(|log| self.sync_log(log))
     }
 
@@ -331,16 +332,26 @@ impl Files {
         let run = self.current();
         let header = Header { run: run.id, log, first: run.log(log).state.end, description };
         let path = run.segment_path(log, header.first);
+        if let Some(pen) = self.pen(log) {
+            // It has no record yet, and the name of this one.
+            pen.restart(&header, drops, ahead)?;
+            let segment = Segment::new(header.first, pen.bytes, Some((header, pen.seed)), drops);
+            if let Some(last) = self.current().log_mut(log).segments.back_mut() {
+                *last = segment;
+            }
+            return Ok(());
+        }
         let pen = Pen::begin(&*disk, path, &header, drops, ahead)?;
         let segment = Segment::new(header.first, pen.bytes, Some((header, pen.seed)), drops);
-        run.log_mut(log).segments.push_back(segment);
+        self.current().log_mut(log).segments.push_back(segment);
         self.bytes += pen.bytes;
         *self.pen(log) = Some(pen);
         Ok(())
     }
 
+    /// Closes the segment that is being written, unless there is nothing in it.
     fn close_segment(&mut self, log: Log) -> Result<(), OutboxError> {
-        let Some(pen) = self.pen(log).as_mut() else { return Ok(()) };
+        let Some(pen) = self.pen(log).as_mut().filter(|pen| pen.began.is_some()) else { return Ok(()) };
         pen.write()?;
         self.sync_log(log)?;
         if let Some(closed) = self.pen(log).take() {

@@ -67,6 +67,17 @@ impl Pen {
         })
     }
 
+    /// Begins it again with another header, before its first record.
+    pub(super) fn restart(&mut self, header: &Header, drops: Drops, ahead: u64) -> Result<(), OutboxError> {
+        if self.pending.is_empty() {
+            self.file.cut(0).map_err(unwritten(&self.path))?;
+        }
+        let (bytes, seed) = header.encode();
+        self.pending = bytes.to_vec();
+        (self.seed, self.description, self.drops) = (seed, header.description, drops);
+        self.file.allocate(ahead).map_err(unwritten(&self.path))
+    }
+
     /// Takes a record; says which place of the segment it has, and at which offset.
     pub(super) fn append(&mut self, sequence: u64, record: &[u8], time: UtcMillis) -> (u32, u64) {
         let place =

@@ -10,7 +10,7 @@ use super::dropping::{self, Decision, Drops, Tally};
 use super::error::OutboxError;
 use super::files::Files;
 use super::read::{self, Found};
-use super::run::{Run, aged, next_to_drop, next_to_free};
+use super::run::{At, Run, aged, next_to_drop, next_to_free};
 use super::{OutboxOptions, ReadLimit, descriptions, disk};
 use crate::clock::Now;
 
@@ -46,9 +46,6 @@ pub(super) enum Purpose {
     /// What says that something goes, or comes before anything can go: the reserve goes for it.
     Report,
 }
-
-/// A segment: place of its run, its log, its place in that.
-type At = (usize, Log, usize);
 
 impl Bound {
     pub(super) fn new(options: &OutboxOptions) -> Self {
@@ -176,23 +173,20 @@ impl Files {
         }
         // What is proven to be damaged is not lost for want of space.
         self.report_damage()?;
-        for &(run, log, at) in segments {
-            let pieces = self.runs[run].log(log).unspoken_of(at);
-            let first = self.runs[run].log(log).segments.get(at).map(|segment| segment.first);
-            self.report(run, log, pieces, reason, first)?;
+        for &(run, log, first) in segments {
+            let pieces = self.runs[run].log(log).unspoken_of(first);
+            self.report(run, log, pieces, reason, Some(first))?;
         }
         self.sync_reports()?;
         self.oldest_gone = true;
-        self.remove_segments(segments.to_vec())
+        self.remove_segments(segments)
     }
 
     /// Removes segments that were reported. A power cut does not bring them back: by then the report may be freed, and
     /// they would be reported again.
-    fn remove_segments(&mut self, mut segments: Vec<At>) -> Result<(), OutboxError> {
-        // From behind, so that the places of those before stay true.
-        segments.sort_unstable_by(|one, other| other.cmp(one));
+    fn remove_segments(&mut self, segments: &[At]) -> Result<(), OutboxError> {
         let mut directories = BTreeSet::new();
-        for at in segments {
+        for &at in segments {
             directories.insert(self.runs[at.0].directory.clone());
             self.remove_segment(at)?;
         }
@@ -223,13 +217,12 @@ impl Files {
         for (place, run) in self.runs.iter().enumerate() {
             for log in Log::ALL {
                 let Some(gone) = gone.get(&(run.id, log)) else { continue };
-                let segments = 0..run.log(log).segments.len();
-                left.extend(
-                    segments.filter(|at| run.log(log).was_dropped(*at, gone)).map(|at| (place, log, at)),
-                );
+                let index = run.log(log);
+                let dropped = index.segments.iter().filter(|segment| index.was_dropped(segment, gone));
+                left.extend(dropped.map(|segment| (place, log, segment.first)));
             }
         }
-        self.remove_segments(left)?;
+        self.remove_segments(&left)?;
         let places: HashMap<RunId, usize> =
             self.runs.iter().enumerate().map(|(place, run)| (run.id, place)).collect();
         for report in reports {
@@ -309,10 +302,13 @@ impl Files {
         tally.named(description)
     }
 
-    /// Removes a segment of which nothing is owed any more.
-    fn remove_segment(&mut self, (run, log, at): At) -> Result<(), OutboxError> {
+    /// Removes a segment of which nothing is owed any more, unless it is gone: making space for a report may have freed it.
+    fn remove_segment(&mut self, (run, log, first): At) -> Result<(), OutboxError> {
         let run = &mut self.runs[run];
-        let Some(removed) = run.log_mut(log).segments.remove(at) else { return Ok(()) };
+        let index = run.log_mut(log);
+        let Some(removed) = index.place_of_segment(first).and_then(|at| index.segments.remove(at)) else {
+            return Ok(());
+        };
         disk::remove_file(&*self.disk, &run.segment_path(log, removed.first))?;
         if removed.end > removed.first {
             let index = run.log_mut(log);

@@ -57,6 +57,9 @@ pub(super) struct Segment {
     pub(super) drops: Drops,
 }
 
+/// A segment: place of its run, its log, the sequence that it begins with. Its place in the log changes when others go.
+pub(super) type At = (usize, Log, u64);
+
 impl Run {
     pub(super) fn new(id: RunId, number: u64, directory: PathBuf) -> Self {
         let (samples, events) = (LogIndex::default(), LogIndex::default());
@@ -152,11 +155,17 @@ impl LogIndex {
         }
     }
 
-    /// Sequences that may be in the segment at this place and that nothing speaks of: the server does not hold them, and
+    /// The place of the segment that begins with this sequence.
+    pub(super) fn place_of_segment(&self, first: u64) -> Option<usize> {
+        self.segments.binary_search_by_key(&first, |segment| segment.first).ok()
+    }
+
+    /// Sequences that may be in the segment that begins with this one and that nothing speaks of: the server does not hold them, and
     /// no report says that they were dropped.
-    pub(super) fn unspoken_of(&self, at: usize) -> Pieces {
+    pub(super) fn unspoken_of(&self, first: u64) -> Pieces {
         let mut unspoken_of = Pieces::new();
-        let Some(segment) = self.segments.get(at) else { return unspoken_of };
+        let Some(at) = self.place_of_segment(first) else { return unspoken_of };
+        let segment = &self.segments[at];
         let next = || self.segments.get(at + 1).map_or(self.state.end, |next| next.first);
         // What a segment holds that cannot be read is known from what follows it.
         let end = if segment.unread { next().max(segment.end) } else { segment.end };
@@ -170,10 +179,10 @@ impl LogIndex {
         unspoken_of
     }
 
-    /// Whether the segment at this place was to go with these sequences: what else was owed of it is damaged.
-    pub(super) fn was_dropped(&self, at: usize, gone: &Pieces) -> bool {
-        let may_go = self.segments.get(at).is_some_and(|segment| segment.drops == Drops::Allowed);
-        let owed = self.unspoken_of(at);
+    /// Whether this segment was to go with these sequences: what else was owed of it is damaged.
+    pub(super) fn was_dropped(&self, segment: &Segment, gone: &Pieces) -> bool {
+        let may_go = segment.drops == Drops::Allowed;
+        let owed = self.unspoken_of(segment.first);
         let left = owed.ranges().flat_map(|(first, last)| gone.missing_in(first, last)).collect::<Vec<_>>();
         let left_count: u64 = left.iter().map(|(first, last)| last - first + 1).sum();
         let is_damaged = |(first, last): (u64, u64)| self.damaged.contains_all(first, last);
@@ -225,21 +234,21 @@ impl Segment {
 
 /// The oldest segment that the server holds whole: its run, log and place in the log. Openings stay (D1), and so do
 /// the segments that the current run, the last one, is writing.
-pub(super) fn next_to_free(runs: &[Run]) -> Option<(usize, Log, usize)> {
+pub(super) fn next_to_free(runs: &[Run]) -> Option<At> {
     runs.iter().enumerate().flat_map(|(place, run)| Log::ALL.map(|log| (place, run, log))).find_map(
         |(place, run, log)| {
             let index = run.log(log);
             let written = usize::from(place + 1 == runs.len());
             let closed = index.segments.len().saturating_sub(written);
             let may_go = |one: &Segment| !(log == Log::Events && one.first == 0) && one.is_held(index);
-            index.segments.iter().take(closed).position(may_go).map(|at| (place, log, at))
+            index.segments.iter().take(closed).find(|one| may_go(one)).map(|one| (place, log, one.first))
         },
     )
 }
 
 /// The segment to drop first, if any may be: samples before events, the oldest before all others; of samples only to
 /// make room for a sample. The segments that the current run is writing stay.
-pub(super) fn next_to_drop(runs: &[Run], to_make_room_for: Log) -> Option<(usize, Log, usize)> {
+pub(super) fn next_to_drop(runs: &[Run], to_make_room_for: Log) -> Option<At> {
     let logs = match to_make_room_for {
         Log::Samples => &Log::ALL[..1],
         Log::Events => &Log::ALL[..],
@@ -249,14 +258,14 @@ pub(super) fn next_to_drop(runs: &[Run], to_make_room_for: Log) -> Option<(usize
             let index = run.log(log);
             let written = usize::from(place + 1 == runs.len());
             let closed = index.segments.len().saturating_sub(written);
-            let at = index.segments.iter().take(closed).position(|one| one.drops == Drops::Allowed)?;
-            Some((place, log, at))
+            let found = index.segments.iter().take(closed).find(|one| one.drops == Drops::Allowed)?;
+            Some((place, log, found.first))
         })
     })
 }
 
 /// Closed segments all of whose records are older than `before`, and of which the server does not hold all.
-pub(super) fn aged(runs: &[Run], before: UtcMillis) -> Vec<(usize, Log, usize)> {
+pub(super) fn aged(runs: &[Run], before: UtcMillis) -> Vec<At> {
     let mut aged = Vec::new();
     for (place, run) in runs.iter().enumerate() {
         for log in Log::ALL {
@@ -267,7 +276,7 @@ pub(super) fn aged(runs: &[Run], before: UtcMillis) -> Vec<(usize, Log, usize)> 
             let newest = |at: usize| index.segments.iter().skip(at).find_map(|segment| segment.newest);
             aged.extend(index.segments.iter().take(closed).enumerate().filter_map(|(at, segment)| {
                 let old = segment.drops == Drops::Allowed && newest(at).is_some_and(|newest| newest < before);
-                (old && !segment.is_held(index)).then_some((place, log, at))
+                (old && !segment.is_held(index)).then_some((place, log, segment.first))
             }));
         }
     }

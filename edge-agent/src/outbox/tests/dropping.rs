@@ -303,3 +303,46 @@ fn d11_the_outbox_tells_how_fast_it_fills_and_how_far_it_can() {
     let free = bench.disk.free_bytes(&bench.options.directory).unwrap();
     assert_eq!(state.capacity < bench.options.max_bytes, free < bench.options.max_bytes - state.bytes);
 }
+
+#[test]
+fn d11_a_segment_that_age_began_and_nothing_is_in_takes_another_description_or_a_report() {
+    let bench = Bench::new();
+    let mut outbox = bench.step();
+    let run = outbox.state().run;
+    outbox.append(Log::Samples, &tick(0)).unwrap();
+    outbox.append(Log::Events, &tick(0)).unwrap();
+    outbox.write().unwrap();
+    outbox.hear_time(at(90 * DAY_MS, 0, ClockTrust::Sure)).unwrap();
+    outbox.hear_time(at(90 * DAY_MS + 3_600_000, 1, ClockTrust::Sure)).unwrap();
+    assert_eq!(outbox.state().dropped.age, 2);
+    outbox.write().unwrap();
+    // What is left are the names, which say where the logs ended; once written, and once not.
+    for model in ["sht41", "sht45"] {
+        outbox.describe(&description(model)).unwrap();
+        outbox.append(Log::Samples, &tick(91 * DAY_MS)).unwrap();
+        outbox.append(Log::Events, &tick(91 * DAY_MS)).unwrap();
+    }
+    outbox.sync().unwrap();
+    drop(outbox);
+    let (outbox, thread) = bench.open();
+    let read = read_all(&outbox, run, Log::Samples);
+    assert_eq!(
+        read.iter().map(|one| (one.0, one.2)).collect::<Vec<_>>(),
+        [(1, digest("sht41")), (2, digest("sht45"))]
+    );
+    assert_eq!((settled(&outbox).damaged, settled(&outbox).dropped.age), (0, 2));
+    assert_eq!(reports(&outbox).len(), 2);
+    close(outbox, thread);
+}
+
+#[test]
+fn what_is_appended_is_synced_by_a_sync_even_if_it_was_not_written() {
+    let bench = Bench::new();
+    let mut outbox = bench.step();
+    let run = outbox.state().run;
+    outbox.append(Log::Samples, &tick(0)).unwrap();
+    outbox.sync().unwrap();
+    assert_eq!(run_of(&outbox.state(), run).samples.synced_end, 1);
+    drop(outbox);
+    assert_eq!(*run_of(&bench.step().state(), run).samples.on_disk.ranges().collect::<Vec<_>>(), [(0, 0)]);
+}

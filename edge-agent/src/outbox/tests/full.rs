@@ -182,3 +182,43 @@ fn a_closed_segment_and_an_earlier_runs_last_one_give_back_what_they_do_not_use(
     let ahead = taken(&samples[1]);
     assert!(ahead <= 8 << 10 || ahead >= 1 << 20);
 }
+
+#[test]
+fn d11_on_a_full_disk_nothing_goes_for_its_age_that_was_not_reported() {
+    const DAY_MS: i64 = 24 * 3_600_000;
+    let bench = bench(1 << 20);
+    let mut outbox = bench.step();
+    let run = outbox.state().run;
+    for sample in 0..40 * 600 {
+        outbox.append(Log::Samples, &tick(sample / 600 * DAY_MS + sample % 600)).unwrap();
+    }
+    outbox.sync().unwrap();
+    // Between what is too old there is what the server holds: a report finds room in its place.
+    let held = [(0, 1_199), (2_400, 3_599), (4_800, 5_399)];
+    outbox.believe(&position(&[(run, &held, &[(0, 0)])])).unwrap();
+    fs::remove_file(reserve(&bench)).unwrap();
+    bench.disk.fill();
+    for hours in 0..2 {
+        let wall = UtcMillis(40 * DAY_MS + i64::try_from(hours).unwrap() * 3_600_000);
+        let now = Now { monotonic: Duration::from_hours(hours), wall, trust: ClockTrust::Sure };
+        outbox.hear_time(now).unwrap();
+    }
+    outbox.write().unwrap();
+    let state = outbox.state();
+    assert_eq!(state.dropped.age, 6 * 600);
+    drop(outbox);
+    let (outbox, thread) = bench.open();
+    let mut may_go = Pieces::new();
+    for (first, last) in held {
+        may_go.insert(first, last);
+    }
+    for report in reports(&outbox) {
+        may_go.union(&report.pieces);
+    }
+    let on_disk = run_of(&settled(&outbox), run).samples.on_disk.clone();
+    assert!(!on_disk.contains(0) && on_disk.contains_all(11 * 600, 40 * 600 - 1));
+    for (first, last) in on_disk.missing_in(0, 40 * 600 - 1) {
+        assert!(may_go.contains_all(first, last), "{first} to {last}");
+    }
+    close(outbox, thread);
+}
