@@ -31,7 +31,7 @@ enum Command {
     Test,
     /// Build the console, which the next build of the server carries
     Console,
-    /// Measure, print a table, and write target/bench/NAME.json: path, replay, console, soak
+    /// Measure, print a table, and write target/bench/NAME.json: path, replay, outbox, console, soak
     #[command(disable_help_flag = true)]
     Bench(Rest),
 }

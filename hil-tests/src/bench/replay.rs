@@ -115,7 +115,7 @@ fn frame(lamppost: u64, tick: u64, description: Digest, now: UtcMillis) -> Vec<u
     frame.encode()
 }
 
-fn description() -> anyhow::Result<Description> {
+pub(super) fn description() -> anyhow::Result<Description> {
     let catalogue = Catalogue::built_in();
     let device = |name: &str, properties: [&str; 3]| -> anyhow::Result<Device> {
         let series = properties.into_iter().map(|property| {
