@@ -66,6 +66,9 @@ pub trait DiskFile: Send + Sync + Debug {
     /// Writes all of `bytes` at the file's end. Any part of them may be there after a failure.
     fn append(&self, bytes: &[u8]) -> io::Result<()>;
 
+    /// Writes bytes over those at `offset`, in a file that was opened, not made.
+    fn write_over(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
     /// Takes space for the file to grow to this length, which does not change its length: until then no append finds
     /// the disk full. What can allocate nothing ahead takes nothing, and succeeds.
     fn allocate(&self, length: u64) -> io::Result<()>;
@@ -95,7 +98,7 @@ impl Disk for SystemDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(OpenOptions::new().read(true).append(true).open(path)?))
+        Ok(Box::new(OpenOptions::new().read(true).write(true).open(path)?))
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
@@ -147,6 +150,10 @@ impl DiskFile for File {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
         let mut file = self;
         io::Write::write_all(&mut file, bytes)
+    }
+
+    fn write_over(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_all_at(bytes, offset)
     }
 
     fn allocate(&self, length: u64) -> io::Result<()> {

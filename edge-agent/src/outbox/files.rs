@@ -73,6 +73,8 @@ impl Files {
         disk::create_directory(&*disk, &kept)?;
         disk::create_directory(&*disk, &runs)?;
         disk::sync_directory(&*disk, &directory)?;
+        // A description that is there may have been named by a process that died before its name was durable (D2).
+        disk::sync_directory(&*disk, &kept)?;
         let recovered = recover::recover(&*disk, &runs)?;
 
         let logs = recovered.runs.iter().flat_map(|run| [&run.samples, &run.events]);

@@ -68,7 +68,7 @@ pub(super) fn recover(disk: &dyn Disk, directory: &Path) -> Result<Recovered, Ou
             damaged_tails(run, &recovered.cut_short);
         }
         for log in Log::ALL {
-            cut_torn_tail(disk, last, log)?;
+            settle_tail(disk, last, log)?;
         }
     }
     Ok(recovered)
@@ -310,8 +310,10 @@ fn damaged_tails(run: &mut Run, cut_short: &HashSet<(RunId, Log)>) {
     }
 }
 
-/// Cuts off what a power cut left of the last record of the run that was the last to write.
-fn cut_torn_tail(disk: &dyn Disk, run: &mut Run, log: Log) -> Result<(), OutboxError> {
+/// Settles the end of the run that was the last to write: bytes are written over themselves and synced, because after
+/// a sync that failed, and a process that died of it, the system may show bytes as clean that never reached the disk
+/// (D2). What a power cut left of the last record is cut off.
+fn settle_tail(disk: &dyn Disk, run: &mut Run, log: Log) -> Result<(), OutboxError> {
     // Bytes that could not be read are no torn write.
     let Some(last) = run.log(log).segments.back().filter(|last| !last.unread) else { return Ok(()) };
     let path = run.segment_path(log, last.first);
@@ -319,9 +321,17 @@ fn cut_torn_tail(disk: &dyn Disk, run: &mut Run, log: Log) -> Result<(), OutboxE
     let (seed, length) = (*seed, last.bytes);
     // Read again: which run is the last to write is known only after all were read.
     let file = disk.open(&path).map_err(manage("open", &path))?;
-    // Too much for one torn write is more than was looked through for whole records.
-    let is_torn = |whole: &u64| length - whole <= segment::LOOK_AHEAD_BYTES as u64;
-    let whole = whole_bytes(&*file, &path, length, seed).filter(is_torn).unwrap_or(length);
+    let mut bytes = Vec::new();
+    let whole = match read_segment(&*file, &path, length, &mut bytes) {
+        // What cannot be read is neither written again nor cut.
+        Readable::Partly => length,
+        Readable::Wholly => {
+            file.write_over(&bytes, 0).map_err(unwritten(&path))?;
+            let whole = segment::scan(&bytes, seed, |_| {}).whole_bytes as u64;
+            // Too much for one torn write is more than was looked through for whole records.
+            if length - whole <= segment::LOOK_AHEAD_BYTES as u64 { whole } else { length }
+        }
+    };
     // What was allocated ahead is given back too.
     file.cut(whole).map_err(unwritten(&path))?;
     disk::sync(&*file, &path)?;
@@ -329,13 +339,4 @@ fn cut_torn_tail(disk: &dyn Disk, run: &mut Run, log: Log) -> Result<(), OutboxE
         last.bytes = whole;
     }
     Ok(())
-}
-
-fn whole_bytes(file: &dyn DiskFile, path: &Path, length: u64, seed: u32) -> Option<u64> {
-    let mut bytes = Vec::new();
-    // A file that cannot be read to its end is not cut.
-    match read_segment(file, path, length, &mut bytes) {
-        Readable::Wholly => Some(segment::scan(&bytes, seed, |_| {}).whole_bytes as u64),
-        Readable::Partly => None,
-    }
 }

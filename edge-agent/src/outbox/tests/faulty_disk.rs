@@ -201,6 +201,11 @@ impl DiskFile for FaultyFile {
         self.file.append(bytes)
     }
 
+    fn write_over(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.faults.write()?;
+        self.file.write_over(bytes, offset)
+    }
+
     fn allocate(&self, length: u64) -> io::Result<()> {
         self.faults.write()?;
         self.faults.take(&self.path, length)
