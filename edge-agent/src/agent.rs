@@ -113,6 +113,7 @@ impl Agent {
             lamppost: config.lamppost.clone(),
             hardware_serial: hardware_serial.clone(),
             max_bytes: config.outbox.max_bytes,
+            segment_bytes: OutboxOptions::segment_bytes_of(config.outbox.max_bytes),
             sync_every: config.outbox.sync_every,
         };
         make_durable(&config.state_dir)

@@ -119,6 +119,7 @@ fn on_disk(directory: &Path, number: &LamppostNumber) -> (Observed, usize) {
         lamppost: number.clone(),
         hardware_serial: rig::hardware_serial(number),
         max_bytes: 1 << 30,
+        segment_bytes: OutboxOptions::segment_bytes_of(1 << 30),
         sync_every: Duration::ZERO,
     };
     let nothing = Description { grids: Vec::new(), devices: Vec::new() };

@@ -58,7 +58,7 @@ pub enum OutboxError {
     },
     /// The system gave no random numbers.
     #[error("the system gave no random numbers for a new id")]
-    Random(#[source] getrandom::Error),
+    Random(#[source] io::Error),
     /// The system gave no thread.
     #[error("cannot start the outbox's thread")]
     Thread(#[source] io::Error),

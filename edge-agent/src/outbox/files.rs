@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lamplighter_protocol::{Digest, Log, Position, UtcMillis};
+use lamplighter_protocol::{Digest, Log, Position, RunId, UtcMillis};
 
 use super::disk::{self, Disk};
 use super::error::OutboxError;
 use super::identity::{self, Home};
 use super::pen::{Pen, Written};
 use super::queue::Append;
+use super::random::Random;
 use super::read::{self, Found};
 use super::run::{LogIndex, Run, Segment, next_to_free};
 use super::sealed::{self, Sealed};
@@ -20,21 +21,14 @@ use super::{Chunk, OutboxOptions, OutboxState, Place, ReadLimit, descriptions, o
 /// How far events may go past the bound: they are few, and reports of what had to go are among them (D11).
 const EVENT_RESERVE_BYTES: u64 = 256 * 1024;
 
-/// How the outbox's files are written.
-#[derive(Clone, Debug)]
-pub(super) struct Medium {
-    pub(super) disk: Arc<dyn Disk>,
-    /// A new segment is begun rather than exceed this.
-    pub(super) segment_bytes: u64,
-}
-
 /// All files of an open outbox. After an error nothing may be written any more: the run is over (D2).
 #[derive(Debug)]
 pub(super) struct Files {
-    medium: Medium,
+    disk: Arc<dyn Disk>,
     home: Home,
     directory: PathBuf,
     max_bytes: u64,
+    segment_bytes: u64,
     /// Oldest first, the current one last; never empty.
     runs: Vec<Run>,
     samples: Option<Pen>,
@@ -58,19 +52,19 @@ enum Space {
 impl Files {
     /// Opens the outbox, and a new run in it.
     pub(super) fn open(
-        medium: Medium,
+        disk: Arc<dyn Disk>,
+        random: &Random,
         options: &OutboxOptions,
         (payload, description): (&[u8], Digest),
         opened: UtcMillis,
     ) -> Result<Self, OutboxError> {
-        let disk = &*medium.disk;
-        let home = identity::settle(disk, options)?;
+        let home = identity::settle(&*disk, random, options)?;
         let directory = options.directory.clone();
         let (runs, kept) = (directory.join("runs"), directory.join("descriptions"));
-        disk::create_directory(&kept)?;
-        disk::create_directory(&runs)?;
-        disk::sync_directory(disk, &directory)?;
-        let recovered = recover::recover(disk, &runs)?;
+        disk::create_directory(&*disk, &kept)?;
+        disk::create_directory(&*disk, &runs)?;
+        disk::sync_directory(&*disk, &directory)?;
+        let recovered = recover::recover(&*disk, &runs)?;
 
         let logs = recovered.runs.iter().flat_map(|run| [&run.samples, &run.events]);
         let headers = logs.flat_map(|log| &log.segments).filter_map(|segment| segment.header.as_ref());
@@ -79,15 +73,16 @@ impl Files {
         // Which description a segment is written in is not known until its header can be read (D4).
         let unknown = |run: &Run| Log::ALL.into_iter().any(|log| run.log(log).has_unread_header());
         if !recovered.runs.iter().any(unknown) {
-            descriptions::retain(&kept, &needed)?;
+            descriptions::retain(&*disk, &kept, &needed)?;
         }
-        descriptions::keep(disk, &kept, description, payload)?;
+        descriptions::keep(&*disk, &kept, description, payload)?;
 
         let bytes =
             recovered.runs.iter().flat_map(|run| [&run.samples, &run.events]).map(LogIndex::bytes).sum();
         let mut files = Self {
             home,
             max_bytes: options.max_bytes,
+            segment_bytes: options.segment_bytes,
             runs: recovered.runs,
             samples: None,
             events: None,
@@ -98,24 +93,25 @@ impl Files {
             space: Space::Left,
             oldest: None,
             directory,
-            medium,
+            disk,
         };
         if let Some(position) = files.last_position()? {
             files.runs.iter_mut().for_each(|run| run.believe(&position));
             files.runs.iter_mut().for_each(Run::end_behind_held);
         }
-        files.begin_run(opened)?;
+        files.begin_run(random, opened)?;
         files.find_oldest();
         Ok(files)
     }
 
     /// Begins this process's run. On a full disk its opening is what the space of held records is needed for.
-    fn begin_run(&mut self, opened: UtcMillis) -> Result<(), OutboxError> {
-        let opening = opening::opening_after(&*self.medium.disk, self.runs.last(), opened);
+    fn begin_run(&mut self, random: &Random, opened: UtcMillis) -> Result<(), OutboxError> {
+        let opening = opening::opening_after(&*self.disk, self.runs.last(), opened);
         let number = self.runs.iter().map(|run| run.number).max().map_or(0, |last| last.saturating_add(1));
         let runs = self.directory.join("runs");
         let run = loop {
-            match opening::begin_run(&*self.medium.disk, &runs, number, self.description, opening) {
+            let id = RunId(random.id()?);
+            match opening::begin_run(&*self.disk, &runs, (number, id), self.description, opening) {
                 Err(error) if error.is_full_disk() && self.free_one()? => {
                     tracing::warn!("the disk is full: records that the server holds are freed");
                 }
@@ -133,7 +129,7 @@ impl Files {
             Append::Record { log, bytes, time } => self.append_record(log, &bytes, time),
             Append::Description { digest, payload } => {
                 let kept = self.directory.join("descriptions");
-                descriptions::keep(&*self.medium.disk, &kept, digest, &payload)?;
+                descriptions::keep(&*self.disk, &kept, digest, &payload)?;
                 self.description = digest;
                 Ok(())
             }
@@ -143,7 +139,7 @@ impl Files {
     /// Writes what is appended: one write per log. Events are synced (D2).
     pub(super) fn write(&mut self) -> Result<(), OutboxError> {
         let pens = [&mut self.samples, &mut self.events].into_iter().flatten();
-        pens.into_iter().try_for_each(|pen| pen.write(&*self.medium.disk))?;
+        pens.into_iter().try_for_each(Pen::write)?;
         self.sync_log(Log::Events)
     }
 
@@ -160,7 +156,7 @@ impl Files {
     /// Reads records. What turns out damaged is no longer stated as on disk.
     pub(super) fn read(&mut self, from: Place, limit: ReadLimit) -> Result<Option<Chunk>, OutboxError> {
         let Some(at) = self.runs.iter().rposition(|run| run.id == from.run) else { return Ok(None) };
-        let found = read::read(&*self.medium.disk, &self.runs[at], from.log, from.sequence, limit);
+        let found = read::read(&*self.disk, &self.runs[at], from.log, from.sequence, limit);
         let unreadable = match &found {
             Ok(Found::Damaged { first, last }) => {
                 // Those behind the first may be found again at the next start, and are not freed until then.
@@ -190,12 +186,12 @@ impl Files {
 
     /// The payload of a description.
     pub(super) fn description(&self, digest: Digest) -> Result<Option<Vec<u8>>, OutboxError> {
-        descriptions::load(&self.directory.join("descriptions"), digest)
+        descriptions::load(&*self.disk, &self.directory.join("descriptions"), digest)
     }
 
     /// Keeps this position in place of the last one, and then goes by it (D9).
     pub(super) fn believe(&mut self, position: &Position) -> Result<(), OutboxError> {
-        sealed::write(&*self.medium.disk, &self.directory.join("position"), &position.encode())?;
+        sealed::write(&*self.disk, &self.directory.join("position"), &position.encode())?;
         self.runs.iter_mut().for_each(|run| run.believe(position));
         self.find_oldest();
         Ok(())
@@ -236,7 +232,7 @@ impl Files {
             self.refused += 1;
             return Ok(());
         }
-        let (description, segment_bytes) = (self.description, self.medium.segment_bytes);
+        let (description, segment_bytes) = (self.description, self.segment_bytes);
         let fits = |pen: &Pen| pen.description == description && pen.bytes + wanted <= segment_bytes;
         if !self.pen(log).as_ref().is_some_and(fits) {
             self.begin_segment(log)?;
@@ -258,16 +254,15 @@ impl Files {
     /// Begins the next segment of the current run. The one before is synced first, so that of each log of a run at
     /// most the last segment can be torn.
     fn begin_segment(&mut self, log: Log) -> Result<(), OutboxError> {
-        let disk = Arc::clone(&self.medium.disk);
         if let Some(pen) = self.pen(log).as_mut() {
-            pen.write(&*disk)?;
+            pen.write()?;
         }
         self.sync_log(log)?;
-        let description = self.description;
+        let (description, disk) = (self.description, Arc::clone(&self.disk));
         let run = self.current();
         let header = Header { run: run.id, log, first: run.log(log).state.end, description };
         let path = run.segment_path(log, header.first);
-        let pen = Pen::begin(path, &header)?;
+        let pen = Pen::begin(&*disk, path, &header)?;
         let (first, seed, bytes) = (header.first, pen.seed, pen.bytes);
         let offsets = Offsets::default();
         if let Some(before) = run.log_mut(log).segments.back_mut() {
@@ -287,7 +282,7 @@ impl Files {
     }
 
     fn sync_log(&mut self, log: Log) -> Result<(), OutboxError> {
-        let disk = Arc::clone(&self.medium.disk);
+        let disk = Arc::clone(&self.disk);
         if let Some(pen) = self.pen(log).as_mut().filter(|pen| pen.written != Written::Synced) {
             pen.sync(&*disk)?;
             let index = self.current().log_mut(log);
@@ -328,7 +323,7 @@ impl Files {
         let Some((run, log, at)) = found else { return Ok(false) };
         let run = &mut self.runs[run];
         let Some(freed) = run.log_mut(log).segments.remove(at) else { return Ok(false) };
-        disk::remove_file(&run.segment_path(log, freed.first))?;
+        disk::remove_file(&*self.disk, &run.segment_path(log, freed.first))?;
         if freed.end > freed.first {
             let index = run.log_mut(log);
             index.state.on_disk.remove(freed.first, freed.end - 1);
@@ -342,7 +337,7 @@ impl Files {
 
     fn last_position(&self) -> Result<Option<Position>, OutboxError> {
         let path = self.directory.join("position");
-        let body = match sealed::read(&path)? {
+        let body = match sealed::read(&*self.disk, &path)? {
             Sealed::Absent => return Ok(None),
             Sealed::Damaged => None,
             Sealed::Whole(body) => Position::decode(&body).ok(),
@@ -357,7 +352,7 @@ impl Files {
     /// Finds the oldest sample that the server does not hold.
     fn find_oldest(&mut self) {
         let owed = self.runs.iter().find_map(|run| Some((run, run.samples.first_owed()?)));
-        let time = |(run, sequence)| opening::time_of(&*self.medium.disk, run, Log::Samples, sequence);
+        let time = |(run, sequence)| opening::time_of(&*self.disk, run, Log::Samples, sequence);
         self.oldest = owed.and_then(time);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! It is the only writer of durable sample data on the lamppost. One thread owns all of its files; the rest of the
 //! agent holds an [`Outbox`], a handle with which records are appended, read for sending, and, once the server
-//! says that it holds them, given up. What is sent when is the uplink's business.
+//! says that it holds them, given up. What is sent when is the uplink's business. The thread is a shell around a
+//! [`SteppedOutbox`], which does nothing by itself and reaches files through a [`Disk`] alone.
 //!
 //! It keeps these rules of the delivery contract: a start opens a run that begins with a synced opening (D1);
 //! whatever is found on disk is synced before it is believed, and a failed write or sync ends the run (D2); a
@@ -42,23 +43,26 @@ mod identity;
 mod opening;
 mod pen;
 mod queue;
+mod random;
 mod read;
 mod recover;
 mod run;
 mod sealed;
 mod segment;
+mod stepped;
 mod thread;
 
 #[cfg(test)]
 mod tests;
 
+pub use disk::{Disk, DiskFile, SystemDisk};
 pub use error::{OutboxClosed, OutboxError};
+pub use random::Random;
+pub use stepped::SteppedOutbox;
 
-use disk::SystemDisk;
-use files::{Files, Medium};
 use queue::{Append, Queue, Request};
 
-/// A segment is the least that can be freed: 1 MiB, and less in a small outbox, so that freeing one leaves most.
+/// 1 MiB, and less in a small outbox, so that freeing one segment leaves most.
 const MAX_SEGMENT_BYTES: u64 = 1 << 20;
 const SEGMENTS_PER_OUTBOX: u64 = 64;
 /// A file takes a block of 4 KiB and an inode at least; below this they would outweigh what is in it.
@@ -75,8 +79,18 @@ pub struct OutboxOptions {
     pub hardware_serial: String,
     /// Most bytes of records on disk. Events may go past it by a small reserve.
     pub max_bytes: u64,
+    /// A new segment, which is the least that can be freed, is begun rather than exceed so many bytes:
+    /// [`Self::segment_bytes_of`] unless there is a reason.
+    pub segment_bytes: u64,
     /// Longest time for which a sample's append may stay unsynced; zero: each is synced singly, as events are.
     pub sync_every: Duration,
+}
+
+impl OutboxOptions {
+    /// How large the segments of an outbox of this size are.
+    pub fn segment_bytes_of(max_bytes: u64) -> u64 {
+        (max_bytes / SEGMENTS_PER_OUTBOX).clamp(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES)
+    }
 }
 
 /// One record: (run, log, sequence).
@@ -219,27 +233,23 @@ impl Outbox {
         description: &Description,
         opened: UtcMillis,
     ) -> Result<(Self, OutboxThread), OutboxError> {
-        let segment_bytes =
-            (options.max_bytes / SEGMENTS_PER_OUTBOX).clamp(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES);
-        let medium = Medium { disk: Arc::new(SystemDisk), segment_bytes };
-        Self::open_on(medium, options, description, opened)
+        Self::open_on(Arc::new(SystemDisk), options, description, opened)
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "as in open, which takes them for good")]
     fn open_on(
-        medium: Medium,
+        disk: Arc<dyn Disk>,
         options: OutboxOptions,
         description: &Description,
         opened: UtcMillis,
     ) -> Result<(Self, OutboxThread), OutboxError> {
-        let (payload, digest) = description.encode();
-        let mut files = Files::open(medium, &options, (&payload, digest), opened)?;
-        let (publish, state) = watch::channel(files.state());
+        let sync_every = options.sync_every;
+        let mut stepped = SteppedOutbox::open(disk, Random::system(), options, description, opened)?;
+        let (publish, state) = watch::channel(stepped.state());
         let queue = Arc::new(Queue::default());
-        let (theirs, sync_every) = (Arc::clone(&queue), options.sync_every);
+        let theirs = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
             .name("outbox".to_owned())
-            .spawn(move || thread::run(files, &theirs, &publish, sync_every))
+            .spawn(move || thread::run(stepped, &theirs, &publish, sync_every))
             .map_err(OutboxError::Thread)?;
         Ok((Self { handles: Arc::new(Handles { queue, state }) }, OutboxThread { thread }))
     }
@@ -250,8 +260,7 @@ impl Outbox {
     /// # Errors
     /// [`OutboxClosed`] if the outbox was closed, or a write or sync failed.
     pub fn append(&self, log: Log, record: &Record) -> Result<(), OutboxClosed> {
-        let time = (log == Log::Samples).then(|| opening::time_in(record));
-        self.handles.queue.append(Append::Record { log, bytes: record.encode(), time })
+        self.handles.queue.append(Append::record(log, record))
     }
 
     /// Records appended from now on are written in this description.

@@ -9,7 +9,7 @@ use super::error::{OutboxError, manage};
 use super::pen::Pen;
 use super::run::{Run, Segment, run_name, segment_name};
 use super::segment::{HEADER_BYTES, Header, Offsets, PREFIX_BYTES};
-use super::{ReadLimit, identity, read, recover};
+use super::{ReadLimit, read, recover};
 
 /// The opening of a run that follows this one (D1).
 pub(super) fn opening_after(disk: &dyn Disk, before: Option<&Run>, opened: UtcMillis) -> Opening {
@@ -40,6 +40,7 @@ pub(super) fn time_in(record: &Record) -> UtcMillis {
         Record::Tick(tick) => tick.time,
         Record::Opening(opening) => opening.opened,
         Record::Command(report) => report.time,
+        Record::Dropped(dropped) => dropped.time,
     }
 }
 
@@ -48,21 +49,20 @@ pub(super) fn time_in(record: &Record) -> UtcMillis {
 pub(super) fn begin_run(
     disk: &dyn Disk,
     runs: &Path,
-    number: u64,
+    (number, id): (u64, RunId),
     description: Digest,
     opening: Opening,
 ) -> Result<Run, OutboxError> {
-    let id = RunId(identity::random()?);
     let unopened = runs.join(format!("{}{id}", recover::UNOPENED));
-    disk::create_directory(&unopened)?;
+    disk::create_directory(disk, &unopened)?;
     let header = Header { run: id, log: Log::Events, first: 0, description };
-    let mut pen = Pen::begin(unopened.join(segment_name(Log::Events, 0)), &header)?;
+    let mut pen = Pen::begin(disk, unopened.join(segment_name(Log::Events, 0)), &header)?;
     let record = Record::Opening(opening).encode();
     let (place, offset) = pen.append(0, &record);
-    pen.write(disk)?;
+    pen.write()?;
     pen.sync(disk)?;
     let directory = runs.join(run_name(number, id));
-    std::fs::rename(&unopened, &directory).map_err(manage("name", &directory))?;
+    disk.rename(&unopened, &directory).map_err(manage("name", &directory))?;
     disk::sync_directory(disk, runs)?;
 
     // The opening has this segment to itself: it is never freed, and what follows it is.

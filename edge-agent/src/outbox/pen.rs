@@ -1,18 +1,17 @@
 //! A segment while it is written.
 
-use std::fs::File;
 use std::path::PathBuf;
 
 use lamplighter_protocol::Digest;
 
-use super::disk::{self, Disk};
+use super::disk::{self, Disk, DiskFile};
 use super::error::OutboxError;
 use super::segment::{self, Header, PREFIX_BYTES};
 
 /// A segment that is being written.
 #[derive(Debug)]
 pub(super) struct Pen {
-    file: File,
+    file: Box<dyn DiskFile>,
     path: PathBuf,
     pub(super) seed: u32,
     first: u64,
@@ -37,10 +36,10 @@ pub(super) enum Written {
 
 impl Pen {
     /// Begins a segment; its header is written with the first record.
-    pub(super) fn begin(path: PathBuf, header: &Header) -> Result<Self, OutboxError> {
+    pub(super) fn begin(disk: &dyn Disk, path: PathBuf, header: &Header) -> Result<Self, OutboxError> {
         let (bytes, seed) = header.encode();
         Ok(Self {
-            file: disk::create_file(&path)?,
+            file: disk::create_file(disk, &path)?,
             path,
             seed,
             first: header.first,
@@ -62,11 +61,11 @@ impl Pen {
     }
 
     /// Writes what is appended.
-    pub(super) fn write(&mut self, disk: &dyn Disk) -> Result<(), OutboxError> {
+    pub(super) fn write(&mut self) -> Result<(), OutboxError> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        disk::append(disk, &self.file, &self.path, &self.pending)?;
+        disk::append(&*self.file, &self.path, &self.pending)?;
         self.pending.clear();
         if self.written == Written::Synced {
             self.written = Written::Unsynced;
@@ -76,7 +75,7 @@ impl Pen {
 
     /// Syncs what is written, and the segment's name.
     pub(super) fn sync(&mut self, disk: &dyn Disk) -> Result<(), OutboxError> {
-        disk::sync(disk, &self.file, &self.path)?;
+        disk::sync(&*self.file, &self.path)?;
         if let (Written::New, Some(directory)) = (self.written, self.path.parent()) {
             disk::sync_directory(disk, directory)?;
         }

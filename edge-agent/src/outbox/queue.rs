@@ -7,11 +7,11 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lamplighter_protocol::{Digest, Log, Position, UtcMillis};
+use lamplighter_protocol::{Digest, Log, Position, Record, UtcMillis};
 use tokio::sync::oneshot;
 
 use super::error::{OutboxClosed, OutboxError};
-use super::{Chunk, Place, ReadLimit};
+use super::{Chunk, Place, ReadLimit, opening};
 
 /// Most appends that wait. A lamppost with 20 devices at 1 s fills it in 25 s.
 const MAX_APPENDS: usize = 512;
@@ -21,6 +21,13 @@ const MAX_APPENDS: usize = 512;
 pub(super) enum Append {
     Record { log: Log, bytes: Vec<u8>, time: Option<UtcMillis> },
     Description { digest: Digest, payload: Vec<u8> },
+}
+
+impl Append {
+    pub(super) fn record(log: Log, record: &Record) -> Self {
+        let time = (log == Log::Samples).then(|| opening::time_in(record));
+        Self::Record { log, bytes: record.encode(), time }
+    }
 }
 
 /// What is answered once all is written that was appended before.

@@ -2,12 +2,11 @@
 //! one segment in memory.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, OpenOptions};
 use std::path::Path;
 
 use lamplighter_protocol::{Log, Record, RunId};
 
-use super::disk::{self, Disk};
+use super::disk::{self, Disk, DiskFile};
 use super::error::{OutboxError, manage};
 use super::run::{Run, Segment, parse_run_name, parse_segment_name};
 use super::sealed::VERSION;
@@ -37,12 +36,11 @@ pub(super) struct Recovered {
 /// Reads all runs.
 pub(super) fn recover(disk: &dyn Disk, directory: &Path) -> Result<Recovered, OutboxError> {
     let mut named = Vec::new();
-    for name in list(directory)? {
+    for name in disk::list(disk, directory)? {
         if let Some((number, run)) = parse_run_name(&name) {
             named.push((number, run, directory.join(name)));
         } else if name.starts_with(UNOPENED) {
-            let path = directory.join(name);
-            fs::remove_dir_all(&path).map_err(manage("remove", &path))?;
+            disk::remove_directory(disk, &directory.join(name))?;
         } else {
             let path = directory.join(name);
             tracing::warn!(path = %path.display(), "this is not a run: it is left alone");
@@ -67,12 +65,6 @@ pub(super) fn recover(disk: &dyn Disk, directory: &Path) -> Result<Recovered, Ou
     Ok(recovered)
 }
 
-fn list(directory: &Path) -> Result<Vec<String>, OutboxError> {
-    let entries = fs::read_dir(directory).map_err(manage("list", directory))?;
-    let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
-    names.collect::<Result<_, _>>().map_err(manage("list", directory))
-}
-
 fn recover_run(
     disk: &dyn Disk,
     run: &mut Run,
@@ -80,7 +72,7 @@ fn recover_run(
     damaged: &mut u64,
 ) -> Result<(), OutboxError> {
     let mut names: Vec<(Log, u64)> = Vec::new();
-    for name in list(&run.directory)? {
+    for name in disk::list(disk, &run.directory)? {
         if let Some(segment) = parse_segment_name(&name) {
             names.push(segment);
         } else {
@@ -130,10 +122,10 @@ fn recover_segment(
     damaged: &mut u64,
 ) -> Result<(), OutboxError> {
     let path = run.segment_path(log, first);
-    let file = OpenOptions::new().read(true).write(true).open(&path).map_err(manage("open", &path))?;
-    disk::sync(disk, &file, &path)?;
-    let length = file.metadata().map_err(manage("measure", &path))?.len();
-    let readable = read_segment(disk, (&file, &path), length, bytes) == Readable::Wholly;
+    let file = disk.open(&path).map_err(manage("open", &path))?;
+    disk::sync(&*file, &path)?;
+    let length = file.length().map_err(manage("measure", &path))?;
+    let readable = read_segment(&*file, &path, length, bytes) == Readable::Wholly;
     let header = match Header::decode(bytes) {
         Ok((header, seed)) if header.run == run.id && header.log == log && header.first == first => {
             Some((header, seed))
@@ -141,7 +133,7 @@ fn recover_segment(
         Err(BadHeader::Newer(version)) => return Err(OutboxError::Newer { path, version, ours: VERSION }),
         Err(BadHeader::Short) if readable => {
             tracing::warn!(path = %path.display(), "the segment ends before its first record: it is removed");
-            return disk::remove_file(&path);
+            return disk::remove_file(disk, &path);
         }
         Ok(_) | Err(BadHeader::Damaged | BadHeader::Short) => None,
     };
@@ -190,13 +182,13 @@ enum Readable {
 }
 
 /// Reads a segment. Reading goes on behind what cannot be read: there may be whole records, and the end of the log.
-fn read_segment(disk: &dyn Disk, (file, path): (&File, &Path), length: u64, bytes: &mut Vec<u8>) -> Readable {
+fn read_segment(file: &dyn DiskFile, path: &Path, length: u64, bytes: &mut Vec<u8>) -> Readable {
     let length = usize::try_from(length.min(MAX_SEGMENT_BYTES)).unwrap_or(usize::MAX);
     bytes.clear();
     bytes.resize(length, 0);
     let (mut at, mut unread) = (0, 0);
     while let Some(rest) = bytes.get_mut(at..) {
-        let (filled, failed) = disk::read_at(disk, file, path, rest, at as u64);
+        let (filled, failed) = disk::read_at(file, rest, at as u64);
         at += filled;
         let Some(error) = failed else { break };
         tracing::error!(path = %path.display(), offset = at, %error, "a place of a segment cannot be read");
@@ -275,26 +267,26 @@ fn cut_torn_tail(disk: &dyn Disk, run: &mut Run, log: Log) -> Result<(), OutboxE
     let Some((_, seed)) = &last.header else { return Ok(()) };
     let (seed, length) = (*seed, last.bytes);
     // Read again: which run is the last to write is known only after all were read.
-    let file = OpenOptions::new().read(true).write(true).open(&path).map_err(manage("open", &path))?;
-    let Some(whole) = whole_bytes(disk, (&file, &path), length, seed).filter(|whole| *whole < length) else {
+    let file = disk.open(&path).map_err(manage("open", &path))?;
+    let Some(whole) = whole_bytes(&*file, &path, length, seed).filter(|whole| *whole < length) else {
         return Ok(());
     };
     if length - whole > segment::LOOK_AHEAD_BYTES as u64 {
         // Too much for one torn write, and more than was looked through for whole records.
         return Ok(());
     }
-    file.set_len(whole).map_err(|source| OutboxError::Write { path: path.clone(), source })?;
-    disk::sync(disk, &file, &path)?;
+    file.cut(whole).map_err(|source| OutboxError::Write { path: path.clone(), source })?;
+    disk::sync(&*file, &path)?;
     if let Some(last) = run.log_mut(log).segments.back_mut() {
         last.bytes = whole;
     }
     Ok(())
 }
 
-fn whole_bytes(disk: &dyn Disk, file: (&File, &Path), length: u64, seed: u32) -> Option<u64> {
+fn whole_bytes(file: &dyn DiskFile, path: &Path, length: u64, seed: u32) -> Option<u64> {
     let mut bytes = Vec::new();
     // A file that cannot be read to its end is not cut.
-    match read_segment(disk, file, length, &mut bytes) {
+    match read_segment(file, path, length, &mut bytes) {
         Readable::Wholly => Some(segment::scan(&bytes, seed).whole_bytes as u64),
         Readable::Partly => None,
     }

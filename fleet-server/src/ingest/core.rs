@@ -243,8 +243,11 @@ impl Recorder<'_> {
                 self.dated(report.time);
                 tracing::info!(lamppost = %self.entry.lamppost, command = %report.id, state = ?report.state, "command");
             }
-            // An opening is the first of its run's events, and nothing else (D1).
-            Ok(Record::Opening(_)) => self.metrics.refuse(Malformed::Record),
+            Ok(Record::Dropped(dropped)) if self.log == Log::Events => {
+                self.metrics.observed(Verdict::dropped(dropped.reason), dropped.observations());
+            }
+            // An opening is the first of its run's events, and nothing else (D1); what was dropped is told in events (D11).
+            Ok(Record::Opening(_) | Record::Dropped(_)) => self.metrics.refuse(Malformed::Record),
             Err(error) => {
                 self.metrics.refuse(Malformed::Record);
                 tracing::debug!(lamppost = %self.entry.lamppost, run = %self.frame.run, sequence, %error, "unreadable");

@@ -303,7 +303,8 @@ fn a_read_wakes_nobody_who_waits_for_a_change() {
 
 #[test]
 fn any_place_in_a_large_segment_can_be_read() {
-    let bench = Bench { segment_bytes: 1 << 20, ..Bench::new() };
+    let mut bench = Bench::new();
+    bench.options.segment_bytes = 1 << 20;
     let (outbox, thread) = bench.open();
     append(&outbox, Log::Samples, 0..3_000);
     let run = settled(&outbox).run;

@@ -1,6 +1,6 @@
 //! The outbox on a real file system. What a power cut would leave is made by hand; syncs are counted, not waited for.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,9 @@ use lamplighter_protocol::{
 };
 use tempfile::TempDir;
 
-use super::disk::{Disk, SystemDisk};
-use super::files::Medium;
 use super::{
-    Chunk, Outbox, OutboxError, OutboxOptions, OutboxState, OutboxThread, Place, ReadLimit, RunState,
+    Chunk, Disk, DiskFile, Outbox, OutboxError, OutboxOptions, OutboxState, OutboxThread, Place, Random,
+    ReadLimit, RunState, SteppedOutbox, SystemDisk,
 };
 
 mod damage;
@@ -32,8 +31,7 @@ struct Bench {
     /// Removes itself when the bench goes.
     kept: TempDir,
     options: OutboxOptions,
-    segment_bytes: u64,
-    disk: Arc<FaultyDisk>,
+    disk: FaultyDisk,
 }
 
 impl Bench {
@@ -46,9 +44,10 @@ impl Bench {
             lamppost: "DF3637".parse().unwrap(),
             hardware_serial: "100000001".to_owned(),
             max_bytes: 1 << 30,
+            segment_bytes: 512,
             sync_every: Duration::from_hours(1),
         };
-        Self { kept, options, segment_bytes: 512, disk: Arc::default() }
+        Self { kept, options, disk: FaultyDisk::default() }
     }
 
     fn open(&self) -> (Outbox, OutboxThread) {
@@ -56,8 +55,19 @@ impl Bench {
     }
 
     fn try_open(&self) -> Result<(Outbox, OutboxThread), OutboxError> {
-        let medium = Medium { disk: self.disk.clone(), segment_bytes: self.segment_bytes };
-        Outbox::open_on(medium, self.options.clone(), &description("bme280"), UtcMillis(5_000))
+        Outbox::open_on(
+            Arc::new(self.disk.clone()),
+            self.options.clone(),
+            &description("bme280"),
+            UtcMillis(5_000),
+        )
+    }
+
+    /// Without its thread.
+    fn step(&self) -> SteppedOutbox {
+        let (disk, random) = (Arc::new(self.disk.clone()), Random::system());
+        SteppedOutbox::open(disk, random, self.options.clone(), &description("bme280"), UtcMillis(5_000))
+            .unwrap()
     }
 
     /// The directories of runs, in the order of their names.
@@ -67,7 +77,7 @@ impl Bench {
 
     /// The same lamppost's disk once more, to be harmed.
     fn copy(&self) -> Self {
-        let copy = Self { options: self.options.clone(), segment_bytes: self.segment_bytes, ..Self::new() };
+        let copy = Self { options: self.options.clone(), ..Self::new() };
         let directory = copy.kept.path().join("outbox");
         copy_all(&self.options.directory, &directory);
         Self { options: OutboxOptions { directory, ..copy.options.clone() }, ..copy }
@@ -108,9 +118,12 @@ fn overwrite(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
-/// A disk that writes, but fails on command. It does not sync: nothing here cuts the power.
+/// The system's disk, but failing on command. It does not sync: nothing here cuts the power.
+#[derive(Clone, Debug, Default)]
+struct FaultyDisk(Arc<Faults>);
+
 #[derive(Debug)]
-struct FaultyDisk {
+struct Faults {
     /// So many more appends work.
     appends: AtomicU32,
     /// So many more syncs work.
@@ -119,7 +132,29 @@ struct FaultyDisk {
     unreadable: Mutex<Option<(PathBuf, Range<u64>)>>,
 }
 
-impl FaultyDisk {
+#[derive(Debug)]
+struct FaultyFile {
+    file: Box<dyn DiskFile>,
+    path: PathBuf,
+    faults: Arc<Faults>,
+}
+
+impl std::ops::Deref for FaultyDisk {
+    type Target = Faults;
+
+    fn deref(&self) -> &Faults {
+        &self.0
+    }
+}
+
+impl Faults {
+    fn sync(&self) -> io::Result<()> {
+        match self.syncs.fetch_sub(1, Ordering::SeqCst) {
+            0 => Err(io::Error::other("the card is gone")),
+            1.. => Ok(()),
+        }
+    }
+
     fn cannot_read(&self, path: &Path, bytes: Range<u64>) {
         *self.unreadable.lock().unwrap() = Some((path.to_owned(), bytes));
     }
@@ -129,37 +164,98 @@ impl FaultyDisk {
     }
 }
 
-impl Default for FaultyDisk {
+impl Default for Faults {
     fn default() -> Self {
         let (appends, syncs) = (AtomicU32::new(u32::MAX), AtomicU32::new(u32::MAX));
         Self { appends, syncs, unreadable: Mutex::default() }
     }
 }
 
+impl FaultyDisk {
+    fn faulty(&self, path: &Path, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
+        Box::new(FaultyFile { file, path: path.to_owned(), faults: Arc::clone(&self.0) })
+    }
+}
+
 impl Disk for FaultyDisk {
-    fn append(&self, file: &File, bytes: &[u8]) -> io::Result<()> {
-        if self.appends.fetch_sub(1, Ordering::SeqCst) == 0 {
-            SystemDisk.append(file, &bytes[..bytes.len() / 2])?;
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        SystemDisk.append(file, bytes)
+    fn make_directory(&self, path: &Path) -> io::Result<()> {
+        SystemDisk.make_directory(path)
     }
 
-    fn sync(&self, _file: &File) -> io::Result<()> {
-        match self.syncs.fetch_sub(1, Ordering::SeqCst) {
-            0 => Err(io::Error::other("the card is gone")),
-            1.. => Ok(()),
-        }
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        SystemDisk.list(directory)
     }
 
-    fn read_at(&self, file: &File, path: &Path, to: &mut [u8], offset: u64) -> io::Result<usize> {
-        let unreadable = self.unreadable.lock().unwrap().clone();
-        let most = match unreadable.filter(|one| one.0 == path && offset < one.1.end) {
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        SystemDisk.exists(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(self.faulty(path, SystemDisk.open(path)?))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(self.faulty(path, SystemDisk.create(path)?))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        SystemDisk.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        SystemDisk.remove_file(path)
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        SystemDisk.remove_directory(path)
+    }
+
+    fn sync_directory(&self, _path: &Path) -> io::Result<()> {
+        self.0.sync()
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        SystemDisk.lock(path)
+    }
+
+    fn free_bytes(&self, directory: &Path) -> io::Result<u64> {
+        SystemDisk.free_bytes(directory)
+    }
+}
+
+impl DiskFile for FaultyFile {
+    fn length(&self) -> io::Result<u64> {
+        self.file.length()
+    }
+
+    fn read_at(&self, to: &mut [u8], offset: u64) -> io::Result<usize> {
+        let unreadable = self.faults.unreadable.lock().unwrap().clone();
+        let most = match unreadable.filter(|one| one.0 == self.path && offset < one.1.end) {
             Some((_, bytes)) if bytes.start <= offset => return Err(io::Error::from_raw_os_error(5)),
             Some((_, bytes)) => usize::try_from(bytes.start - offset).unwrap_or(usize::MAX).min(to.len()),
             None => to.len(),
         };
-        SystemDisk.read_at(file, path, &mut to[..most], offset)
+        self.file.read_at(&mut to[..most], offset)
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        if self.faults.appends.fetch_sub(1, Ordering::SeqCst) == 0 {
+            self.file.append(&bytes[..bytes.len() / 2])?;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.file.append(bytes)
+    }
+
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        self.file.allocate(length)
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.file.cut(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.faults.sync()
     }
 }
 

@@ -155,7 +155,7 @@ proptest! {
 /// Cuts bytes off the last segment of the samples, and what they held off the model.
 fn cut(bench: &Bench, model: &mut Model, run: RunId, bytes: u8) {
     let Some(path) = segments(bench.runs().last().unwrap(), Log::Samples).pop() else { return };
-    let file = File::options().write(true).open(&path).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
     let length = file.metadata().unwrap().len();
     let kept = length.saturating_sub(u64::from(bytes));
     file.set_len(kept).unwrap();

@@ -56,7 +56,7 @@ fn what_the_server_holds_is_kept_until_the_space_is_needed_and_then_goes_oldest_
         assert_eq!(on_disk.len(), 1);
         assert!(on_disk[0].0 >= kept_from && state.bytes <= bench.options.max_bytes);
         // Never more than the next record needs.
-        assert!(state.bytes + 2 * bench.segment_bytes > bench.options.max_bytes);
+        assert!(state.bytes + 2 * bench.options.segment_bytes > bench.options.max_bytes);
         kept_from = on_disk[0].0;
     }
     assert!(kept_from > 0);

@@ -3,9 +3,8 @@
 use tokio::sync::{oneshot, watch};
 
 use super::*;
-use crate::outbox::files::Files;
 use crate::outbox::opening;
-use crate::outbox::queue::{Append, Request};
+use crate::outbox::queue::Request;
 use crate::outbox::segment::{HEADER_BYTES, PREFIX_BYTES};
 use crate::outbox::thread;
 
@@ -40,15 +39,10 @@ fn offset_of(numbers: Range<i64>) -> u64 {
 fn whoever_learns_that_a_record_cannot_be_read_finds_it_no_longer_stated() {
     for (damage, last) in [(true, 7), (false, 7)] {
         let bench = Bench::new();
-        let medium = Medium { disk: bench.disk.clone(), segment_bytes: 512 };
-        let (payload, digest) = description("bme280").encode();
-        let mut files = Files::open(medium, &bench.options, (&payload, digest), UtcMillis(5_000)).unwrap();
-        for number in 0..8 {
-            let bytes = tick(number).encode();
-            files.append(Append::Record { log: Log::Samples, bytes, time: None }).unwrap();
-        }
-        files.write().unwrap();
-        let (publish, state) = watch::channel(files.state());
+        let mut stepped = bench.step();
+        (0..8).for_each(|number| stepped.append(Log::Samples, &tick(number)).unwrap());
+        stepped.write().unwrap();
+        let (publish, state) = watch::channel(stepped.state());
         let run = state.borrow().run;
         let path = segments(&bench.runs()[0], Log::Samples).remove(0);
         if damage {
@@ -60,7 +54,7 @@ fn whoever_learns_that_a_record_cannot_be_read_finds_it_no_longer_stated() {
         }
         let (answer, mut answered) = oneshot::channel();
         let from = Place { run, log: Log::Samples, sequence: last };
-        thread::answer(&mut files, Request::Read { from, limit: ALL, answer }, &publish).unwrap();
+        thread::answer(&mut stepped, Request::Read { from, limit: ALL, answer }, &publish).unwrap();
         assert!(!matches!(answered.try_recv().unwrap(), Ok(Some(_))));
         assert_eq!(run_of(&state.borrow(), run).samples.on_disk, Pieces::below(last));
     }
@@ -238,7 +232,7 @@ fn d1_an_opening_that_cannot_be_read_was_written() {
 #[test]
 fn records_behind_a_page_that_a_start_cannot_read_are_found_and_so_is_the_logs_end() {
     let mut bench = Bench::new();
-    bench.segment_bytes = 64 << 10;
+    bench.options.segment_bytes = 64 << 10;
     let (outbox, thread) = bench.open();
     append(&outbox, Log::Samples, 0..1_000);
     let run = settled(&outbox).run;
