@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use lamplighter_protocol::{
     Catalogue, Description, DescriptionError, Digest, Frame, FrameError, Hello, HelloError, LamppostNumber,
-    Leaf, Log, Record, Tick, UtcMillis,
+    Leaf, Log, OutboxId, Record, RunId, Tick, UtcMillis,
 };
 
 use super::current::CurrentSeries;
 use super::known::{Descriptions, Known, SeriesKind};
 use super::lamppost::{Lamppost, LamppostReport};
+use super::ledger::{LamppostLedger, OutboxDecision, RecordVerdict};
 use super::metrics::{IngestMetrics, Malformed, Verdict};
 use super::places::{Places, places};
 use super::pulse::Pulse;
@@ -98,10 +99,29 @@ impl Ingest {
         self.lampposts.get(number)?.last_acknowledged
     }
 
+    /// What became of one record of a lamppost (D12). A function of the journal and of what operators have
+    /// [decided](Self::decide).
+    pub fn verdict(&self, number: &LamppostNumber, run: RunId, log: Log, sequence: u64) -> RecordVerdict {
+        self.lampposts
+            .get(number)
+            .map_or(RecordVerdict::NotYetHere, |lamppost| lamppost.verdict(run, log, sequence))
+    }
+
+    /// What became of all that a lamppost has written; none if it has never sent anything.
+    pub fn ledger(&self, number: &LamppostNumber) -> Option<LamppostLedger> {
+        self.lampposts.get(number).map(Lamppost::account)
+    }
+
+    /// An operator has decided of an outbox (D14). It lasts as long as this value does. False: the lamppost has no
+    /// outbox of this id.
+    pub fn decide(&mut self, number: &LamppostNumber, outbox: OutboxId, decision: OutboxDecision) -> bool {
+        self.lampposts.get_mut(number).is_some_and(|lamppost| lamppost.decide(outbox, decision))
+    }
+
     fn hello(&mut self, entry: &Entry) -> Fresh {
         match Hello::decode(&entry.payload) {
             Ok(hello) => {
-                self.lamppost(&entry.lamppost).hello(hello, entry.received);
+                self.lamppost(&entry.lamppost).hello(hello, entry.received, entry.sequence);
                 Fresh::Hello
             }
             Err(HelloError::Newer(_)) => self.refuse(entry, Malformed::Newer),
@@ -231,7 +251,9 @@ impl Recorder<'_> {
             Ok(Record::Tick(tick)) => self.tick(&tick),
             Ok(Record::Opening(opening)) if self.log == Log::Events && sequence == 0 => {
                 self.dated(opening.opened);
-                if self.lamppost.opened(self.frame.run, opening, self.known).is_err() {
+                let written = (self.frame.description, self.known);
+                let brought = (self.entry.received, self.entry.sequence);
+                if self.lamppost.opened(self.frame.run, opening, written, brought).is_err() {
                     self.metrics.forks.inc();
                     tracing::warn!(
                         lamppost = %self.entry.lamppost, run = %self.frame.run,
@@ -245,6 +267,7 @@ impl Recorder<'_> {
             }
             Ok(Record::Dropped(dropped)) if self.log == Log::Events => {
                 self.metrics.observed(Verdict::dropped(dropped.reason), dropped.observations());
+                self.lamppost.ledger.dropped(&dropped, self.entry.sequence);
             }
             // An opening is the first of its run's events, and nothing else (D1); what was dropped is told in events (D11).
             Ok(Record::Opening(_) | Record::Dropped(_)) => self.metrics.refuse(Malformed::Record),
