@@ -34,6 +34,7 @@ mod metrics;
 mod missed;
 mod observation;
 mod openapi;
+mod outboxes;
 mod probes;
 mod problem;
 mod problem_kind;
@@ -182,5 +183,6 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(series::list_series))
         .routes(routes!(series_data::series_data))
         .routes(routes!(stops::list_stops))
+        .routes(routes!(outboxes::list_outboxes))
         .routes(routes!(system::system))
 }
