@@ -10,7 +10,7 @@ use lamplighter_protocol::{
 
 use super::current::{Current, CurrentSeries};
 use super::known::Known;
-use super::ledger::{Ends, LamppostLedger, Ledger, OutboxDecision, RecordVerdict, RunOpening};
+use super::ledger::{Course, Ends, LamppostLedger, Ledger, OutboxDecision, RecordVerdict, RunOpening};
 use super::named::Named;
 use super::places::Places;
 use super::pulse::{Pulse, freshened};
@@ -298,6 +298,16 @@ impl Lamppost {
     /// What became of all that it has written.
     pub(super) fn account(&self) -> LamppostLedger {
         self.ledger.report(&|run, log| Some(self.runs.get(&run)?.held(log)))
+    }
+
+    /// The course of its series from `from` to before `to`.
+    pub(super) fn course(
+        &self,
+        known: impl Fn(Digest) -> Option<Arc<Known>>,
+        (from, to): (UtcMillis, UtcMillis),
+    ) -> Course {
+        let held = |run: RunId, log| Some(self.runs.get(&run)?.held(log));
+        self.ledger.course(&held, known, (from, to))
     }
 
     /// An operator has decided of one of its outboxes. False: it has none of this id.

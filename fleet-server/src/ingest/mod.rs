@@ -24,8 +24,9 @@ pub use self::core::{Fresh, Ingest};
 pub use current::CurrentSeries;
 pub use lamppost::{DeviceReport, LamppostReport, Stop};
 pub use ledger::{
-    DroppedCounts, ForkReport, ForkedRun, LamppostLedger, LogCounts, OutboxDecision, OutboxReport,
-    OutboxStanding, RecordVerdict, RunReport,
+    Course, CoursePart, DroppedCounts, DroppedSpan, ForkReport, ForkedRun, LamppostLedger, LogCounts,
+    Missing, OutboxDecision, OutboxReport, OutboxStanding, RecordVerdict, Rejection, RunReport, SeriesCourse,
+    Span, Spans,
 };
 pub use metrics::{IngestMetrics, Malformed, Verdict};
 pub use pulse::Pulse;

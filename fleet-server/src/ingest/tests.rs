@@ -1,6 +1,7 @@
 //! Ingest: what each kind of entry leaves behind.
 
 mod backlog;
+mod course;
 mod current;
 mod ledger;
 

@@ -18,6 +18,7 @@ mod catalogue;
 mod city;
 mod city_copies;
 mod coding;
+mod completeness;
 mod console;
 mod csv;
 mod etag;
@@ -182,6 +183,8 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(latest::latest_of_lamppost))
         .routes(routes!(series::list_series))
         .routes(routes!(series_data::series_data))
+        .routes(routes!(completeness::series_completeness))
+        .routes(routes!(completeness::completeness))
         .routes(routes!(stops::list_stops))
         .routes(routes!(outboxes::list_outboxes))
         .routes(routes!(system::system))

@@ -144,7 +144,7 @@ pub(super) struct RecordsDocument {
 }
 
 /// What a lamppost had to drop, by reason.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
 pub(super) struct DroppedDocument {
     /// Newer records needed the space.
     pub(super) bytes: u64,
@@ -274,6 +274,20 @@ impl From<LogCounts> for RecordsDocument {
     fn from(counts: LogCounts) -> Self {
         let LogCounts { owed, held, dropped, lost, not_yet_here } = counts;
         Self { owed, held, dropped: dropped.into(), lost, not_yet_here }
+    }
+}
+
+impl DroppedDocument {
+    pub(super) fn total(self) -> u64 {
+        self.bytes + self.age + self.damaged
+    }
+
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes + other.bytes,
+            age: self.age + other.age,
+            damaged: self.damaged + other.damaged,
+        }
     }
 }
 

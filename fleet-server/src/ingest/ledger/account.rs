@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use lamplighter_protocol::{Digest, DropReason, Dropped, Log, Pieces, RunId, SeriesName, UtcMillis};
 
+use super::described::Described;
 use super::divide::divide;
 use super::span::Span;
 use super::{LogCounts, RecordVerdict};
@@ -18,6 +19,8 @@ pub(in crate::ingest) struct RunAccount {
     pub(in crate::ingest) opening: Option<RunOpening>,
     pub(in crate::ingest) samples: LogAccount,
     pub(in crate::ingest) events: LogAccount,
+    /// Its samples that are held.
+    pub(in crate::ingest) described: Described,
 }
 
 /// How a run began (D1).
@@ -126,6 +129,12 @@ impl DroppedPart {
             let span = Span { first: series.first, last: series.last, count: series.count };
             self.series.entry(series.series.clone()).and_modify(|known| known.blur(span)).or_insert(span);
         }
+    }
+
+    /// How many of them did not come all the same.
+    pub(super) fn gone(&self, held: &Pieces) -> u64 {
+        let gone = self.pieces.ranges().flat_map(|(first, last)| held.missing_in(first, last));
+        gone.map(|(first, last)| (last - first).saturating_add(1)).fold(0, u64::saturating_add)
     }
 
     pub(super) fn size(&self) -> Size {

@@ -10,21 +10,34 @@
 //! decided of an outbox ([`OutboxDecision`]). All of it is bounded.
 
 mod account;
+mod course;
+mod described;
 mod divide;
 mod outbox;
 mod report;
 mod span;
+mod tally;
+mod timeline;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use lamplighter_protocol::{Dropped, Hello, Log, OutboxId, Pieces, RunId, UtcMillis};
+use lamplighter_protocol::{Digest, Dropped, Hello, Log, OutboxId, Pieces, RunId, SeriesName, UtcMillis};
+
+use super::known::Known;
 
 pub(in crate::ingest) use account::{Ends, RunAccount, RunOpening};
+pub use course::{Course, CoursePart, DroppedSpan, Missing, SeriesCourse};
+pub(in crate::ingest) use described::{DescribedSpan, Times};
 pub(in crate::ingest) use outbox::Outbox;
 pub use outbox::{OutboxDecision, OutboxStanding};
 pub use report::{
     DroppedCounts, ForkReport, ForkedRun, LamppostLedger, LogCounts, OutboxReport, RecordVerdict, RunReport,
 };
+
+pub use span::{Span, Spans};
+pub use tally::Rejection;
+pub(in crate::ingest) use tally::{Tallied, Tallies};
 
 use outbox::{Heard, Life};
 
@@ -52,6 +65,9 @@ pub(in crate::ingest) struct Ledger {
     pub(in crate::ingest) dropped_series: usize,
     /// Records that reports named and for which there was no room: their verdict is that they are lost.
     pub(in crate::ingest) unplaced: u64,
+    pub(in crate::ingest) tallies: Tallies,
+    /// The greatest time of a run that was forgotten: before it not all is known.
+    pub(in crate::ingest) forgotten_to: Option<UtcMillis>,
 }
 
 /// What the server holds of a run's log; none: nothing.
@@ -100,6 +116,11 @@ impl Ledger {
         self.account(run, entry).is_held = true;
     }
 
+    /// Samples of a run are held that were not before.
+    pub(in crate::ingest) fn described(&mut self, run: RunId, span: DescribedSpan, entry: u64) {
+        self.account(run, entry).described.add(span);
+    }
+
     /// Takes a report of what was dropped (D11).
     pub(in crate::ingest) fn dropped(&mut self, dropped: &Dropped, entry: u64) {
         let (pieces, series) = (dropped.pieces.ranges().len(), dropped.series.len());
@@ -123,6 +144,8 @@ impl Ledger {
     /// Nothing is known of a run any more: the server has forgotten what it holds of it.
     pub(in crate::ingest) fn forget(&mut self, run: RunId) {
         let Some(account) = self.runs.remove(&run) else { return };
+        let opened = account.opening.as_ref().map(|opening| opening.opened);
+        self.forgotten_to = self.forgotten_to.max(opened).max(account.described.last_time());
         for part in account.logs().into_iter().flat_map(|log| log.dropped.values()) {
             self.dropped_pieces -= part.size().pieces;
             self.dropped_series -= part.size().series;
@@ -183,6 +206,56 @@ impl Ledger {
         self.outboxes.values().flat_map(move |outbox| {
             outbox.lives.iter().filter(move |life| outbox.standing_of(life, newest) == OutboxStanding::Living)
         })
+    }
+
+    /// Whether more of a run's records may come than its last hello named: somebody who lives speaks for it, or nobody
+    /// was ever heard.
+    fn speaks_for(&self, run: RunId) -> bool {
+        self.outboxes.is_empty() || self.living().any(|life| life.run == run || life.named.contains_key(&run))
+    }
+
+    /// When a hello last named a run.
+    fn last_named(&self, run: RunId) -> Option<UtcMillis> {
+        let lives = self.outboxes.values().flat_map(|outbox| &outbox.lives);
+        lives.filter(|life| life.named.contains_key(&run)).map(|life| life.last_heard).max()
+    }
+
+    /// What lampposts reported as dropped, by series.
+    fn dropped_spans(&self, held: Held<'_>) -> BTreeMap<SeriesName, Vec<DroppedSpan>> {
+        let mut spans: BTreeMap<SeriesName, Vec<DroppedSpan>> = BTreeMap::new();
+        for (&run, account) in &self.runs {
+            for log in Log::ALL {
+                let nothing = Pieces::new();
+                let held = held(run, log).unwrap_or(&nothing);
+                for (&reason, part) in &account.log(log).dropped {
+                    let (records, gone) = (part.pieces.count(), part.gone(held));
+                    for (series, &span) in &part.series {
+                        let dropped = DroppedSpan { reason, span, records, gone };
+                        spans.entry(series.clone()).or_default().push(dropped);
+                    }
+                }
+            }
+        }
+        spans
+    }
+
+    /// The course of all series from `from` to before `to`, which is not in the future. `known` tells of descriptions.
+    pub(in crate::ingest) fn course<'a>(
+        &'a self,
+        held: Held<'a>,
+        known: impl Fn(Digest) -> Option<Arc<Known>>,
+        (from, to): (UtcMillis, UtcMillis),
+    ) -> Course {
+        let stretches = self.timeline(held, from, to);
+        let digests: BTreeSet<Digest> = stretches.iter().map(|stretch| stretch.description).collect();
+        let descriptions = digests.into_iter().filter_map(|digest| Some((digest, known(digest)?)));
+        Course {
+            descriptions: descriptions.collect(),
+            stretches,
+            tallies: self.tallies.clone(),
+            dropped: self.dropped_spans(held),
+            known_from: self.forgotten_to.map(|to| to.plus_ms(1)),
+        }
     }
 
     /// When any outbox was last heard.

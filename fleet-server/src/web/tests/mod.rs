@@ -4,6 +4,7 @@ mod access;
 mod basemap;
 mod city;
 mod coding;
+mod completeness;
 mod console;
 mod csv;
 mod data;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use ureq::Agent;
 
 use crate::gateway::Sessions;
-use crate::ingest::{DeviceReport, Ingest, IngestMetrics, LamppostLedger, LamppostReport, Stop};
+use crate::ingest::{Course, DeviceReport, Ingest, IngestMetrics, LamppostLedger, LamppostReport, Stop};
 use crate::journal::Entry;
 use crate::live::{LiveHub, LiveMetrics, LiveObservation, LiveOptions, LiveSeries};
 use crate::registry::{Coordinates, Lamppost, Registry};
@@ -95,6 +95,10 @@ impl Lifelines for Reports {
 
     fn ledger(&self, number: &LamppostNumber) -> Option<LamppostLedger> {
         self.ingest.ledger(number)
+    }
+
+    fn course(&self, number: &LamppostNumber, from: UtcMillis, to: UtcMillis) -> Option<Course> {
+        self.ingest.course(number, from, to)
     }
 
     fn last_acknowledged(&self, number: &LamppostNumber) -> Option<UtcMillis> {
