@@ -402,8 +402,9 @@ scene("the keyboard moves through a chart, and what is there is told", async ({ 
   // What is spoken is also there to be read, and the other charts show the same time.
   await air.locator("strong", { hasText: `${observations[0].value.toFixed(2)} °C` }).waitFor();
   const humidity = page.getByRole("slider", { name: "Relative humidity: cursor of the chart" });
-  assert.ok(
-    (await humidity.getAttribute("aria-valuetext")).startsWith(shownClock(Date.parse(observations[0].time))),
+  const time = shownClock(Date.parse(observations[0].time));
+  await until(`the other chart's cursor at ${time}`, async () =>
+    (await humidity.getAttribute("aria-valuetext")).startsWith(time),
   );
   assert.equal(await said("Escape"), summary);
 
