@@ -3,6 +3,7 @@
 
 mod api;
 mod binaries;
+pub mod observed;
 mod process;
 mod server;
 mod street;
