@@ -10,7 +10,7 @@ pub(super) fn part(words: [u64; 4]) -> f64 {
 
 /// A number for these words: each is stirred in by a round of `SplitMix64` (Steele, Lea, Flood: "Fast splittable
 /// pseudorandom number generators", 2014).
-pub(super) fn mixed(words: [u64; 4]) -> u64 {
+pub(crate) fn mixed(words: [u64; 4]) -> u64 {
     words.into_iter().fold(0, |state: u64, word| {
         let mut z = (state ^ word).wrapping_add(0x9E37_79B9_7F4A_7C15);
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
