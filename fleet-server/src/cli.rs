@@ -12,6 +12,7 @@ use rustls::pki_types::ServerName;
 use tracing_subscriber::filter::Targets;
 
 use crate::ca::{Authority, Date, IssuedFiles, Origin, Validity, enrol};
+use crate::journal::LowWater;
 use crate::registry::{Registry, read_csv};
 use crate::store::TailOptions;
 use crate::web;
@@ -98,6 +99,13 @@ pub struct RunArgs {
     /// How many observations are kept in memory, for all series together; the store's own bound if none is given.
     #[arg(long, value_name = "N", help = tail_help())]
     pub tail_observations: Option<usize>,
+    /// How much of the disk new data leave free, such as 500MiB or 2GiB [default: 1GiB, or 5 % of the disk if that is
+    /// less]
+    ///
+    /// Below it nothing new is acknowledged, and lampposts keep their data until there is room again. With 0 the disk
+    /// is filled.
+    #[arg(long, value_name = "BYTES")]
+    pub low_water: Option<LowWater>,
     /// The city's map, which the console shows under the lampposts: a `PMTiles` archive (version 3)
     ///
     /// Without it the console shows a coastline. Another file that is moved to its place is served at once.

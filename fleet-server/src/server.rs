@@ -86,6 +86,7 @@ impl Server {
             .with_context(|| format!("cannot use the data directory {}", args.data.display()))?;
         let mut journal_options = JournalOptions::in_directory(args.data.join("journal"));
         journal_options.metrics = metrics.journal.clone();
+        journal_options.low_water = args.low_water.unwrap_or_default();
         // The journal's lock is the server's: two servers never share a data directory.
         let journal = tokio::task::spawn_blocking(|| Journal::open(journal_options)).await??;
 
@@ -397,7 +398,7 @@ async fn watch_parts(
         }
         let now = match journal.health() {
             JournalHealth::Writing => Phase::Ready,
-            JournalHealth::Failing { .. } => Phase::Failing { part: "journal" },
+            JournalHealth::Short { .. } | JournalHealth::Failing { .. } => Phase::Failing { part: "journal" },
         };
         phase.send_if_modified(|phase| std::mem::replace(phase, now.clone()) != now);
     }

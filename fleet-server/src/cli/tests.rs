@@ -66,7 +66,7 @@ fn run_has_defaults_and_takes_names() {
         run.names.iter().map(|name| name.to_str().into_owned()).collect::<Vec<_>>(),
         ["a.example.org", "10.0.0.1"]
     );
-    assert_eq!(run.tail_observations, None);
+    assert_eq!((run.tail_observations, run.low_water), (None, None));
     assert_eq!((run.basemap, run.basemap_attribution), (None, None));
 }
 
@@ -84,6 +84,7 @@ fn a_wrong_argument_is_refused_with_what_is_right() {
         ("run --data d --basemap-attribution OSM", "--basemap <FILE.pmtiles>"),
         ("run --data d --basemap m --basemap-attribution ", "give a line of 1 to 200 characters"),
         ("run --data d --basemap m --basemap-attribution a\nb", "give a line of 1 to 200 characters"),
+        ("run --data d --low-water 5%", "give a number of bytes, such as 0, 500MiB or 2GiB"),
         ("run --data d --port 8883", "unexpected argument '--port'"),
         ("cert issue DF/37 --data d", "\"DF/37\" is not a lamppost number"),
         ("cert issue A1 --data d --days 0", "a certificate is good for 1 to 3650 days"),

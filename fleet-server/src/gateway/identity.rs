@@ -7,15 +7,15 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// A verified certificate, as far as the gateway needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
+pub struct Identity {
     /// The one common name of its subject.
-    pub(super) number: LamppostNumber,
+    pub number: LamppostNumber,
     /// Lowercase hexadecimal, without leading zero bytes.
-    pub(super) certificate_serial: String,
+    pub certificate_serial: String,
     /// From when it is good.
-    pub(super) not_before: UtcMillis,
+    pub not_before: UtcMillis,
     /// The last instant at which it is good.
-    pub(super) not_after: UtcMillis,
+    pub not_after: UtcMillis,
 }
 
 /// A certificate that names no lamppost.

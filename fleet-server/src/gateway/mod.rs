@@ -23,7 +23,7 @@ mod log;
 mod metrics;
 mod pace;
 mod reason;
-mod session;
+pub mod session;
 mod sessions;
 mod subscriptions;
 
@@ -41,17 +41,19 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use self::connection::Connection;
-use self::identity::Identity;
 use self::log::RefusalLog;
 use crate::journal::JournalHandle;
 
 pub use admission::{Admission, Admitted, Admitting, Refusal};
+pub use codec::{Incoming, Outgoing};
+pub use identity::Identity;
 pub use limits::{Limits, Rate};
 pub use metrics::{GatewayMetrics, HandshakeOutcome};
 pub use reason::Reason;
 #[cfg(test)]
 pub(crate) use sessions::log_in;
 pub use sessions::{Sent, SessionInfo, Sessions};
+pub use subscriptions::{Granted, Subscriptions};
 
 /// What the gateway grants.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,7 @@ use rumqttc::mqttbytes::QoS;
 
 /// The filters that a lamppost may hold, each with the `QoS` that was granted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Subscriptions {
+pub struct Subscriptions {
     all: Option<Granted>,
     position: Option<Granted>,
     command: Option<Granted>,
@@ -13,8 +13,10 @@ pub(super) struct Subscriptions {
 
 /// How a message is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Granted {
+pub enum Granted {
+    /// At `QoS` 0.
     Unacknowledged,
+    /// At `QoS` 1.
     Acknowledged,
 }
 
@@ -42,7 +44,7 @@ impl Subscriptions {
     }
 
     /// How a message for this leaf is delivered, if the lamppost listens to it.
-    pub(super) fn delivery(self, leaf: Leaf) -> Option<Granted> {
+    pub fn delivery(self, leaf: Leaf) -> Option<Granted> {
         match leaf {
             Leaf::Position => self.all.max(self.position),
             Leaf::Command => self.all.max(self.command),
@@ -51,7 +53,7 @@ impl Subscriptions {
     }
 
     /// Whether it listens to anything.
-    pub(super) fn any(self) -> bool {
+    pub fn any(self) -> bool {
         self.all.or(self.position).or(self.command).is_some()
     }
 

@@ -28,11 +28,33 @@ pub trait Disk: Debug + Send {
     /// Whatever the disk says.
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
 
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
     /// Makes the names of files durable.
     ///
     /// # Errors
-    /// Whatever the disk says; what was created since the last success may be gone after a crash.
+    /// Whatever the disk says; after a crash, what was created since the last success may be gone, and what was removed
+    /// may be there again.
     fn sync_names(&self) -> io::Result<()>;
+
+    /// How much room there is.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    fn space(&self) -> io::Result<Space>;
+}
+
+/// The room of a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that may still be written.
+    pub free_bytes: u64,
+    /// Bytes in all.
+    pub total_bytes: u64,
 }
 
 /// One open file. Nothing written is durable before [`DiskFile::sync`] has succeeded.
@@ -132,8 +154,19 @@ impl Disk for FileDisk {
         Ok(Box::new(file))
     }
 
+    fn remove(&self, name: &str) -> io::Result<()> {
+        std::fs::remove_file(self.directory.join(name))
+    }
+
     fn sync_names(&self) -> io::Result<()> {
         sync_directory(&self.directory)
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        let found = rustix::fs::statvfs(&self.directory)?;
+        // What is kept back for the superuser is not ours.
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok(Space { free_bytes: bytes(found.f_bavail), total_bytes: bytes(found.f_blocks) })
     }
 }
 

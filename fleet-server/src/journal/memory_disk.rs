@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::disk::{Disk, DiskFile};
+use super::disk::{Disk, DiskFile, Space};
 
 /// Smaller than a record, so that one record can be torn.
 const PAGE: usize = 32;
@@ -24,6 +24,8 @@ struct Platter {
     files: BTreeMap<String, Content>,
     /// Names that survive a power cut.
     durable_names: BTreeSet<String>,
+    /// Files that were removed, and may be there again after a power cut.
+    removed: BTreeMap<String, Content>,
     life: u64,
     faults: Faults,
     random: u64,
@@ -40,6 +42,10 @@ pub(crate) struct Faults {
     pub(crate) syncs: u32,
     /// Cuts that fail.
     pub(crate) cuts: u32,
+    /// Removals that fail.
+    pub(crate) removals: u32,
+    /// Syncs of names that fail.
+    pub(crate) name_syncs: u32,
     /// The machine stops in the middle of the operation after so many.
     pub(crate) stops_after: Option<u32>,
 }
@@ -73,6 +79,7 @@ impl MemoryDisk {
         let platter = Platter {
             files: BTreeMap::new(),
             durable_names: BTreeSet::new(),
+            removed: BTreeMap::new(),
             life: 0,
             faults: Faults::default(),
             random: seed | 1,
@@ -119,6 +126,7 @@ impl MemoryDisk {
             let mut new = copy.lock();
             new.files.clone_from(&platter.files);
             new.durable_names.clone_from(&platter.durable_names);
+            new.removed.clone_from(&platter.removed);
         }
         copy
     }
@@ -158,6 +166,13 @@ impl Platter {
     }
 
     fn lose_power(&mut self) {
+        for (name, content) in std::mem::take(&mut self.removed) {
+            if self.one_in_two() {
+                self.files.insert(name, content);
+            } else {
+                self.durable_names.remove(&name);
+            }
+        }
         for name in self.files.keys().cloned().collect::<Vec<_>>() {
             if !self.durable_names.contains(&name) && self.one_in_two() {
                 self.files.remove(&name);
@@ -232,13 +247,35 @@ impl Disk for MemoryDisk {
         Ok(Box::new(MemoryFile { disk: self.clone(), name: name.to_owned() }))
     }
 
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let (mut platter, stops) = self.operate()?;
+        if platter.faults.removals > 0 || stops && platter.one_in_two() {
+            platter.faults.removals = platter.faults.removals.saturating_sub(1);
+            return Err(io::Error::other("a removal fails"));
+        }
+        let content = platter.files.remove(name).ok_or(io::ErrorKind::NotFound)?;
+        if platter.durable_names.contains(name) {
+            platter.removed.insert(name.to_owned(), content);
+        }
+        if stops { Err(io::Error::other("the machine stops")) } else { Ok(()) }
+    }
+
     fn sync_names(&self) -> io::Result<()> {
         let (mut platter, stops) = self.operate()?;
-        if stops {
-            return Err(io::Error::other("the machine stops"));
+        if stops || platter.faults.name_syncs > 0 {
+            platter.faults.name_syncs = platter.faults.name_syncs.saturating_sub(1);
+            return Err(io::Error::other("a sync of names fails"));
         }
         platter.durable_names = platter.files.keys().cloned().collect();
+        platter.removed.clear();
         Ok(())
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        let (platter, _) = self.operate()?;
+        let total = platter.faults.space.unwrap_or(usize::MAX);
+        let used: usize = platter.files.values().map(|content| content.shown.len()).sum();
+        Ok(Space { free_bytes: total.saturating_sub(used) as u64, total_bytes: total as u64 })
     }
 }
 

@@ -32,6 +32,12 @@ pub struct JournalMetrics {
     pub forgotten: Counter,
     /// Bytes that wait for a commit.
     pub queue_bytes: Gauge,
+    /// Bytes that the file system has left for us.
+    pub free_bytes: Gauge,
+    /// Below so many nothing new is acknowledged.
+    pub low_water_bytes: Gauge,
+    /// 1 while that is so.
+    pub below_low_water: Gauge,
     /// Regions of segments that could not be read at the last start.
     pub damaged_regions: Gauge,
     /// Entries that the numbering shows as missing at the last start.
@@ -56,11 +62,23 @@ pub enum Operation {
     Cut,
     /// Creating a segment.
     Create,
+    /// Removing a segment that is not needed any more.
+    Remove,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Write, Self::Sync, Self::Cut, Self::Create];
+    pub const ALL: [Self; 5] = [Self::Write, Self::Sync, Self::Cut, Self::Create, Self::Remove];
+
+    pub(super) fn verb(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Sync => "sync",
+            Self::Cut => "cut back",
+            Self::Create => "create",
+            Self::Remove => "remove",
+        }
+    }
 }
 
 impl JournalMetrics {
@@ -91,7 +109,7 @@ impl JournalMetrics {
         registry.register_collector(Box::new(self.lag.clone()));
         registry.register(
             "failures",
-            "Failed disk operations; after each the batch is forgotten, connections close, and senders send again",
+            "Failed disk operations; after write, sync and create the batch is forgotten, connections close, and senders send again",
             self.failures.clone(),
         );
         registry.register(
@@ -104,6 +122,23 @@ impl JournalMetrics {
             "Bytes that wait for a commit",
             Unit::Bytes,
             self.queue_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "free",
+            "Bytes that the file system has left for the server",
+            Unit::Bytes,
+            self.free_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "low_water",
+            "Below so many free bytes nothing new is acknowledged",
+            Unit::Bytes,
+            self.low_water_bytes.clone(),
+        );
+        registry.register(
+            "below_low_water",
+            "1 while nothing new is acknowledged because the disk is nearly full, else 0",
+            self.below_low_water.clone(),
         );
         registry.register(
             "damaged_regions",

@@ -1,7 +1,7 @@
 //! The journal: what the gateway acknowledges is here first, on disk; all else is derived from it (D5, D15).
 //!
 //! Entries go into segment files, `{first sequence, 20 digits}.log`, that are only ever appended to. One thread owns
-//! the files: it takes all that is queued, writes it in one piece, syncs it, publishes the commit, and only then
+//! the files (or whoever steps it, [`SteppedJournal`]): it takes all that is queued, writes it in one piece, syncs it, publishes the commit, and only then
 //! hands the batch on to ingest. A commit waits for nothing but the disk, so batches grow by themselves with the load.
 //!
 //! What it promises:
@@ -10,20 +10,32 @@
 //! - A failed write or sync commits nothing of its batch. The segment is cut back to its last committed byte, a new
 //!   *epoch* begins, and all that was queued is forgotten: whoever waits for a [`Ticket`] of an older epoch closes
 //!   its connection, and the sender sends again. The journal goes on in a new segment as soon as the disk allows.
+//! - Below low water nothing is committed, and so acknowledged, until there is more room ([`LowWater`]): entries wait
+//!   in the queue, which is bounded, and those behind it with their senders (D6). Nothing is forgotten for it.
 //! - Damage is named (file, offset, bytes) and counted, never passed over in silence.
+//! - Trimming removes whole segments, oldest first, and never the newest: a journal begins at some sequence, and what it
+//!   holds has no hole.
 //!
-//! What it leaves to others: what an entry means, acknowledging, trimming.
+//! What it leaves to others: what an entry means, acknowledging, and what may be trimmed.
 
+mod batch;
 mod commit_times;
 mod disk;
 mod entry;
+mod error;
 mod lag;
+mod low_water;
 mod metrics;
 mod open;
+mod options;
 mod queue;
+mod random;
 mod reader;
 mod replay;
+mod report;
 mod segment;
+mod stepped;
+mod thread;
 mod writer;
 
 #[cfg(test)]
@@ -32,38 +44,23 @@ mod memory_disk;
 mod tests;
 
 use std::cmp::Ordering;
-use std::io;
-use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
-use std::time::Duration;
 
 use lamplighter_protocol::UtcMillis;
 
 pub use commit_times::CommitTimes;
-pub use disk::{Disk, DiskFile, FileDisk};
+pub use disk::{Disk, DiskFile, FileDisk, Space};
 pub use entry::{Draft, Entry, LARGEST_PAYLOAD_BYTES};
+pub use error::{JournalError, JournalFailure};
 pub use lag::Lag;
+pub use low_water::{LowWater, NotBytes, Shortage};
 pub use metrics::{FailureLabels, JournalMetrics, Operation};
+pub use options::JournalOptions;
 pub use queue::{JournalClosed, JournalHandle};
-pub use writer::{IngestGone, JournalThread};
-
-/// Where the journal is and what bounds it.
-#[derive(Debug, Clone)]
-pub struct JournalOptions {
-    /// The directory of the segments. It is created if its parent exists.
-    pub directory: PathBuf,
-    /// A batch that would make its segment longer than this begins a new one.
-    pub segment_bytes: u64,
-    /// Bytes that may wait for a commit, the batch that is being written included; an append past it waits. At least
-    /// one entry of the largest payload fits, whatever this says.
-    pub queue_bytes: u32,
-    /// How long to wait after the first failure of the disk; it doubles with each further one.
-    pub retry_first: Duration,
-    /// The longest wait between two tries.
-    pub retry_most: Duration,
-    /// Where to count.
-    pub metrics: JournalMetrics,
-}
+pub use random::Random;
+pub use report::{Damage, DamageKind, ReplayReport, Trimmed};
+pub use stepped::SteppedJournal;
+pub use thread::{IngestGone, JournalThread};
 
 /// A journal that is open and not yet being written: replay it, then start it.
 #[derive(Debug)]
@@ -72,59 +69,13 @@ pub struct Journal {
     found: open::Found,
 }
 
-/// What [`Journal::replay`] met.
-#[derive(Debug, Clone, Default)]
-pub struct ReplayReport {
-    /// Entries handed on.
-    pub entries: u64,
-    /// Bytes read.
-    pub bytes: u64,
-    /// Files read.
-    pub segments: u64,
-    /// How long it took.
-    pub seconds: f64,
-    /// Bytes of a write that never finished, cut off the last segment on opening; they were never acknowledged.
-    pub torn_bytes: u64,
-    /// What could not be read although it had been committed.
-    pub damaged: Vec<Damage>,
-    /// How many entries the numbering shows as missing.
-    pub missing: u64,
-}
-
-/// A region of the journal that cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
-    /// The segment.
-    pub path: PathBuf,
-    /// Where in it, in bytes.
-    pub offset: u64,
-    /// How many bytes are not understood; 0 where only the numbering shows that something is missing.
-    pub bytes: u64,
-    /// What is wrong.
-    pub kind: DamageKind,
-}
-
-/// What is wrong with a region.
+/// A segment on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DamageKind {
-    /// The header of the segment; its records are read all the same if they can be told.
-    Header,
-    /// No record with a right checksum.
-    Records,
-    /// A record that does not follow its predecessor: entries are missing before it.
-    Gap {
-        /// The sequence that should have come.
-        expected: u64,
-        /// The sequence that came.
-        found: u64,
-    },
-    /// A record whose sequence had come before; it is not handed on again.
-    Repeated {
-        /// The sequence that should have come.
-        expected: u64,
-        /// The sequence that came.
-        found: u64,
-    },
+pub struct SegmentInfo {
+    /// The sequence of its first entry, after which its file is named.
+    pub first: u64,
+    /// Its length, as far as it is committed.
+    pub bytes: u64,
 }
 
 /// How far the journal is durable.
@@ -161,6 +112,13 @@ pub enum Fate {
 pub enum JournalHealth {
     /// It is being written.
     Writing,
+    /// There is too little room on the disk; nothing is acknowledged until there is more.
+    Short {
+        /// When it began.
+        since: UtcMillis,
+        /// How much there is, and how much there has to be.
+        shortage: Shortage,
+    },
     /// The disk refuses; nothing is acknowledged until it takes writes again.
     Failing {
         /// When it began.
@@ -168,79 +126,6 @@ pub enum JournalHealth {
         /// What failed, with path and cause.
         cause: String,
     },
-}
-
-/// Why a journal cannot be opened or read.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// Another process holds the lock.
-    #[error("{} is in use by another server: stop that one, or choose another data directory", .0.display())]
-    InUse(PathBuf),
-    /// The directory cannot be created, listed or locked.
-    #[error("cannot use the journal's directory {} (it must be writable)", .path.display())]
-    Directory {
-        /// The directory, or the lock in it.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A segment cannot be read.
-    #[error("cannot read the journal's segment {}", .path.display())]
-    Read {
-        /// The segment.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// What is there cannot be made durable, so it is not believed (D15).
-    #[error("cannot sync the journal at {}: it is not believed before it is on disk", .path.display())]
-    Sync {
-        /// The segment or the directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The unfinished end of the last segment cannot be cut off.
-    #[error("cannot cut the unfinished end off {}", .path.display())]
-    Cut {
-        /// The segment.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A later release wrote it.
-    #[error("{} has format {found}, this server reads up to {known}: start the later release", .path.display())]
-    Version {
-        /// The segment.
-        path: PathBuf,
-        /// Its format.
-        found: u32,
-        /// The newest known format.
-        known: u32,
-    },
-    /// The last segment is damaged so that the next sequence is unknown.
-    #[error(
-        "neither the header nor the first record of {} can be read: restore it, or move it away to go on without it",
-        .0.display()
-    )]
-    Unreadable(PathBuf),
-    /// The thread that writes cannot be started.
-    #[error("cannot start the journal's thread")]
-    Thread(#[source] io::Error),
-}
-
-impl JournalOptions {
-    /// The journal in this directory, with safe bounds: segments of 64 MiB, a queue of 16 MiB.
-    pub fn in_directory(directory: PathBuf) -> Self {
-        Self {
-            directory,
-            segment_bytes: 64 << 20,
-            queue_bytes: 16 << 20,
-            retry_first: Duration::from_millis(100),
-            retry_most: Duration::from_secs(10),
-            metrics: JournalMetrics::default(),
-        }
-    }
 }
 
 impl Journal {
@@ -268,13 +153,50 @@ impl Journal {
         self.found.next
     }
 
+    /// The sequence of the oldest entry, or of the next one if there is none.
+    pub fn first_sequence(&self) -> u64 {
+        self.found.first()
+    }
+
+    /// All segments, oldest first.
+    pub fn segments(&self) -> &[SegmentInfo] {
+        &self.found.segments
+    }
+
     /// Hands on every committed entry, oldest first, once. Memory does not grow with the journal: payloads are slices
     /// of the read buffer (about 1 MiB), which lives as long as the longest kept slice, so copy what is kept.
     ///
     /// # Errors
     /// [`JournalError::Read`]; damage is no error but stands in the report.
     pub fn replay(&mut self, each: impl FnMut(Entry)) -> Result<ReplayReport, JournalError> {
-        replay::replay(&self.options, &self.found, each)
+        replay::replay(&self.options, &self.found, self.first_sequence(), each)
+    }
+
+    /// As [`Self::replay`], from this sequence on. Earlier segments are not read; damage is reported from the segment
+    /// on that holds the sequence, and entries that are missing from the sequence on.
+    ///
+    /// # Errors
+    /// As [`Self::replay`]; [`JournalError::Ends`] if the journal has not come as far as the sequence.
+    pub fn replay_from(
+        &mut self,
+        sequence: u64,
+        each: impl FnMut(Entry),
+    ) -> Result<ReplayReport, JournalError> {
+        replay::replay(&self.options, &self.found, sequence, each)
+    }
+
+    /// Goes on at this sequence, if the journal has not come as far: who knows more than the journal still holds says
+    /// so before it is written, so that no sequence is given twice. What lies between shows as missing.
+    pub fn continue_at(&mut self, sequence: u64) {
+        if sequence > self.found.next {
+            tracing::warn!(
+                sequence,
+                end = self.found.next,
+                "the journal goes on behind entries that it does not have"
+            );
+            self.found.next = sequence;
+            self.found.tail = None;
+        }
     }
 
     /// Begins to write. Batches go to `committed` after their commit; while nobody takes them, nothing is committed.
@@ -285,7 +207,12 @@ impl Journal {
         self,
         committed: SyncSender<Vec<Entry>>,
     ) -> Result<(JournalHandle, JournalThread), JournalError> {
-        writer::start(self.options, self.found, committed)
+        thread::start(self.options, self.found, committed)
+    }
+
+    /// To be written step by step, by whoever has it.
+    pub fn stepped(self) -> SteppedJournal {
+        SteppedJournal::new(self.options, self.found)
     }
 }
 

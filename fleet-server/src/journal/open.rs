@@ -10,21 +10,31 @@ use std::io;
 use std::path::PathBuf;
 
 use super::disk::{Disk, DiskFile};
+use super::low_water::Room;
+use super::random::Random;
 use super::reader::{Reader, Stretch};
 use super::segment::{self, HEADER_BYTES, Header, Mark};
-use super::{JournalError, JournalOptions};
+use super::{JournalError, JournalOptions, SegmentInfo};
 
 /// The journal as it was found.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) disk: Box<dyn Disk>,
-    /// First sequences of the segments, ascending.
-    pub(super) segments: Vec<u64>,
+    /// Ascending.
+    pub(super) segments: Vec<SegmentInfo>,
     /// The last segment, if more can be appended to it.
     pub(super) tail: Option<Segment>,
     /// The sequence of the next entry.
     pub(super) next: u64,
     pub(super) torn_bytes: u64,
+    pub(super) room: Room,
+}
+
+impl Found {
+    /// The sequence of the oldest entry, or of the next one if there is none.
+    pub(super) fn first(&self) -> u64 {
+        self.segments.first().map_or(self.next, |oldest| oldest.first)
+    }
 }
 
 /// A segment that is being appended to.
@@ -38,13 +48,13 @@ pub(super) struct Segment {
 }
 
 pub(super) fn open(options: &JournalOptions, disk: Box<dyn Disk>) -> Result<Found, JournalError> {
-    let mut segments = list(options, &*disk)?;
-    segments.sort_unstable();
-    let last = segments.last().copied();
-    let mut bytes = 0;
-    for &first in &segments {
+    let mut firsts = list(options, &*disk)?;
+    firsts.sort_unstable();
+    let last = firsts.last().copied();
+    let mut segments = Vec::with_capacity(firsts.len());
+    for first in firsts {
         let mut file = open_segment(options, &*disk, first)?;
-        bytes += file.length().map_err(read_error(options, first))?;
+        segments.push(SegmentInfo { first, bytes: file.length().map_err(read_error(options, first))? });
         if Some(first) == last {
             write_anew(options, &mut *file, first)?;
         }
@@ -52,21 +62,22 @@ pub(super) fn open(options: &JournalOptions, disk: Box<dyn Disk>) -> Result<Foun
     }
     disk.sync_names().map_err(|source| JournalError::Sync { path: options.directory.clone(), source })?;
 
-    let mut found = Found { disk, segments, tail: None, next: 0, torn_bytes: 0 };
+    let mut room = Room::new(options.low_water);
+    room.look(&*disk, &options.metrics);
+    let mut found = Found { disk, segments, tail: None, next: 0, torn_bytes: 0, room };
     if let Some(first) = last {
         settle_last(options, &mut found, first)?;
     }
-    // A segment whose creation was interrupted is all torn: it is no segment any more, and counts for nothing.
-    let bytes = bytes.saturating_sub(found.torn_bytes);
+    let bytes = found.segments.iter().map(|segment| segment.bytes).sum::<u64>();
     options.metrics.segments.set(i64::try_from(found.segments.len()).unwrap_or(i64::MAX));
     options.metrics.disk_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     Ok(found)
 }
 
 /// A new random mark.
-pub(super) fn new_mark() -> io::Result<Mark> {
+pub(super) fn new_mark(random: &Random) -> io::Result<Mark> {
     let mut mark = Mark::default();
-    getrandom::fill(&mut mark).map_err(io::Error::other)?;
+    random.fill(&mut mark)?;
     Ok(mark)
 }
 
@@ -138,6 +149,9 @@ fn settle_last(options: &JournalOptions, found: &mut Found, first: u64) -> Resul
         );
         let cut = file.cut(end.offset).and_then(|()| file.sync());
         cut.map_err(|source| JournalError::Cut { path: path(options, first), source })?;
+    }
+    if let Some(last) = found.segments.last_mut() {
+        last.bytes = end.offset;
     }
     found.next = end.next;
     found.tail = header_is_good.then_some(Segment { first, file, mark, committed_bytes: end.offset });

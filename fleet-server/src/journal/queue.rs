@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 
-use super::entry::{Draft, Entry, LARGEST_PAYLOAD_BYTES};
+use super::batch::{Batch, Gathering};
+use super::entry::{Draft, LARGEST_PAYLOAD_BYTES};
 use super::metrics::JournalMetrics;
 use super::segment::{self, LARGEST_RECORD_BYTES};
-use super::{Commit, JournalHealth, Ticket};
+use super::{Commit, JournalHealth, JournalOptions, Ticket};
 
 /// The journal takes no more entries: the server stops, or ingest is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +69,13 @@ impl JournalHandle {
         self.health.borrow().clone()
     }
 
+    /// Has the segments removed all of whose entries are below this sequence; never the newest. It is done soon, also
+    /// in a shortage of room and while the disk refuses writes. What the disk refuses to remove is logged and counted,
+    /// and tried again when this is next called.
+    pub fn trim_below(&self, sequence: u64) {
+        self.queue.trim_below(sequence);
+    }
+
     /// Takes no more entries; those that are queued are still committed and handed on.
     pub fn close(&self) {
         self.queue.close();
@@ -96,38 +104,49 @@ pub(super) struct Queue {
 
 #[derive(Debug)]
 struct Waiting {
-    epoch: u64,
-    next: u64,
-    batch: Batch,
+    gathering: Gathering,
+    /// Below which sequence to trim.
+    trim: Option<u64>,
     closed: bool,
 }
 
-/// Entries that are committed together.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
-    pub(super) entries: Vec<Entry>,
-    /// Bytes of their records.
-    pub(super) bytes: u64,
+/// What the writer waits for at the queue, besides its end and what is to be trimmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// Entries.
+    Entries,
+    /// Nothing but what is to be trimmed: entries have to wait.
+    Closed,
 }
 
 impl Queue {
-    /// An empty queue for this many bytes, at least one largest record.
-    pub(super) fn new(next: u64, queue_bytes: u32, metrics: JournalMetrics) -> Self {
-        let room = usize::try_from(queue_bytes).unwrap_or(usize::MAX).max(LARGEST_RECORD_BYTES);
+    /// An empty queue behind this commit, with room for one largest record at least.
+    pub(super) fn new(commit: Commit, options: &JournalOptions) -> Self {
+        let room = usize::try_from(options.queue_bytes).unwrap_or(usize::MAX).max(LARGEST_RECORD_BYTES);
         Self {
-            waiting: Mutex::new(Waiting { epoch: 0, next, batch: Batch::default(), closed: false }),
+            waiting: Mutex::new(Waiting { gathering: Gathering::behind(commit), trim: None, closed: false }),
             changed: Condvar::new(),
             room: Semaphore::new(room.min(Semaphore::MAX_PERMITS)),
-            metrics,
+            metrics: options.metrics.clone(),
         }
     }
 
-    /// Waits for entries and takes all of them; none when the queue is closed and empty.
+    /// Waits for this long, or until the queue is closed or has something for who waits; says whether it is closed.
+    pub(super) fn wait(&self, most: Duration, until: Until) -> bool {
+        let idle = |waiting: &mut Waiting| {
+            let wanted = match until {
+                Until::Entries => waiting.gathering.len() > 0,
+                Until::Closed => false,
+            };
+            !wanted && waiting.trim.is_none() && !waiting.closed
+        };
+        let waiting = self.changed.wait_timeout_while(self.lock(), most, idle);
+        waiting.unwrap_or_else(PoisonError::into_inner).0.closed
+    }
+
+    /// Takes all that is queued, if anything is.
     pub(super) fn take(&self) -> Option<Batch> {
-        let waiting = self.lock();
-        let idle = |waiting: &mut Waiting| waiting.batch.entries.is_empty() && !waiting.closed;
-        let mut waiting = self.changed.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner);
-        let batch = std::mem::take(&mut waiting.batch);
+        let batch = self.lock().gathering.take();
         (!batch.entries.is_empty()).then_some(batch)
     }
 
@@ -137,17 +156,21 @@ impl Queue {
         self.room.add_permits(usize::try_from(batch_bytes).unwrap_or(0));
     }
 
-    /// Begins an epoch whose first sequence is `next`; gives back what was queued in the one before.
-    pub(super) fn begin_epoch(&self, epoch: u64, next: u64) -> Batch {
-        let mut waiting = self.lock();
-        (waiting.epoch, waiting.next) = (epoch, next);
-        std::mem::take(&mut waiting.batch)
+    /// Begins the epoch of this commit; gives back what was queued in the one before.
+    pub(super) fn begin_epoch(&self, commit: Commit) -> Batch {
+        self.lock().gathering.begin(commit)
     }
 
-    /// Waits for this long, or until the queue is closed; says whether it is.
-    pub(super) fn is_closed_within(&self, wait: Duration) -> bool {
-        let waiting = self.changed.wait_timeout_while(self.lock(), wait, |waiting| !waiting.closed);
-        waiting.unwrap_or_else(PoisonError::into_inner).0.closed
+    /// What is to be trimmed, once.
+    pub(super) fn take_trim(&self) -> Option<u64> {
+        self.lock().trim.take()
+    }
+
+    fn trim_below(&self, sequence: u64) {
+        let mut waiting = self.lock();
+        waiting.trim = waiting.trim.max(Some(sequence));
+        drop(waiting);
+        self.changed.notify_one();
     }
 
     pub(super) fn close(&self) {
@@ -161,14 +184,10 @@ impl Queue {
         if waiting.closed {
             return Err(JournalClosed);
         }
-        let ticket = Ticket { epoch: waiting.epoch, sequence: waiting.next };
-        let Draft { received, lamppost, leaf, payload } = draft;
-        waiting.batch.entries.push(Entry { sequence: ticket.sequence, received, lamppost, leaf, payload });
-        waiting.batch.bytes += u64::from(cost);
-        waiting.next += 1;
+        let ticket = waiting.gathering.push(draft);
         // Counted under the lock, so that the writer cannot take it off before.
         self.metrics.queue_bytes.inc_by(i64::from(cost));
-        let first = waiting.batch.entries.len() == 1;
+        let first = waiting.gathering.len() == 1;
         drop(waiting);
         if first {
             self.changed.notify_one();

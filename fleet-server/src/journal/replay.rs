@@ -18,12 +18,20 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 pub(super) fn replay(
     options: &JournalOptions,
     found: &Found,
+    from: u64,
     each: impl FnMut(Entry),
 ) -> Result<ReplayReport, JournalError> {
-    let mut replay = Replay::new(options, found, each);
-    for (place, &first) in found.segments.iter().enumerate() {
-        let below = found.segments.get(place + 1).copied().unwrap_or(found.next);
-        replay.segment(&*found.disk, first, below)?;
+    if from > found.next {
+        return Err(JournalError::Ends { path: options.directory.clone(), next: found.next, asked: from });
+    }
+    // The last one that begins at or before `from`, and all behind it.
+    let skipped = found.segments.partition_point(|segment| segment.first <= from).saturating_sub(1);
+    let segments = &found.segments[skipped..];
+    let expected = segments.first().map_or(from, |segment| segment.first.min(from));
+    let mut replay = Replay::new(options, found, from, expected, each);
+    for (place, segment) in segments.iter().enumerate() {
+        let below = segments.get(place + 1).map_or(found.next, |next| next.first);
+        replay.segment(&*found.disk, segment.first, below)?;
     }
     Ok(replay.finish(found.next))
 }
@@ -31,6 +39,8 @@ pub(super) fn replay(
 struct Replay<'a, F> {
     options: &'a JournalOptions,
     each: F,
+    /// The first sequence that is handed on.
+    from: u64,
     report: ReplayReport,
     /// The sequence that comes next if nothing is missing.
     expected: u64,
@@ -41,11 +51,11 @@ struct Replay<'a, F> {
 }
 
 impl<'a, F: FnMut(Entry)> Replay<'a, F> {
-    fn new(options: &'a JournalOptions, found: &Found, each: F) -> Self {
+    fn new(options: &'a JournalOptions, found: &Found, from: u64, expected: u64, each: F) -> Self {
         let now = clock::monotonic();
-        let expected = found.segments.first().copied().unwrap_or(found.next);
-        let report = ReplayReport { torn_bytes: found.torn_bytes, ..ReplayReport::default() };
-        Self { options, each, report, expected, last: (expected, 0), began: now, told: now }
+        let report =
+            ReplayReport { first: found.first(), torn_bytes: found.torn_bytes, ..ReplayReport::default() };
+        Self { options, each, from, report, expected, last: (expected, 0), began: now, told: now }
     }
 
     /// Hands on the entries of one segment, which holds none from `below` on.
@@ -88,15 +98,22 @@ impl<'a, F: FnMut(Entry)> Replay<'a, F> {
             return;
         }
         if found > expected {
-            self.damage(first, offset, 0, DamageKind::Gap { expected, found });
-            self.report.missing += found - expected;
+            self.gap(first, offset, found);
         }
         self.expected = found.saturating_add(1);
+        if found < self.from {
+            return;
+        }
         self.report.entries += 1;
         (self.each)(entry);
         if self.report.entries.is_multiple_of(1024) {
             self.tell_progress();
         }
+    }
+
+    fn gap(&mut self, first: u64, offset: u64, found: u64) {
+        self.damage(first, offset, 0, DamageKind::Gap { expected: self.expected, found });
+        self.report.missing += found.saturating_sub(self.expected.max(self.from));
     }
 
     fn damage(&mut self, first: u64, offset: u64, bytes: u64, kind: DamageKind) {
@@ -116,10 +133,8 @@ impl<'a, F: FnMut(Entry)> Replay<'a, F> {
 
     fn finish(mut self, next: u64) -> ReplayReport {
         if self.expected < next {
-            let (expected, found) = (self.expected, next);
             let (last, length) = self.last;
-            self.damage(last, length, 0, DamageKind::Gap { expected, found });
-            self.report.missing += found - expected;
+            self.gap(last, length, next);
         }
         self.report.seconds = clock::monotonic().duration_since(self.began).as_secs_f64();
         let metrics = &self.options.metrics;
@@ -130,9 +145,9 @@ impl<'a, F: FnMut(Entry)> Replay<'a, F> {
     }
 
     fn tell(&self, what: &str) {
-        let ReplayReport { entries, bytes, segments, seconds, .. } = self.report;
+        let ReplayReport { first, entries, bytes, segments, seconds, .. } = self.report;
         let per_second = bytes_per_second(bytes, seconds);
-        tracing::info!(entries, bytes, segments, seconds, bytes_per_second = per_second, "{what}");
+        tracing::info!(first, entries, bytes, segments, seconds, bytes_per_second = per_second, "{what}");
     }
 }
 

@@ -14,17 +14,24 @@ use rumqttc::mqttbytes::{self, QoS};
 
 /// A whole packet from a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Incoming {
+pub enum Incoming {
+    /// A CONNECT of MQTT 3.1.1.
     Connect(Connect),
     /// A CONNECT of MQTT 5.
     ConnectVersion5,
     /// A CONNECT of MQTT 3.1, or of no version that there is.
     ConnectOtherVersion,
+    /// A message.
     Publish(Publish),
+    /// The message of this packet id has arrived.
     PubAck(u16),
+    /// The client wants to listen.
     Subscribe(Subscribe),
+    /// The client listens no more.
     Unsubscribe(Unsubscribe),
+    /// The client is there, and asks whether we are.
     PingReq,
+    /// The client says goodbye.
     Disconnect,
     /// What only a server sends, or only who uses `QoS` 2.
     Foreign,
@@ -32,19 +39,28 @@ pub(super) enum Incoming {
 
 /// A packet to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outgoing {
+pub enum Outgoing {
+    /// The answer to a CONNECT.
     ConnAck(ConnectReturnCode),
     /// MQTT 5's own way to say that its version is not spoken here.
     ConnAckVersion5,
+    /// The message of this packet id is on disk.
     PubAck(u16),
+    /// The answer to the SUBSCRIBE of this packet id, a code for each of its filters.
     SubAck(u16, Vec<SubscribeReasonCode>),
+    /// The answer to the UNSUBSCRIBE of this packet id.
     UnsubAck(u16),
+    /// The answer to a ping.
     PingResp,
-    /// The packet id is 0 if and only if it goes at `QoS` 0.
+    /// A message. The packet id is 0 if and only if it goes at `QoS` 0.
     Publish {
+        /// To whom.
         lamppost: LamppostNumber,
+        /// To which of its topics.
         leaf: Leaf,
+        /// What its PUBACK names.
         packet_id: u16,
+        /// The bytes.
         payload: Bytes,
     },
 }

@@ -7,6 +7,8 @@
 //! | established | whatever breaks a rule, ends the connection or cuts the journal → closed |
 //! | closed | nothing |
 //!
+//! Anybody may step it: the gateway's connections do with sockets and the clock, a simulation with neither.
+//!
 //! What it guarantees: a PUBACK answers a publish whose ticket is committed in its own epoch, in the order of the
 //! publishes; after [`Effect::Close`] comes nothing. Effects are performed in their order.
 //!
@@ -34,7 +36,7 @@ use crate::journal::{Commit, Draft, Ticket};
 
 /// What a session sees.
 #[derive(Debug)]
-pub(super) enum Event {
+pub enum Event {
     /// A whole packet came. Only while [`Session::reading`] is open.
     Packet(Incoming),
     /// The answer to [`Effect::Admit`].
@@ -55,7 +57,7 @@ pub(super) enum Event {
 
 /// What a session wants done.
 #[derive(Debug, PartialEq)]
-pub(super) enum Effect {
+pub enum Effect {
     /// Ask admission, register the connection, and answer with [`Event::Admitted`].
     Admit,
     /// Send a packet.
@@ -74,7 +76,7 @@ pub(super) enum Effect {
 
 /// Whether the next packet may be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reading {
+pub enum Reading {
     /// It may.
     Open,
     /// Not before this time: the client was too fast.
@@ -85,16 +87,16 @@ pub(super) enum Reading {
 
 /// The two clocks, read once per event.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Now {
+pub struct Now {
     /// For intervals.
-    pub(super) monotonic: Instant,
+    pub monotonic: Instant,
     /// For stamps, and the validity of certificates.
-    pub(super) wall: UtcMillis,
+    pub wall: UtcMillis,
 }
 
 /// The session of one connection whose certificate is verified.
 #[derive(Debug)]
-pub(super) struct Session {
+pub struct Session {
     identity: Arc<Identity>,
     limits: Arc<Limits>,
     state: State,
@@ -109,12 +111,13 @@ enum State {
 }
 
 impl Session {
-    pub(super) fn new(identity: Arc<Identity>, limits: Arc<Limits>, now: Now) -> Self {
+    /// A session that waits for its CONNECT from now on.
+    pub fn new(identity: Arc<Identity>, limits: Arc<Limits>, now: Now) -> Self {
         Self { identity, limits, state: State::AwaitConnect { since: now.monotonic } }
     }
 
     /// Takes one event.
-    pub(super) fn step(&mut self, event: Event, now: Now) -> Vec<Effect> {
+    pub fn step(&mut self, event: Event, now: Now) -> Vec<Effect> {
         let mut effects = Vec::new();
         if matches!(self.state, State::Closed) {
             return effects;
@@ -138,7 +141,7 @@ impl Session {
     }
 
     /// Whether a packet may be handed in.
-    pub(super) fn reading(&self, now: Now) -> Reading {
+    pub fn reading(&self, now: Now) -> Reading {
         match &self.state {
             State::AwaitConnect { .. } => Reading::Open,
             State::Established(session) => session.reading(now),
@@ -147,7 +150,7 @@ impl Session {
     }
 
     /// Whether a downlink may be handed in.
-    pub(super) fn takes_downlinks(&self) -> bool {
+    pub fn takes_downlinks(&self) -> bool {
         match &self.state {
             State::Established(session) => session.takes_downlinks(&self.limits),
             State::AwaitConnect { .. } | State::Admitting { .. } | State::Closed => false,
@@ -155,7 +158,7 @@ impl Session {
     }
 
     /// Whether a commit is of interest.
-    pub(super) fn awaits_commit(&self) -> bool {
+    pub fn awaits_commit(&self) -> bool {
         match &self.state {
             State::Established(session) => session.awaits_commit(),
             State::AwaitConnect { .. } | State::Admitting { .. } | State::Closed => false,
@@ -163,7 +166,7 @@ impl Session {
     }
 
     /// When it wants a [`Event::Tick`] at the latest.
-    pub(super) fn deadline(&self, now: Now) -> Option<Instant> {
+    pub fn deadline(&self, now: Now) -> Option<Instant> {
         let own = match &self.state {
             State::AwaitConnect { since } => Some(*since + self.limits.connect),
             State::Established(session) => session.deadline(now),

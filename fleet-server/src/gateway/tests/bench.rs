@@ -28,7 +28,7 @@ use crate::clock;
 use crate::gateway::{
     Admission, Admitted, Admitting, Gateway, GatewayMetrics, GatewayOptions, Limits, Refusal, Sessions,
 };
-use crate::journal::{Disk, DiskFile, Entry, FileDisk, Journal, JournalOptions, JournalThread};
+use crate::journal::{Disk, DiskFile, Entry, FileDisk, Journal, JournalOptions, JournalThread, Space};
 
 /// Long enough for a machine under load; no test waits as long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -408,8 +408,16 @@ impl Disk for GatedDisk {
         Ok(self.gated(self.disk.create(name)?))
     }
 
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+
     fn sync_names(&self) -> io::Result<()> {
         self.disk.sync_names()
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        self.disk.space()
     }
 }
 

@@ -12,6 +12,8 @@ enum Step {
     /// Queues entries of these sizes and waits for what becomes of them.
     Append(Vec<usize>),
     Fail(Faults),
+    /// Trims below the sequence that is this far behind the newest one.
+    Trim(u64),
     /// Starts again; these faults meet the opening.
     Restart(Stop, Faults),
 }
@@ -19,8 +21,17 @@ enum Step {
 fn faults() -> impl Strategy<Value = Faults> {
     let space = prop_oneof![3 => Just(None), 1 => (0..4000_usize).prop_map(Some)];
     let stops_after = prop_oneof![2 => Just(None), 1 => (0..12_u32).prop_map(Some)];
-    (space, 0..2_u32, 0..3_u32, 0..2_u32, stops_after).prop_map(
-        |(space, writes, syncs, cuts, stops_after)| Faults { space, writes, syncs, cuts, stops_after },
+    let names = (0..2_u32, 0..2_u32);
+    (space, 0..2_u32, 0..3_u32, 0..2_u32, names, stops_after).prop_map(
+        |(space, writes, syncs, cuts, (removals, name_syncs), stops_after)| Faults {
+            space,
+            writes,
+            syncs,
+            cuts,
+            removals,
+            name_syncs,
+            stops_after,
+        },
     )
 }
 
@@ -30,6 +41,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         5 => proptest::collection::vec(0..200_usize, 1..6).prop_map(Step::Append),
         2 => faults().prop_map(Step::Fail),
+        2 => (0..20_u64).prop_map(Step::Trim),
         2 => (stop, at_open).prop_map(|(stop, faults)| Step::Restart(stop, faults)),
     ]
 }
@@ -39,7 +51,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_was_committed_handed_on_or_replayed_is_replayed_ever_after_once_and_in_order(
+    fn whatever_was_committed_and_not_trimmed_is_replayed_ever_after_once_and_in_order(
         seed: u64, steps in proptest::collection::vec(step(), 1..25),
     ) {
         block_on(async {
@@ -48,6 +60,7 @@ proptest! {
                 match step {
                     Step::Append(sizes) => history.append(&sizes).await,
                     Step::Fail(faults) => history.disk.fail(faults),
+                    Step::Trim(behind) => history.trim(behind),
                     Step::Restart(stop, at_open) => history.restart(stop, at_open),
                 }
             }
@@ -61,6 +74,8 @@ struct History {
     running: Running,
     /// What must be there from now on: by sequence, which entry.
     durable: BTreeMap<u64, u64>,
+    /// Below it nothing has to be there any more.
+    trimmed: u64,
     next_id: u64,
 }
 
@@ -68,7 +83,7 @@ impl History {
     fn begin(seed: u64) -> Self {
         let disk = MemoryDisk::new(seed);
         let running = start(open(&disk).unwrap().0);
-        Self { disk, running, durable: BTreeMap::new(), next_id: 0 }
+        Self { disk, running, durable: BTreeMap::new(), trimmed: 0, next_id: 0 }
     }
 
     async fn append(&mut self, sizes: &[usize]) {
@@ -83,6 +98,12 @@ impl History {
                 Fate::Waiting => break,
             }
         }
+    }
+
+    fn trim(&mut self, behind: u64) {
+        let sequence = self.running.handle.committed().borrow().below.saturating_sub(behind);
+        self.trimmed = self.trimmed.max(sequence);
+        self.running.handle.trim_below(sequence);
     }
 
     /// What becomes of a ticket; it waits for ever on a machine that has stopped or a disk that stays full.
@@ -123,7 +144,9 @@ impl History {
 
     fn check(&mut self, replayed: &[Entry], report: &ReplayReport) {
         assert!(report.damaged.is_empty() && report.missing == 0, "{report:?}");
-        for (entry, sequence) in replayed.iter().zip(0..) {
+        assert!(report.first <= self.trimmed, "{report:?}");
+        self.durable.retain(|sequence, _| *sequence >= report.first);
+        for (entry, sequence) in replayed.iter().zip(report.first..) {
             assert_eq!(entry.sequence, sequence);
             let Draft { received, lamppost, leaf, .. } = draft(id_of(entry), 0);
             assert_eq!((entry.received, &entry.lamppost, entry.leaf), (received, &lamppost, leaf));

@@ -2,6 +2,10 @@
 
 mod damage;
 mod faults;
+mod low_water;
+mod reading;
+mod stepping;
+mod trimming;
 mod writing;
 
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -14,7 +18,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use super::memory_disk::MemoryDisk;
 use super::{
     Disk, Draft, Entry, Fate, Journal, JournalError, JournalHandle, JournalMetrics, JournalOptions,
-    JournalThread, ReplayReport, Ticket,
+    JournalThread, LowWater, ReplayReport, Ticket,
 };
 
 /// A journal that is being written.
@@ -27,6 +31,7 @@ struct Running {
 fn options() -> JournalOptions {
     JournalOptions {
         segment_bytes: 700,
+        low_water: LowWater::of_bytes(0),
         retry_first: Duration::from_millis(1),
         retry_most: Duration::from_millis(4),
         ..JournalOptions::in_directory("journal".into())

@@ -21,14 +21,16 @@ pub(in crate::web) struct JournalDocument {
     commit: CommitDocument,
     /// Segments on disk.
     segments: u64,
-    /// Bytes of all segments; the journal is not trimmed, so this only grows.
+    /// Bytes of all segments.
     disk_bytes: u64,
+    /// How much room there is for more.
+    room: RoomDocument,
     /// Bytes that wait for a commit; acknowledgements wait with them.
     queue_bytes: u64,
     /// How far ingest is behind.
     lag: LagDocument,
-    /// Operations on the disk that failed, by operation. After each nothing of what was queued is acknowledged,
-    /// connections close, and lampposts send again.
+    /// Operations on the disk that failed, by operation. After a failed write, sync or create nothing of what
+    /// was queued is acknowledged, connections close, and lampposts send again.
     failures: FailuresDocument,
     /// Entries that were queued and then forgotten because of a failure; none of them was acknowledged.
     forgotten: u64,
@@ -53,6 +55,17 @@ pub(in crate::web) struct CommitDocument {
     p99_ms: Option<f64>,
 }
 
+/// How much room the journal has.
+#[derive(Serialize, ToSchema)]
+pub(in crate::web) struct RoomDocument {
+    /// Bytes that the file system has left for the server.
+    free_bytes: u64,
+    /// Low water: below so many free bytes nothing new is acknowledged.
+    low_water_bytes: u64,
+    /// Whether that is so: lampposts keep their data until there is an eighth more than that.
+    is_short: bool,
+}
+
 /// How far ingest is behind the journal.
 #[derive(Serialize, ToSchema)]
 pub(in crate::web) struct LagDocument {
@@ -73,6 +86,8 @@ pub(in crate::web) struct FailuresDocument {
     cut: u64,
     /// Creating a segment.
     create: u64,
+    /// Removing a segment that is not needed any more; what is acknowledged is not touched by it.
+    remove: u64,
 }
 
 impl JournalDocument {
@@ -89,6 +104,11 @@ impl JournalDocument {
             commit: CommitDocument::new(&metrics.commit_times),
             segments: size(&metrics.segments),
             disk_bytes: size(&metrics.disk_bytes),
+            room: RoomDocument {
+                free_bytes: size(&metrics.free_bytes),
+                low_water_bytes: size(&metrics.low_water_bytes),
+                is_short: metrics.below_low_water.get() > 0,
+            },
             queue_bytes: size(&metrics.queue_bytes),
             lag: LagDocument { entries, oldest_ms: u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX) },
             failures,
@@ -117,6 +137,7 @@ impl FailuresDocument {
             Operation::Sync => &mut self.sync,
             Operation::Cut => &mut self.cut,
             Operation::Create => &mut self.create,
+            Operation::Remove => &mut self.remove,
         }
     }
 }

@@ -112,7 +112,7 @@ fn the_way_from_the_journal_into_the_store_is_counted_and_its_lag_is_shown() {
     assert_eq!(waits["segments"], 1);
     assert!(waits["disk_bytes"].as_u64() > waits["bytes"].as_u64());
     assert!(waits["commit"]["p99_ms"].as_f64() >= waits["commit"]["p50_ms"].as_f64());
-    let failures = json!({"write": 0, "sync": 0, "cut": 0, "create": 0});
+    let failures = json!({"write": 0, "sync": 0, "cut": 0, "create": 0, "remove": 0});
     assert_eq!((&waits["failures"], &waits["forgotten"]), (&failures, &json!(0)));
 
     let ingest = Ingest::new(Catalogue::built_in(), rig.figures.ingest.clone());

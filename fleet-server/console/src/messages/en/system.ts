@@ -67,6 +67,7 @@ export const system = {
   "system.failures.sync": "Making it durable failed: as a rule the disk is broken",
   "system.failures.cut": "Cutting off what had failed did not work",
   "system.failures.create": "A new segment could not be created",
+  "system.failures.remove": "A segment that is not needed any more could not be removed",
   "system.store": "Store",
   "system.observations": "Observations in memory",
   "system.observations.help":

@@ -61,6 +61,7 @@ export const system: Part<typeof english> = {
   "system.failures.sync": "未能確保寫妥：通常是磁碟損壞",
   "system.failures.cut": "未能切除失敗的部分",
   "system.failures.create": "未能建立新的段",
+  "system.failures.remove": "未能移除不再需要的段",
   "system.store": "儲存庫",
   "system.observations": "記憶體中的觀測值",
   "system.observations.help": "上限 {limit}。滿額時最舊的會移出；日誌仍保存。",
