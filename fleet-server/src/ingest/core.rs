@@ -1,14 +1,18 @@
 //! The pure core of ingest.
 
+mod state;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use lamplighter_protocol::{
     Catalogue, Description, DescriptionError, Digest, Frame, FrameError, Hello, HelloError, LamppostNumber,
     Leaf, Log, Record, Tick, UtcMillis,
 };
 
 use super::current::CurrentSeries;
+use super::days::Days;
 use super::known::{Descriptions, Known, SeriesKind};
 use super::lamppost::{Lamppost, LamppostReport};
 use super::metrics::{IngestMetrics, Malformed, Verdict};
@@ -17,6 +21,9 @@ use super::pulse::Pulse;
 use crate::journal::Entry;
 use crate::live::{LiveObservation, LiveSeries};
 use crate::store::{Inserted, Merge, Point, SeriesId, Tail};
+
+pub(crate) use state::IngestRestore;
+pub use state::IngestSnapshot;
 
 /// An observation may lie this far ahead of its receipt: clocks of lampposts are not always right.
 const FUTURE_MS: i64 = 10 * 60 * 1000;
@@ -31,6 +38,9 @@ pub struct Ingest {
     lampposts: BTreeMap<LamppostNumber, Lamppost>,
     /// Greatest time of receipt so far: a server's clock that was set back does not make good observations future ones.
     latest_received: UtcMillis,
+    /// The sequence behind the last entry.
+    next: u64,
+    days: Days,
     metrics: IngestMetrics,
 }
 
@@ -52,6 +62,8 @@ impl Ingest {
             descriptions: Descriptions::new(catalogue),
             lampposts: BTreeMap::new(),
             latest_received: UtcMillis::default(),
+            next: 0,
+            days: Days::default(),
             metrics,
         }
     }
@@ -59,6 +71,8 @@ impl Ingest {
     /// Takes one committed entry. Observations that become the newest of their series, or replace it (D13), are
     /// handed to `live`.
     pub fn apply(&mut self, entry: &Entry, store: &mut Tail, live: &mut dyn FnMut(LiveObservation)) -> Fresh {
+        self.next = entry.sequence.saturating_add(1);
+        self.days.received(entry.received, entry.sequence);
         self.lamppost(&entry.lamppost).last_acknowledged = Some(entry.received);
         match entry.leaf {
             Leaf::Hello => self.hello(entry),
@@ -67,6 +81,17 @@ impl Ingest {
             // The gateway lets nobody publish downwards.
             Leaf::Position | Leaf::Command => Fresh::Nothing,
         }
+    }
+
+    /// The sequence of the entry that comes next.
+    pub fn next_sequence(&self) -> u64 {
+        self.next
+    }
+
+    /// All entries below this sequence were received before this time; it is found by whole days, so that some that
+    /// lie above it may have been, too.
+    pub fn received_before(&self, time: UtcMillis) -> u64 {
+        self.days.first_since(time).unwrap_or(self.next)
     }
 
     /// The position that answers a lamppost's last hello, serialised; none if it never said one.
@@ -121,7 +146,9 @@ impl Ingest {
                 if !self.lamppost(&entry.lamppost).introduces(entry.payload.len()) {
                     return self.refuse(entry, Malformed::TooMany);
                 }
-                self.descriptions.keep(digest, description);
+                // Copied: the entry may be part of a larger buffer.
+                let payload = Bytes::copy_from_slice(&entry.payload);
+                self.descriptions.keep(digest, payload, description);
                 Fresh::Held
             }
             Err(DescriptionError::Newer(_)) => self.refuse(entry, Malformed::Newer),

@@ -82,7 +82,8 @@ struct MalformedLabel {
     what: Malformed,
 }
 
-/// Counters of ingest. They count from the start of the process, the replayed journal included.
+/// Counters of ingest. They count what the journal has told since its beginning, whichever life of the server took it
+/// in; positions count from the start of the process.
 #[derive(Clone, Debug, Default)]
 pub struct IngestMetrics {
     /// Frames read.
@@ -110,7 +111,12 @@ impl IngestMetrics {
 
     /// Counts something that could not be used.
     pub fn refuse(&self, what: Malformed) {
-        self.malformed.get_or_create(&MalformedLabel { what }).inc();
+        self.refused(what, 1);
+    }
+
+    /// Counts so much that could not be used.
+    pub fn refused(&self, what: Malformed, count: u64) {
+        self.malformed.get_or_create(&MalformedLabel { what }).inc_by(count);
     }
 
     /// How many of these could not be used.

@@ -8,8 +8,10 @@
 
 mod core;
 mod current;
+mod days;
 mod known;
 mod lamppost;
+mod lengths;
 mod metrics;
 mod named;
 mod pace;
@@ -19,7 +21,8 @@ mod pulse;
 mod tests;
 mod thread;
 
-pub use self::core::{Fresh, Ingest};
+pub(crate) use self::core::IngestRestore;
+pub use self::core::{Fresh, Ingest, IngestSnapshot};
 pub use current::CurrentSeries;
 pub use lamppost::{DeviceReport, LamppostReport, Stop};
 pub use metrics::{IngestMetrics, Malformed, Verdict};

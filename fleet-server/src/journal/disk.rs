@@ -57,6 +57,16 @@ pub struct Space {
     pub total_bytes: u64,
 }
 
+impl Space {
+    /// The room of the file system that a file or directory is on.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        let found = rustix::fs::statvfs(path)?;
+        // What is kept back for the superuser is not ours.
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok(Self { free_bytes: bytes(found.f_bavail), total_bytes: bytes(found.f_blocks) })
+    }
+}
+
 /// One open file. Nothing written is durable before [`DiskFile::sync`] has succeeded.
 pub trait DiskFile: Debug + Send {
     /// Its length in bytes.
@@ -163,10 +173,7 @@ impl Disk for FileDisk {
     }
 
     fn space(&self) -> io::Result<Space> {
-        let found = rustix::fs::statvfs(&self.directory)?;
-        // What is kept back for the superuser is not ours.
-        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
-        Ok(Space { free_bytes: bytes(found.f_bavail), total_bytes: bytes(found.f_blocks) })
+        Space::of(&self.directory)
     }
 }
 
@@ -198,7 +205,8 @@ impl DiskFile for File {
     }
 }
 
-fn sync_directory(directory: &Path) -> io::Result<()> {
+/// Makes the names in a directory durable.
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     // The parent of a bare name is "", which stands for the working directory.
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     File::open(directory)?.sync_all()

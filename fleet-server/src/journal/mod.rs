@@ -39,7 +39,7 @@ mod thread;
 mod writer;
 
 #[cfg(test)]
-mod memory_disk;
+pub(crate) mod memory_disk;
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +49,7 @@ use std::sync::mpsc::SyncSender;
 use lamplighter_protocol::UtcMillis;
 
 pub use commit_times::CommitTimes;
+pub(crate) use disk::sync_directory;
 pub use disk::{Disk, DiskFile, FileDisk, Space};
 pub use entry::{Draft, Entry, LARGEST_PAYLOAD_BYTES};
 pub use error::{JournalError, JournalFailure};

@@ -24,7 +24,8 @@ mod tests;
 use lamplighter_protocol::{Decimal, Grid, LamppostNumber, Reason, SeriesName, Statistic, UtcMillis};
 
 pub use metrics::StoreMetrics;
-pub use tail::Tail;
+pub(crate) use tail::TailRestore;
+pub use tail::{Tail, TailSnapshot};
 
 /// Most points that one page of [`Tail::range`] holds; reads stay short because of it.
 pub const MAX_PAGE: usize = 10_000;
