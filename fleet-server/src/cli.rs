@@ -17,8 +17,11 @@ use crate::registry::{Registry, read_csv};
 use crate::store::TailOptions;
 use crate::web;
 
+mod journal;
 #[cfg(test)]
 mod tests;
+
+pub use journal::{JournalCommand, VerifyArgs, verify_journal};
 
 /// Characters of a map's attribution: it has to fit into a corner of the map.
 const LONGEST_ATTRIBUTION: usize = 200;
@@ -28,8 +31,9 @@ Examples:
   fleet-server lamppost import lampposts.csv --data /var/lib/lamplighter
   fleet-server cert issue DF3637 --data /var/lib/lamplighter --out DF3637
   fleet-server run --data /var/lib/lamplighter --name fleet.example.org
+  fleet-server journal verify --data /var/lib/lamplighter
 
-The first two also work while the server runs.";
+All but `run` also work while the server runs.";
 
 const IMPORT_HELP: &str = "\
 The file is CSV (UTF-8, comma) with a header that names the columns, in any order:
@@ -74,6 +78,9 @@ pub enum Command {
     /// Certificates of lampposts
     #[command(subcommand)]
     Cert(CertCommand),
+    /// What is received is here first, on disk
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Print the description of the server's HTTP API: OpenAPI 3.1, as JSON
     Openapi,
 }

@@ -84,7 +84,7 @@ impl Server {
         let basemap = basemap.transpose()?;
         make_private(&args.data)
             .with_context(|| format!("cannot use the data directory {}", args.data.display()))?;
-        let mut journal_options = JournalOptions::in_directory(args.data.join("journal"));
+        let mut journal_options = JournalOptions::in_directory(args.data.join(Journal::DIRECTORY_NAME));
         journal_options.metrics = metrics.journal.clone();
         journal_options.low_water = args.low_water.unwrap_or_default();
         // The journal's lock is the server's: two servers never share a data directory.

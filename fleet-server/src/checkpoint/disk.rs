@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::journal::{Disk, DiskFile, Space, sync_directory};
+use crate::journal::{Disk, DiskFile, Space, space_of, sync_directory};
 
 /// A directory of checkpoints that one server has to itself.
 pub trait CheckpointDisk: Disk {
@@ -65,6 +65,6 @@ impl Disk for CheckpointDirectory {
     }
 
     fn space(&self) -> io::Result<Space> {
-        Space::of(&self.0)
+        space_of(&self.0)
     }
 }

@@ -25,6 +25,7 @@ async fn perform(line: &str) -> Result<String, String> {
     let mut out = Vec::new();
     let done = match parse(line)?.command {
         Command::Run(_) => panic!("not here"),
+        Command::Journal(JournalCommand::Verify(args)) => verify_journal(&args, &mut out),
         Command::Openapi => print_openapi(&mut out),
         Command::Lamppost(LamppostCommand::Import(args)) => {
             import_lampposts(&args, clock::wall(), &mut out).await
@@ -195,3 +196,5 @@ async fn no_certificate_is_issued_over_files_that_are_there() {
     );
     assert_eq!(fs::read(directory.path().join("out/DF3637.key")).unwrap(), before);
 }
+
+mod journal;

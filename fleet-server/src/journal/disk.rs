@@ -57,16 +57,6 @@ pub struct Space {
     pub total_bytes: u64,
 }
 
-impl Space {
-    /// The room of the file system that a file or directory is on.
-    pub(crate) fn of(path: &Path) -> io::Result<Self> {
-        let found = rustix::fs::statvfs(path)?;
-        // What is kept back for the superuser is not ours.
-        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
-        Ok(Self { free_bytes: bytes(found.f_bavail), total_bytes: bytes(found.f_blocks) })
-    }
-}
-
 /// One open file. Nothing written is durable before [`DiskFile::sync`] has succeeded.
 pub trait DiskFile: Debug + Send {
     /// Its length in bytes.
@@ -109,7 +99,7 @@ pub struct FileDisk {
     _lock: File,
 }
 
-const LOCK: &str = "journal.lock";
+pub(super) const LOCK: &str = "journal.lock";
 
 impl FileDisk {
     /// Takes this directory, creating it if its parent exists.
@@ -173,7 +163,7 @@ impl Disk for FileDisk {
     }
 
     fn space(&self) -> io::Result<Space> {
-        Space::of(&self.directory)
+        space_of(&self.directory)
     }
 }
 
@@ -203,6 +193,14 @@ impl DiskFile for File {
         // fdatasync: the length is written with the data that it makes readable.
         self.sync_data()
     }
+}
+
+/// The room of the file system that a file or directory is on.
+pub(crate) fn space_of(directory: &Path) -> io::Result<Space> {
+    let found = rustix::fs::statvfs(directory)?;
+    // What is kept back for the superuser is not ours.
+    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+    Ok(Space { free_bytes: bytes(found.f_bavail), total_bytes: bytes(found.f_blocks) })
 }
 
 /// Makes the names in a directory durable.

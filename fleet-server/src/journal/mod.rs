@@ -30,12 +30,14 @@ mod open;
 mod options;
 mod queue;
 mod random;
+mod read_only_disk;
 mod reader;
 mod replay;
 mod report;
 mod segment;
 mod stepped;
 mod thread;
+mod verify;
 mod writer;
 
 #[cfg(test)]
@@ -49,7 +51,7 @@ use std::sync::mpsc::SyncSender;
 use lamplighter_protocol::UtcMillis;
 
 pub use commit_times::CommitTimes;
-pub(crate) use disk::sync_directory;
+pub(crate) use disk::{space_of, sync_directory};
 pub use disk::{Disk, DiskFile, FileDisk, Space};
 pub use entry::{Draft, Entry, LARGEST_PAYLOAD_BYTES};
 pub use error::{JournalError, JournalFailure};
@@ -62,6 +64,7 @@ pub use random::Random;
 pub use report::{Damage, DamageKind, ReplayReport, Trimmed};
 pub use stepped::SteppedJournal;
 pub use thread::{IngestGone, JournalThread};
+pub use verify::{Verified, verify};
 
 /// A journal that is open and not yet being written: replay it, then start it.
 #[derive(Debug)]
@@ -130,6 +133,9 @@ pub enum JournalHealth {
 }
 
 impl Journal {
+    /// Its directory in the server's data directory.
+    pub const DIRECTORY_NAME: &str = "journal";
+
     /// Opens the journal: takes the lock, syncs all that is there before it is believed, and cuts off the unfinished
     /// end of the last segment (D15).
     ///

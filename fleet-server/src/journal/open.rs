@@ -85,7 +85,7 @@ pub(super) fn path(options: &JournalOptions, first: u64) -> PathBuf {
     options.directory.join(segment::name(first))
 }
 
-fn list(options: &JournalOptions, disk: &dyn Disk) -> Result<Vec<u64>, JournalError> {
+pub(super) fn list(options: &JournalOptions, disk: &dyn Disk) -> Result<Vec<u64>, JournalError> {
     let names = disk.names();
     let names =
         names.map_err(|source| JournalError::Directory { path: options.directory.clone(), source })?;
@@ -127,20 +127,15 @@ fn write_anew(options: &JournalOptions, file: &mut dyn DiskFile, first: u64) -> 
 fn settle_last(options: &JournalOptions, found: &mut Found, first: u64) -> Result<(), JournalError> {
     let mut file = open_segment(options, &*found.disk, first)?;
     let length = file.length().map_err(read_error(options, first))?;
-    let (mark, header_is_good) = match header_of(options, &*file, first)? {
-        HeaderFound::Good(mark) => (mark, true),
-        // Its creation was interrupted: it holds nothing, and the writer creates it again under the same name.
-        HeaderFound::Short => {
+    let (end, mark, header_is_good) = match look_at_last(options, &*file, first)? {
+        Last::Ends { end, mark, header_is_good } => (end, mark, header_is_good),
+        // The writer creates it again under the same name.
+        Last::Interrupted => {
             found.segments.pop();
             (found.next, found.torn_bytes) = (first, length);
             return Ok(());
         }
-        HeaderFound::Bad(mark) => (mark, false),
     };
-    let end = find_end(&*file, mark, first).map_err(read_error(options, first))?;
-    if !header_is_good && end.next == first {
-        return Err(JournalError::Unreadable(path(options, first)));
-    }
     if end.offset < length {
         found.torn_bytes = length - end.offset;
         tracing::warn!(
@@ -158,13 +153,43 @@ fn settle_last(options: &JournalOptions, found: &mut Found, first: u64) -> Resul
     Ok(())
 }
 
-struct End {
-    offset: u64,
-    next: u64,
+/// How the last segment ends.
+pub(super) enum Last {
+    /// Its creation was interrupted: it holds nothing.
+    Interrupted,
+    /// With entries, or just begun.
+    Ends { end: End, mark: Mark, header_is_good: bool },
+}
+
+/// The end of what may be committed.
+pub(super) struct End {
+    /// Behind the last record.
+    pub(super) offset: u64,
+    /// The sequence behind the last record's.
+    pub(super) next: u64,
+    /// The sequence at which the last batch begins: all before it is committed.
+    pub(super) last_batch: u64,
+}
+
+pub(super) fn look_at_last(
+    options: &JournalOptions,
+    file: &dyn DiskFile,
+    first: u64,
+) -> Result<Last, JournalError> {
+    let (mark, header_is_good) = match header_of(options, file, first)? {
+        HeaderFound::Good(mark) => (mark, true),
+        HeaderFound::Bad(mark) => (mark, false),
+        HeaderFound::Short => return Ok(Last::Interrupted),
+    };
+    let end = find_end(file, mark, first).map_err(read_error(options, first))?;
+    if !header_is_good && end.next == first {
+        return Err(JournalError::Unreadable(path(options, first)));
+    }
+    Ok(Last::Ends { end, mark, header_is_good })
 }
 
 fn find_end(file: &dyn DiskFile, mark: Mark, first: u64) -> io::Result<End> {
-    let mut end = End { offset: HEADER_BYTES as u64, next: first };
+    let mut end = End { offset: HEADER_BYTES as u64, next: first, last_batch: first };
     let mut in_doubt = false;
     let mut reader = Reader::new(file, mark, end.offset);
     while let Some(stretch) = reader.next()? {
@@ -175,7 +200,8 @@ fn find_end(file: &dyn DiskFile, mark: Mark, first: u64) -> io::Result<End> {
                 in_doubt |= record.entry.sequence != end.next;
                 in_doubt &= batch_begins <= end.next;
                 if !in_doubt {
-                    end = End { offset, next: end.next.max(record.entry.sequence.saturating_add(1)) };
+                    let next = end.next.max(record.entry.sequence.saturating_add(1));
+                    end = End { offset, next, last_batch: end.last_batch.max(batch_begins) };
                 }
             }
         }

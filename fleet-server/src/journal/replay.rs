@@ -28,7 +28,9 @@ pub(super) fn replay(
     let skipped = found.segments.partition_point(|segment| segment.first <= from).saturating_sub(1);
     let segments = &found.segments[skipped..];
     let expected = segments.first().map_or(from, |segment| segment.first.min(from));
-    let mut replay = Replay::new(options, found, from, expected, each);
+    let report =
+        ReplayReport { first: found.first(), torn_bytes: found.torn_bytes, ..ReplayReport::default() };
+    let mut replay = Replay { expected, ..Replay::new(options, report, from, each) };
     for (place, segment) in segments.iter().enumerate() {
         let below = segments.get(place + 1).map_or(found.next, |next| next.first);
         replay.segment(&*found.disk, segment.first, below)?;
@@ -36,7 +38,7 @@ pub(super) fn replay(
     Ok(replay.finish(found.next))
 }
 
-struct Replay<'a, F> {
+pub(super) struct Replay<'a, F> {
     options: &'a JournalOptions,
     each: F,
     /// The first sequence that is handed on.
@@ -51,15 +53,22 @@ struct Replay<'a, F> {
 }
 
 impl<'a, F: FnMut(Entry)> Replay<'a, F> {
-    fn new(options: &'a JournalOptions, found: &Found, from: u64, expected: u64, each: F) -> Self {
+    /// Hands on what stands from this sequence on.
+    pub(super) fn new(options: &'a JournalOptions, report: ReplayReport, from: u64, each: F) -> Self {
         let now = clock::monotonic();
-        let report =
-            ReplayReport { first: found.first(), torn_bytes: found.torn_bytes, ..ReplayReport::default() };
-        Self { options, each, from, report, expected, last: (expected, 0), began: now, told: now }
+        Self { options, each, from, report, expected: from, last: (from, 0), began: now, told: now }
+    }
+
+    /// Goes on at this sequence: what lies before it was trimmed.
+    pub(super) fn skip_to(&mut self, sequence: u64) {
+        self.expected = sequence;
+        if self.report.segments == 0 {
+            self.report.first = sequence;
+        }
     }
 
     /// Hands on the entries of one segment, which holds none from `below` on.
-    fn segment(&mut self, disk: &dyn Disk, first: u64, below: u64) -> Result<(), JournalError> {
+    pub(super) fn segment(&mut self, disk: &dyn Disk, first: u64, below: u64) -> Result<(), JournalError> {
         let file = open::open_segment(self.options, disk, first)?;
         let length = file.length().map_err(open::read_error(self.options, first))?;
         self.report.segments += 1;
@@ -131,7 +140,7 @@ impl<'a, F: FnMut(Entry)> Replay<'a, F> {
         }
     }
 
-    fn finish(mut self, next: u64) -> ReplayReport {
+    pub(super) fn finish(mut self, next: u64) -> ReplayReport {
         if self.expected < next {
             let (last, length) = self.last;
             self.gap(last, length, next);

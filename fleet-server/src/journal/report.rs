@@ -1,5 +1,6 @@
 //! What reading a journal met.
 
+use std::fmt;
 use std::path::PathBuf;
 
 /// What [`super::Journal::replay`] met.
@@ -68,4 +69,42 @@ pub enum DamageKind {
         /// The sequence that came.
         found: u64,
     },
+}
+
+impl DamageKind {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Records => "records",
+            Self::Gap { .. } => "gap",
+            Self::Repeated { .. } => "repeated",
+        }
+    }
+
+    /// With a gap or a repetition: the sequence that should have come, and the one that came.
+    pub fn sequences(self) -> Option<(u64, u64)> {
+        match self {
+            Self::Header | Self::Records => None,
+            Self::Gap { expected, found } | Self::Repeated { expected, found } => Some((expected, found)),
+        }
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, offset, bytes, kind } = self;
+        write!(f, "{}, offset {offset}: ", path.display())?;
+        match kind {
+            DamageKind::Header => write!(f, "the header is damaged ({bytes} bytes)"),
+            DamageKind::Records => write!(f, "{bytes} bytes are no records"),
+            DamageKind::Gap { expected, found } => {
+                let (last, count) = (found.saturating_sub(1), found.saturating_sub(*expected));
+                write!(f, "entries {expected} to {last} are missing ({count})")
+            }
+            DamageKind::Repeated { expected, found } => {
+                write!(f, "entry {found} came again where {expected} should have come")
+            }
+        }
+    }
 }

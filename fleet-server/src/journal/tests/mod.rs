@@ -6,6 +6,7 @@ mod low_water;
 mod reading;
 mod stepping;
 mod trimming;
+mod verifying;
 mod writing;
 
 use std::sync::mpsc::{Receiver, sync_channel};
