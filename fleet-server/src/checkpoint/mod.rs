@@ -7,20 +7,33 @@
 //! directory synced. Two are kept, so that one that cannot be read costs a longer start and nothing else: it is named,
 //! counted, and the older one taken.
 //!
-//! [`Checkpoints`] reads and writes them on a disk that is handed in; it has no clock and no thread. What it leaves to
-//! others: when to write one, and what of the journal may go then.
+//! [`Checkpoints`] reads and writes them on a disk that is handed in, and [`start`] makes a start of them and the
+//! journal; they have no clock and no thread. [`Sealer`] is the thread that writes them, and then lets the journal go as
+//! far as [`trim_limit`] says.
 
+mod backup;
 mod disk;
+mod due;
 mod error;
 mod file;
+mod keep;
+mod metrics;
+mod sealer;
 mod shelf;
 mod snapshot;
+mod start;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod wire;
 
+pub use backup::{BackupLock, NoBackup};
 pub use disk::{CheckpointDirectory, CheckpointDisk};
+pub use due::Cadence;
 pub(crate) use error::WrongPart;
 pub use error::{CheckpointError, CheckpointFailure, Operation, Unusable};
-pub use shelf::{Checkpoints, Damaged, Newest, Written};
+pub use keep::{JournalKeep, NotDays, trim_limit};
+pub use metrics::{CheckpointMetrics, StartFigures};
+pub use sealer::{Last, Sealer, Sealing, SealingRules};
+pub use shelf::{CheckpointInfo, Checkpoints, Damaged, Newest};
 pub use snapshot::{Fresh, Restored, Snapshot};
+pub use start::{StartError, Started, start};

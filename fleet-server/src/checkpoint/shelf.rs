@@ -57,9 +57,9 @@ pub struct Damaged {
     pub cause: Unusable,
 }
 
-/// A checkpoint that was written.
+/// A checkpoint on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Written {
+pub struct CheckpointInfo {
     /// The first sequence that is not in it.
     pub sequence: u64,
     /// When it was taken.
@@ -75,6 +75,9 @@ enum Read {
 }
 
 impl Checkpoints {
+    /// Where a server keeps them, in its data directory.
+    pub const DIRECTORY_NAME: &str = "checkpoints";
+
     /// Those in this directory, which is created if its parent exists.
     ///
     /// # Errors
@@ -134,7 +137,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// What the disk refused. What there was before is still there, and it may be tried again.
-    pub fn write(&mut self, snapshot: Snapshot) -> Result<Written, CheckpointFailure> {
+    pub fn write(&mut self, snapshot: Snapshot) -> Result<CheckpointInfo, CheckpointFailure> {
         let (sequence, taken) = (snapshot.header.sequence, snapshot.header.taken);
         let bytes = self.put(snapshot).inspect_err(|_| {
             // It takes room. If it cannot be removed, the next one takes its place.
@@ -144,7 +147,7 @@ impl Checkpoints {
         let older = self.found.iter().rfind(usable).copied();
         self.found = older.into_iter().chain([Found { sequence, state: State::Whole }]).collect();
         self.remove_others();
-        Ok(Written { sequence, taken, bytes })
+        Ok(CheckpointInfo { sequence, taken, bytes })
     }
 
     /// The sequence of the older one of two that are whole; none if there are not two.
@@ -205,7 +208,8 @@ fn read(disk: &dyn CheckpointDisk, sequence: u64, fresh: &Fresh) -> Result<Read,
     }
     let bytes = file.length()?;
     let (ingest, tail) = restore.finish(header)?;
-    Ok(Read::Whole(Box::new(Restored { sequence, taken: header.taken, bytes, ingest, tail })))
+    let info = CheckpointInfo { sequence, taken: header.taken, bytes };
+    Ok(Read::Whole(Box::new(Restored { info, ingest, tail })))
 }
 
 fn name_of(sequence: u64) -> String {

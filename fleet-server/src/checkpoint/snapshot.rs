@@ -4,6 +4,7 @@ use lamplighter_protocol::{Catalogue, UtcMillis};
 
 use super::error::{Unusable, WrongPart};
 use super::file::Header;
+use super::shelf::CheckpointInfo;
 use super::wire::part::Body;
 use crate::ingest::{Ingest, IngestMetrics, IngestRestore, IngestSnapshot};
 use crate::store::{Tail, TailOptions, TailRestore, TailSnapshot};
@@ -30,12 +31,8 @@ pub struct Fresh {
 /// What was read from a checkpoint.
 #[derive(Debug)]
 pub struct Restored {
-    /// The first sequence that is not in it.
-    pub sequence: u64,
-    /// When it was taken.
-    pub taken: UtcMillis,
-    /// Length of its file.
-    pub bytes: u64,
+    /// Which one it was.
+    pub info: CheckpointInfo,
     /// Ingest, as it was then.
     pub ingest: Ingest,
     /// The tail, as it was then.

@@ -51,15 +51,15 @@ use std::sync::mpsc::SyncSender;
 use lamplighter_protocol::UtcMillis;
 
 pub use commit_times::CommitTimes;
-pub(crate) use disk::{space_of, sync_directory};
 pub use disk::{Disk, DiskFile, FileDisk, Space};
+pub(crate) use disk::{space_of, sync_directory};
 pub use entry::{Draft, Entry, LARGEST_PAYLOAD_BYTES};
 pub use error::{JournalError, JournalFailure};
 pub use lag::Lag;
 pub use low_water::{LowWater, NotBytes, Shortage};
 pub use metrics::{FailureLabels, JournalMetrics, Operation};
 pub use options::JournalOptions;
-pub use queue::{JournalClosed, JournalHandle};
+pub use queue::{JournalClosed, JournalHandle, Trimming};
 pub use random::Random;
 pub use report::{Damage, DamageKind, ReplayReport, Trimmed};
 pub use stepped::SteppedJournal;

@@ -24,7 +24,7 @@ fn newest(disk: &MemoryDisk) -> (Option<u64>, Vec<u64>) {
     let mut checkpoints = open(disk);
     let newest = checkpoints.newest(&super::fresh(MOST)).unwrap();
     let damaged = newest.damaged.iter().map(|damaged| damaged.sequence).collect();
-    (newest.restored.map(|restored| restored.sequence), damaged)
+    (newest.restored.map(|restored| restored.info.sequence), damaged)
 }
 
 fn file(sequence: u64) -> String {
@@ -101,7 +101,7 @@ fn a_file_under_the_wrong_name_is_not_believed() {
     let mut checkpoints = open(&disk);
     let found = checkpoints.newest(&super::fresh(MOST)).unwrap();
     assert!(matches!(found.damaged[0].cause, Unusable::Header), "{:?}", found.damaged);
-    assert_eq!(found.restored.unwrap().sequence, 30);
+    assert_eq!(found.restored.unwrap().info.sequence, 30);
 }
 
 #[test]

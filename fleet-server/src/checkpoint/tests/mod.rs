@@ -2,6 +2,8 @@
 
 mod exact;
 mod files;
+mod sealing;
+mod starting;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
@@ -65,7 +67,7 @@ impl Bench {
     fn read(checkpoints: &mut Checkpoints, most: usize) -> Option<Self> {
         let fresh = fresh(most);
         let restored = checkpoints.newest(&fresh).unwrap().restored?;
-        assert_eq!(restored.sequence, restored.ingest.next_sequence());
+        assert_eq!(restored.info.sequence, restored.ingest.next_sequence());
         Some(Self { fresh, ingest: restored.ingest, tail: restored.tail })
     }
 
@@ -154,7 +156,7 @@ fn journal(acts: &[Act]) -> Vec<Entry> {
 }
 
 /// A few entries of everything: three lampposts that describe, observe, say hello.
-fn some_entries(ticks: i64) -> Vec<Entry> {
+pub(crate) fn some_entries(ticks: i64) -> Vec<Entry> {
     let mut acts = Vec::new();
     for lamppost in 0..LAMPPOSTS.len() {
         let act = |what| Act { lamppost, what, later: 1 };
