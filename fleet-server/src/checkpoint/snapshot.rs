@@ -96,6 +96,7 @@ impl Restore {
             Body::Run(run) => self.ingest.run(&run)?,
             Body::Opening(opening) => self.ingest.opening(&opening)?,
             Body::Named(named) => self.ingest.named(&named)?,
+            Body::Quarantined(quarantined) => self.ingest.quarantined(quarantined)?,
             Body::Tail(tail) => self.tail.tail(tail),
             Body::Series(series) => self.tail.series(series)?,
             Body::Block(block) => self.tail.block(block)?,

@@ -61,6 +61,7 @@ pub fn start(
     if let Some(CheckpointInfo { sequence, bytes, .. }) = checkpoint {
         tracing::info!(sequence, bytes, "a checkpoint is read");
     }
+    ingest.retry_quarantine(&mut tail, &mut |_| {});
     let from = ingest.next_sequence();
     journal.continue_at(from);
     let lost = Some(from..journal.first_sequence()).filter(|lost| !lost.is_empty());

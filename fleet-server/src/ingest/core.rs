@@ -1,8 +1,9 @@
 //! The pure core of ingest.
 
+mod retry;
 mod state;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use super::lamppost::{Lamppost, LamppostReport};
 use super::metrics::{IngestMetrics, Malformed, Verdict};
 use super::places::{Places, places};
 use super::pulse::Pulse;
+use super::quarantine::{KEPT_MS, Quarantine, Quarantined, RecordPlace, Waits};
 use crate::journal::Entry;
 use crate::live::{LiveObservation, LiveSeries};
 use crate::store::{Inserted, Merge, Point, SeriesId, Tail};
@@ -41,6 +43,7 @@ pub struct Ingest {
     /// The sequence behind the last entry.
     next: u64,
     days: Days,
+    quarantine: Quarantine,
     metrics: IngestMetrics,
 }
 
@@ -64,6 +67,7 @@ impl Ingest {
             latest_received: UtcMillis::default(),
             next: 0,
             days: Days::default(),
+            quarantine: Quarantine::default(),
             metrics,
         }
     }
@@ -169,6 +173,7 @@ impl Ingest {
         live: &mut dyn FnMut(LiveObservation),
     ) -> Fresh {
         self.latest_received = self.latest_received.max(entry.received);
+        self.quarantine.expire(self.latest_received.plus_ms(-KEPT_MS), &self.metrics.quarantine);
         let frame = match Frame::decode(entry.payload.clone()) {
             Ok(frame) => frame,
             Err(FrameError::Newer(_)) => return self.refuse(entry, Malformed::Newer),
@@ -205,6 +210,9 @@ impl Ingest {
             places: &places,
             lamppost,
             latest_received: self.latest_received,
+            now: entry.received,
+            again: None,
+            quarantine: &mut self.quarantine,
             metrics: &self.metrics,
             store,
             live,
@@ -243,6 +251,11 @@ struct Recorder<'a> {
     places: &'a Places,
     lamppost: &'a mut Lamppost,
     latest_received: UtcMillis,
+    /// The last receipt of the lamppost.
+    now: UtcMillis,
+    /// What of the record is tried again; none: all of it comes for the first time.
+    again: Option<Waits>,
+    quarantine: &'a mut Quarantine,
     metrics: &'a IngestMetrics,
     store: &'a mut Tail,
     live: &'a mut dyn FnMut(LiveObservation),
@@ -254,8 +267,11 @@ impl Recorder<'_> {
     fn record(&mut self, sequence: u64) {
         let place = usize::try_from(sequence - self.frame.first).unwrap_or(usize::MAX);
         let Some(bytes) = self.frame.records.get(place) else { return };
+        if self.again == Some(Waits::Record) {
+            self.metrics.take_back_refused(Malformed::Record);
+        }
         match Record::decode(bytes) {
-            Ok(Record::Tick(tick)) => self.tick(&tick),
+            Ok(Record::Tick(tick)) => self.tick(sequence, tick),
             Ok(Record::Opening(opening)) if self.log == Log::Events && sequence == 0 => {
                 self.dated(opening.opened);
                 if self.lamppost.opened(self.frame.run, opening, self.known).is_err() {
@@ -274,12 +290,17 @@ impl Recorder<'_> {
             Ok(Record::Opening(_)) => self.metrics.refuse(Malformed::Record),
             Err(error) => {
                 self.metrics.refuse(Malformed::Record);
+                self.quarantine(sequence, Waits::Record);
                 tracing::debug!(lamppost = %self.entry.lamppost, run = %self.frame.run, sequence, %error, "unreadable");
             }
         }
     }
 
-    fn tick(&mut self, tick: &Tick) {
+    fn tick(&mut self, sequence: u64, mut tick: Tick) {
+        if let Some(Waits::Series(waits)) = &self.again {
+            tick.observations.retain(|observation| waits.contains(&observation.series));
+            self.metrics.take_back(Verdict::UnknownProperty, tick.observations.len() as u64);
+        }
         let count = tick.observations.len() as u64;
         if self.is_ahead(tick.time) {
             return self.metrics.observed(Verdict::Future, count);
@@ -291,6 +312,7 @@ impl Recorder<'_> {
         let Some(kinds) = self.known.series.get(tick.device) else {
             return self.metrics.observed(Verdict::Type, count);
         };
+        let mut unknown = BTreeSet::new();
         for observation in &tick.observations {
             let verdict = match kinds.get(observation.series) {
                 None => Verdict::Type,
@@ -304,9 +326,34 @@ impl Recorder<'_> {
                     }
                 }
             };
+            if verdict == Verdict::UnknownProperty {
+                unknown.insert(observation.series);
+            }
             self.metrics.observed(verdict, 1);
         }
-        self.lamppost.observed(tick.time, self.entry.received);
+        if !unknown.is_empty() {
+            self.quarantine(sequence, Waits::Series(unknown));
+        }
+        self.lamppost.observed(tick.time, self.now);
+    }
+
+    fn quarantine(&mut self, sequence: u64, waits: Waits) {
+        let place = RecordPlace {
+            lamppost: self.entry.lamppost.clone(),
+            run: self.frame.run,
+            log: self.log,
+            sequence,
+        };
+        let index = usize::try_from(sequence - self.frame.first).unwrap_or(usize::MAX);
+        let Some(record) = self.frame.records.get(index) else { return };
+        let one = Quarantined {
+            description: self.frame.description,
+            received: self.entry.received,
+            // Copied: it is part of a larger buffer.
+            record: record.as_ref().into(),
+            waits,
+        };
+        self.quarantine.put(place, one, &self.metrics.quarantine);
     }
 
     fn dated(&mut self, time: UtcMillis) {

@@ -2,6 +2,7 @@
 
 mod backlog;
 mod current;
+mod quarantine;
 
 use bytes::Bytes;
 use lamplighter_protocol::{

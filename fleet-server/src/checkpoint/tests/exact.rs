@@ -90,7 +90,7 @@ fn parts(snapshot: Snapshot) -> Vec<String> {
 }
 
 fn any_act() -> impl Strategy<Value = Act> {
-    let later = prop_oneof![8 => 0_i64..30, 1 => -7_200_i64..0, 1 => 40_000_i64..100_000];
+    let later = prop_oneof![8 => 0_i64..30, 1 => -7_200_i64..0, 1 => 40_000_i64..100_000, 1 => Just(300 * 86_400_i64)];
     (0..LAMPPOSTS.len(), any_what(), later).prop_map(|(lamppost, what, later)| Act { lamppost, what, later })
 }
 
@@ -111,6 +111,7 @@ fn any_what() -> impl Strategy<Value = What> {
         4 => which().prop_map(|which| What::Describe { which }),
         12 => (1_u8..5, 0_u64..60, which(), ticks)
             .prop_map(|(run, first, which, ticks)| What::Samples { run, first, which, ticks }),
+        1 => (1_u8..5, 0_u64..60, which()).prop_map(|(run, first, which)| What::Garbage { run, first, which }),
         2 => (1_u8..5, prop::option::of(1_u8..4), which())
             .prop_map(|(run, before, which)| What::Opening { run, before, which }),
         1 => (leaf, prop::collection::vec(any::<u8>(), 0..40))

@@ -35,6 +35,7 @@ enum What {
     Hello { run: u8, held: u64 },
     Describe { which: usize },
     Samples { run: u8, first: u64, which: usize, ticks: Vec<(i64, Option<i64>)> },
+    Garbage { run: u8, first: u64, which: usize },
     Opening { run: u8, before: Option<u8>, which: usize },
     Unreadable { leaf: Leaf, payload: Vec<u8> },
 }
@@ -102,7 +103,15 @@ impl Bench {
             lampposts: lampposts.to_vec(),
             verdicts: Verdict::ALL.map(|verdict| metrics.observations(verdict)).to_vec(),
             malformed: Malformed::ALL.map(|what| metrics.malformed(what)).to_vec(),
-            counted: [metrics.frames.get(), metrics.repeated.get(), metrics.forks.get()],
+            counted: [
+                metrics.frames.get(),
+                metrics.repeated.get(),
+                metrics.forks.get(),
+                metrics.quarantine.released.get(),
+                metrics.quarantine.expired.get(),
+                metrics.quarantine.no_room.get(),
+            ],
+            quarantine: [metrics.quarantine.records.get(), metrics.quarantine.bytes.get()],
             series: series.collect(),
             size: TailSize { bytes: 0, ..self.tail.size() },
             oldest: self.tail.oldest(),
@@ -118,7 +127,8 @@ struct Told {
     lampposts: Vec<String>,
     verdicts: Vec<u64>,
     malformed: Vec<u64>,
-    counted: [u64; 3],
+    counted: [u64; 6],
+    quarantine: [i64; 2],
     series: Vec<(String, Option<Point>, Vec<Point>)>,
     size: TailSize,
     oldest: Option<UtcMillis>,
@@ -203,6 +213,10 @@ impl What {
                     Record::Tick(tick).encode().into()
                 };
                 let records = ticks.iter().map(record).collect();
+                (Leaf::Frames(Log::Samples), frame(*run, *first, digest(*which), records))
+            }
+            Self::Garbage { run, first, which } => {
+                let records = vec![Bytes::from_static(b"\xff\xff"), Bytes::from_static(b"")];
                 (Leaf::Frames(Log::Samples), frame(*run, *first, digest(*which), records))
             }
             Self::Opening { run, before, which } => {

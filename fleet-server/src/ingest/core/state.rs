@@ -1,10 +1,13 @@
 //! All that ingest knows as parts of a checkpoint, and back.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
-use lamplighter_protocol::{Catalogue, Description, Digest, LamppostNumber, UtcMillis};
+use lamplighter_protocol::{Catalogue, Description, Digest, LamppostNumber, Log, RunId, UtcMillis};
 
 use super::super::lamppost::Lamppost;
-use super::super::metrics::{IngestMetrics, Malformed, Verdict};
+use super::super::metrics::{IngestMetrics, Malformed, QuarantineMetrics, Verdict};
+use super::super::quarantine::{Quarantined, RecordPlace, Waits};
 use super::Ingest;
 use crate::checkpoint::{WrongPart, wire};
 
@@ -47,6 +50,11 @@ impl Ingest {
         for (number, lamppost) in &self.lampposts {
             lamppost.parts(number, &mut parts);
         }
+        parts.extend(
+            self.quarantine
+                .iter()
+                .map(|(place, one)| wire::part::Body::Quarantined(quarantined_message(place, one))),
+        );
         IngestSnapshot { next: self.next, parts }
     }
 
@@ -68,6 +76,11 @@ impl Ingest {
             frames: metrics.frames.get(),
             repeated: metrics.repeated.get(),
             forks: metrics.forks.get(),
+            quarantine: Some(wire::Quarantine {
+                released: metrics.quarantine.released.get(),
+                expired: metrics.quarantine.expired.get(),
+                no_room: metrics.quarantine.no_room.get(),
+            }),
             days: self.days.iter().map(|(day, first)| wire::Day { day, first }).collect(),
         }
     }
@@ -117,6 +130,26 @@ impl IngestRestore {
         self.present()?.restore_named(message)
     }
 
+    pub(crate) fn quarantined(&mut self, message: wire::Quarantined) -> Result<(), WrongPart> {
+        let place = RecordPlace {
+            lamppost: message.lamppost.parse().map_err(|_| WrongPart("a lamppost whose number is none"))?,
+            run: RunId::from_slice(&message.run).map_err(|_| WrongPart("an id that is none"))?,
+            log: if message.events { Log::Events } else { Log::Samples },
+            sequence: message.sequence,
+        };
+        let series: BTreeSet<usize> = message.series.iter().map(|series| *series as usize).collect();
+        let digest = Digest::from_slice(&message.description);
+        let one = Quarantined {
+            description: digest.map_err(|_| WrongPart("an id that is none"))?,
+            received: UtcMillis(message.received_ms),
+            record: message.record.into(),
+            waits: if series.is_empty() { Waits::Record } else { Waits::Series(series) },
+        };
+        // Shown and counted once all of the checkpoint is known to be whole.
+        self.ingest.quarantine.put(place, one, &QuarantineMetrics::default());
+        Ok(())
+    }
+
     /// The sequence of the entry that it goes on with.
     pub(crate) fn next_sequence(&self) -> u64 {
         self.ingest.next
@@ -134,6 +167,11 @@ impl IngestRestore {
         for what in Malformed::ALL {
             metrics.refused(what, *malformed_place(&mut malformed, what));
         }
+        let wire::Quarantine { released, expired, no_room } = self.counted.quarantine.unwrap_or_default();
+        self.ingest.quarantine.tell(&metrics.quarantine);
+        metrics.quarantine.released.inc_by(released);
+        metrics.quarantine.expired.inc_by(expired);
+        metrics.quarantine.no_room.inc_by(no_room);
         metrics.frames.inc_by(self.counted.frames);
         metrics.repeated.inc_by(self.counted.repeated);
         metrics.forks.inc_by(self.counted.forks);
@@ -147,6 +185,25 @@ impl IngestRestore {
 
     fn put_lamppost(&mut self) {
         self.ingest.lampposts.extend(self.lamppost.take());
+    }
+}
+
+fn quarantined_message(place: &RecordPlace, one: &Quarantined) -> wire::Quarantined {
+    let series = match &one.waits {
+        Waits::Record => Vec::new(),
+        Waits::Series(series) => {
+            series.iter().map(|series| u32::try_from(*series).unwrap_or(u32::MAX)).collect()
+        }
+    };
+    wire::Quarantined {
+        lamppost: place.lamppost.to_string(),
+        run: place.run.0.to_vec(),
+        events: place.log == Log::Events,
+        sequence: place.sequence,
+        description: one.description.0.to_vec(),
+        received_ms: one.received.0,
+        record: one.record.to_vec(),
+        series,
     }
 }
 
