@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lamplighter_protocol::{Catalogue, LamppostNumber};
+use lamplighter_protocol::{Catalogue, LamppostNumber, Log};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -17,8 +17,8 @@ use crate::bus::{BusPorts, BusTasks, BusThreads, Ended, I2cOpener, ThreadEnd};
 use crate::clock::{Clock, ClockTrust, Stop};
 use crate::config::{Config, HardwareError, hardware_serial};
 use crate::health::Health;
-use crate::outbox::{Outbox, OutboxError, OutboxOptions, OutboxThread};
-use crate::status::{self, Backlog, ConnectionStatus, Status};
+use crate::outbox::{Outbox, OutboxError, OutboxOptions, OutboxState, OutboxThread};
+use crate::status::{self, Backlog, ConnectionStatus, DroppedRecords, Status, Storage, forecast};
 use crate::uplink::{Session, Speaker, Uplink, UplinkError};
 
 /// Version that hellos and `status` tell.
@@ -93,6 +93,7 @@ struct StatusSource {
     outbox: Outbox,
     health: Arc<Health>,
     connection: watch::Receiver<ConnectionStatus>,
+    max_age: Duration,
 }
 
 impl Agent {
@@ -113,6 +114,8 @@ impl Agent {
             lamppost: config.lamppost.clone(),
             hardware_serial: hardware_serial.clone(),
             max_bytes: config.outbox.max_bytes,
+            segment_bytes: OutboxOptions::segment_bytes_of(config.outbox.max_bytes),
+            max_age: config.outbox.max_age,
             sync_every: config.outbox.sync_every,
         };
         make_durable(&config.state_dir)
@@ -121,7 +124,7 @@ impl Agent {
         let path = status::socket_path(&config.state_dir);
         let socket = status::listen(&path).map_err(|source| AgentError::Socket { path, source })?;
         let (outbox, outbox_thread) =
-            Outbox::open(options, &config.description(&catalogue), clock.now().wall)?;
+            Outbox::open(options, &config.description(&catalogue), Arc::clone(&clock))?;
         let (health, stop_sampling) = (Arc::new(Health::new(&config)), Stop::new());
         let backlog = outbox.state();
         let ports = BusPorts {
@@ -141,6 +144,7 @@ impl Agent {
             outbox: outbox.clone(),
             health,
             connection,
+            max_age: config.outbox.max_age,
         };
         let speaker =
             Speaker { agent_version: VERSION.to_owned(), hardware_serial, generation: config.generation };
@@ -197,6 +201,14 @@ impl StatusSource {
     fn snapshot(&self) -> Status {
         let state = self.outbox.state();
         let (state, now) = (state.borrow().clone(), self.clock.now());
+        let connection = self.connection.borrow().clone();
+        let appended = state.appended_per_hour;
+        let backlog = Backlog {
+            records: Session::backlog(&state),
+            bytes: state.bytes,
+            oldest_ms: state.oldest.map(|time| time.0),
+            drains_in_s: forecast::drains_in_s(&connection, appended.map(|rate| rate.records), now.wall.0),
+        };
         Status {
             agent_version: VERSION.to_owned(),
             lamppost: self.lamppost.to_string(),
@@ -205,15 +217,35 @@ impl StatusSource {
             generation: self.generation,
             clock_trusted: now.trust == ClockTrust::Sure,
             now_ms: now.wall.0,
-            connection: self.connection.borrow().clone(),
-            backlog: Backlog {
-                records: Session::backlog(&state),
-                bytes: state.bytes,
-                oldest_ms: state.oldest.map(|time| time.0),
-            },
+            storage: self.storage(&state, &backlog, now.wall.0),
+            connection,
+            backlog,
             buses: self.health.buses(),
             sensors: self.health.sensors(),
         }
+    }
+}
+
+impl StatusSource {
+    fn storage(&self, state: &OutboxState, backlog: &Backlog, now_ms: i64) -> Storage {
+        let logs = state.runs.iter().flat_map(|run| Log::ALL.map(|log| run.log(log)));
+        let on_disk = logs.map(|log| log.on_disk.count()).sum();
+        let mut storage = Storage {
+            capacity_bytes: state.capacity,
+            max_age_s: self.max_age.as_secs(),
+            appended_bytes_per_hour: state.appended_per_hour.map(|rate| rate.bytes),
+            dropped: DroppedRecords {
+                bytes: state.dropped.bytes,
+                age: state.dropped.age,
+                damaged: state.dropped.damaged,
+            },
+            refused: state.refused,
+            damaged: state.damaged,
+            ..Storage::default()
+        };
+        storage.holds_s = forecast::holds_s(&storage);
+        storage.room_for_s = forecast::room_for_s(&storage, backlog, on_disk, now_ms);
+        storage
     }
 }
 

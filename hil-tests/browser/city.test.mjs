@@ -322,7 +322,7 @@ scene(
     await says(legend, /[≥<] 31\.5/);
     await search.fill("");
     await page.getByRole("button", { name: "Fit to values" }).click();
-    await says(legend, /≥ 1\d/);
+    await says(legend, /≥ (-?\d|[12]\d)\.\d/);
     await tell("set KB0008 air_temperature 12.25");
     await cellSays(page, "KB0008", "Air temperature", /^12\.2\d °C$/);
 

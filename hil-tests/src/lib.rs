@@ -6,6 +6,7 @@
 //! - [`city`]: where the lampposts stand, many agents in one process, and the comparison of what the fleet server
 //!   stored with what was true.
 //! - [`fleet`]: a server and lampposts as processes of this machine, for the demonstration, the tests and the benchmarks.
+//! - [`simulation`]: the whole path in one process, stepped, under every fault that can be thought of.
 //! - [`mod@bench`]: what the whole path costs and how long it takes.
 //!
 //! The scenes in `browser/`, which `tests/console/` has played in Chromium, are the console's tests.
@@ -17,4 +18,5 @@ pub mod bench;
 pub mod city;
 pub mod fleet;
 pub mod rig;
+pub mod simulation;
 pub mod world;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use edge_agent::clock::{Clock as _, SystemClock};
@@ -119,10 +120,12 @@ fn on_disk(directory: &Path, number: &LamppostNumber) -> (Observed, usize) {
         lamppost: number.clone(),
         hardware_serial: rig::hardware_serial(number),
         max_bytes: 1 << 30,
+        segment_bytes: OutboxOptions::segment_bytes_of(1 << 30),
+        max_age: Duration::MAX,
         sync_every: Duration::ZERO,
     };
     let nothing = Description { grids: Vec::new(), devices: Vec::new() };
-    let (outbox, thread) = Outbox::open(options, &nothing, SystemClock::new().now().wall).unwrap();
+    let (outbox, thread) = Outbox::open(options, &nothing, Arc::new(SystemClock::new())).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let state = outbox.state().borrow().clone();
     let (mut observed, catalogue) = (Observed::new(), Catalogue::built_in());

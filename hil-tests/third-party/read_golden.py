@@ -23,11 +23,12 @@ def main() -> None:
         ("hello", messages.Hello),
         ("description", messages.Description),
         ("frame", messages.Frame),
+        ("dropped", messages.Frame),
         ("position", messages.Position),
     ]:
         message = read(kind, (golden_dir / f"{name}.bin").read_bytes(), name)
         seen[name] = as_json(message)
-        if name == "frame":
+        if kind is messages.Frame:
             records = [read(messages.Record, record, "a record") for record in message.records]
             seen[name]["records"] = [as_json(record) for record in records]
     print(json.dumps(seen))

@@ -3,6 +3,7 @@
 use prost::Message as _;
 use prost::bytes::Bytes;
 
+use crate::dropped::Dropped;
 use crate::id::{CommandId, Digest, IdError, Nonce, RunId};
 use crate::quality::{Quality, Reason};
 use crate::time::UtcMillis;
@@ -105,6 +106,8 @@ pub enum Record {
     Opening(Opening),
     /// How a command fared.
     Command(CommandReport),
+    /// What had to go before the server was known to hold it (D11).
+    Dropped(Dropped),
 }
 
 /// What one device was read to say at one time.
@@ -175,6 +178,9 @@ pub enum RecordError {
     /// Value and reason contradict each other.
     #[error("an observation has a value exactly when its reason is not a bad one")]
     ValueAndReason,
+    /// A report of what was dropped makes no sense.
+    #[error("the report of what was dropped breaks a rule: {0}")]
+    Dropped(&'static str),
 }
 
 impl Record {
@@ -205,6 +211,7 @@ impl Record {
                 time: UtcMillis(report.time_ms),
                 detail: report.detail,
             })),
+            wire::record::Body::Dropped(dropped) => Ok(Self::Dropped(dropped.try_into()?)),
         }
     }
 
@@ -229,6 +236,7 @@ impl Record {
                 time_ms: report.time.0,
                 detail: report.detail.clone(),
             }),
+            Self::Dropped(dropped) => wire::record::Body::Dropped(dropped.to_wire()),
         };
         wire::Record { body: Some(body) }.encode_to_vec()
     }

@@ -11,6 +11,7 @@
 mod catalogue;
 mod decimal;
 mod description;
+mod dropped;
 mod frame;
 mod hello;
 mod id;
@@ -26,6 +27,7 @@ pub mod wire;
 pub use catalogue::{Catalogue, CatalogueError, Privacy, Property, Theme};
 pub use decimal::{Decimal, DecimalError};
 pub use description::{Description, DescriptionError, Device, Grid, Series, ValueType};
+pub use dropped::{DropReason, Dropped, DroppedSeries};
 pub use frame::{CommandReport, Frame, FrameError, Observation, Opening, Record, RecordError, Tick};
 pub use hello::{Hello, HelloError, RunHeld};
 pub use id::{

@@ -10,7 +10,7 @@ use crate::id::LamppostNumber;
 pub enum Log {
     /// Ticks of devices.
     Samples,
-    /// Openings, reports, and observations by exception.
+    /// Openings, reports (of commands, of what was dropped), and observations by exception.
     Events,
 }
 

@@ -4,15 +4,16 @@
 
 use lamplighter_protocol::wire::CommandState;
 use lamplighter_protocol::{
-    CommandId, CommandReport, Decimal, Description, Device, Digest, Frame, Grid, Hello, LogHeld, Nonce,
-    Observation, Opening, OutboxId, Pieces, Position, Reason, Record, RunHeld, RunId, RunPosition, Series,
-    Tick, UtcMillis, ValueType,
+    CommandId, CommandReport, Decimal, Description, Device, Digest, DropReason, Dropped, DroppedSeries,
+    Frame, Grid, Hello, Log, LogHeld, Nonce, Observation, Opening, OutboxId, Pieces, Position, Reason,
+    Record, RunHeld, RunId, RunPosition, Series, SeriesName, Tick, UtcMillis, ValueType,
 };
 use prost::bytes::Bytes;
 
 const HELLO: &[u8] = include_bytes!("../golden/hello.bin");
 const DESCRIPTION: &[u8] = include_bytes!("../golden/description.bin");
 const FRAME: &[u8] = include_bytes!("../golden/frame.bin");
+const DROPPED: &[u8] = include_bytes!("../golden/dropped.bin");
 const POSITION: &[u8] = include_bytes!("../golden/position.bin");
 
 #[test]
@@ -35,6 +36,15 @@ fn the_golden_frame_is_read_and_written_to_the_byte() {
     assert_eq!((frame.first, frame.last()), (300, 303));
     assert_eq!(frame, self::frame());
     assert_same_bytes(&frame.encode(), FRAME);
+}
+
+#[test]
+fn the_golden_reports_of_what_was_dropped_are_read_and_written_to_the_byte() {
+    let frame = Frame::decode(Bytes::from_static(DROPPED)).unwrap();
+    let read: Vec<Record> = frame.records.iter().map(|record| Record::decode(record).unwrap()).collect();
+    assert_eq!(read, dropped());
+    let records = dropped().iter().map(|record| Bytes::from(record.encode())).collect();
+    assert_same_bytes(&Frame { count: 4, first: 304, records, ..self::frame() }.encode(), DROPPED);
 }
 
 #[test]
@@ -137,6 +147,37 @@ fn records() -> Vec<Record> {
         detail: "weather-1 沒有回應".to_owned(),
     };
     vec![Record::Tick(wind), Record::Tick(lane), Record::Opening(opening), Record::Command(report)]
+}
+
+/// One that names its series, one of them with a channel; and one that knows nothing but the sequences.
+fn dropped() -> Vec<Record> {
+    let series = |channel: Option<&str>, count, first, last| DroppedSeries {
+        series: SeriesName {
+            device: "weather-1".parse().unwrap(),
+            property: "air_temperature".parse().unwrap(),
+            channel: channel.map(|name| name.parse().unwrap()),
+        },
+        count,
+        first: UtcMillis(first),
+        last: UtcMillis(last),
+    };
+    let full = Dropped {
+        run: RunId(id(0x20)),
+        log: Log::Samples,
+        pieces: pieces(&[(128, 199), (210, 299)]),
+        reason: DropReason::Bytes,
+        time: UtcMillis(1_539_846_001_500),
+        series: vec![series(None, 162, 1_539_840_000_000, 1_539_845_940_000), series(Some("max"), 1, -1, -1)],
+    };
+    let damaged = Dropped {
+        run: RunId(id(0x10)),
+        log: Log::Events,
+        pieces: pieces(&[(3, (1 << 62) - 1)]),
+        reason: DropReason::Damaged,
+        time: UtcMillis(0),
+        series: Vec::new(),
+    };
+    vec![Record::Dropped(full), Record::Dropped(damaged)]
 }
 
 fn position() -> Position {

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use lamplighter_protocol::wire::{self, CommandState};
 use lamplighter_protocol::{
-    CommandId, CommandReport, Decimal, Description, DescriptionError, Device, Digest, Frame, FrameError,
-    Grid, Hello, HelloError, LamppostNumber, Leaf, Log, LogHeld, Nonce, Observation, Opening, OutboxId,
-    Pieces, Position, PositionError, Quality, Reason, Record, RunHeld, RunId, RunPosition, Series, Tick,
-    Topic, UtcMillis, ValueType, limits,
+    CommandId, CommandReport, Decimal, Description, DescriptionError, Device, Digest, DropReason, Dropped,
+    DroppedSeries, Frame, FrameError, Grid, Hello, HelloError, LamppostNumber, Leaf, Log, LogHeld, Nonce,
+    Observation, Opening, OutboxId, Pieces, Position, PositionError, Quality, Reason, Record, RecordError,
+    RunHeld, RunId, RunPosition, Series, SeriesName, Tick, Topic, UtcMillis, ValueType, limits,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -106,6 +106,30 @@ proptest! {
 
         let position = wire::Position { version, nonce: id, ..Default::default() }.encode_to_vec();
         prop_assert!(matches!(Position::decode(&position), Err(PositionError::Newer(needs)) if needs == version));
+    }
+
+    #[test]
+    fn a_report_of_drops_that_makes_no_sense_is_refused(dropped in dropped(), flaw in 0..5) {
+        let body = wire::Record::decode(&Record::Dropped(dropped).encode()[..]).unwrap().body;
+        let Some(wire::record::Body::Dropped(mut report)) = body else { panic!("{body:?}") };
+        let series = wire::DroppedSeries {
+            device: "weather-1".to_owned(), property: "air_temperature".to_owned(), count: 1, ..Default::default()
+        };
+        match flaw {
+            0 => report.pieces.clear(),
+            1 => report.pieces.push(wire::Piece { first: 1 << 62, last: 1 << 62 }),
+            2 => report.series.push(wire::DroppedSeries { count: 0, ..series }),
+            3 => report.series.push(wire::DroppedSeries { first_ms: 1, last_ms: 0, ..series }),
+            _ => report.reason = 9,
+        }
+        let bytes = wire::Record { body: Some(wire::record::Body::Dropped(report)) }.encode_to_vec();
+        let refused = Record::decode(&bytes);
+        let expected = if flaw == 4 {
+            matches!(refused, Err(RecordError::Unknown))
+        } else {
+            matches!(refused, Err(RecordError::Dropped(_)))
+        };
+        prop_assert!(expected, "{refused:?}");
     }
 
     /// Fields are only ever added: whoever does not know one reads the rest.
@@ -265,6 +289,7 @@ fn record() -> impl Strategy<Value = Record> {
         tick().prop_map(Record::Tick),
         opening().prop_map(Record::Opening),
         command_report().prop_map(Record::Command),
+        dropped().prop_map(Record::Dropped),
     ]
 }
 
@@ -273,6 +298,37 @@ fn tick() -> impl Strategy<Value = Tick> {
         device: device as usize,
         time: UtcMillis(time),
         observations,
+    })
+}
+
+fn dropped() -> impl Strategy<Value = Dropped> {
+    let log = prop_oneof![Just(Log::Samples), Just(Log::Events)];
+    let reason = prop_oneof![Just(DropReason::Bytes), Just(DropReason::Age), Just(DropReason::Damaged)];
+    let pieces = (pieces(), 0u64..1 << 61).prop_map(|(mut pieces, one)| {
+        pieces.insert(one, one);
+        pieces
+    });
+    (any::<[u8; 16]>(), log, pieces, reason, any::<i64>(), vec(dropped_series(), 0..8)).prop_map(
+        |(run, log, pieces, reason, time, series)| Dropped {
+            run: RunId(run),
+            log,
+            pieces,
+            reason,
+            time: UtcMillis(time),
+            series,
+        },
+    )
+}
+
+fn dropped_series() -> impl Strategy<Value = DroppedSeries> {
+    let name = ("[a-z0-9-]{1,32}", "[a-z][a-z0-9_]{0,47}", option::of("[a-z0-9_-]{1,32}"));
+    (name, 1u64.., any::<i64>(), any::<i64>()).prop_map(|((device, property, channel), count, one, other)| {
+        let series = SeriesName {
+            device: device.parse().unwrap(),
+            property: property.parse().unwrap(),
+            channel: channel.map(|name| name.parse().unwrap()),
+        };
+        DroppedSeries { series, count, first: UtcMillis(one.min(other)), last: UtcMillis(one.max(other)) }
     })
 }
 

@@ -33,6 +33,7 @@ pub(crate) fn all() -> anyhow::Result<()> {
     // The binaries that end-to-end tests start.
     run(cargo().args(["build", "--quiet", "--workspace", "--bins"]))?;
     run(cargo().args(["test", "--quiet", "--workspace", "--all-features"]))?;
+    run(cargo().args(["run", "--quiet", "-p", "hil-tests", "--bin", "simulate", "--", "--seeds", "1000"]))?;
     say("all tests passed");
     Ok(())
 }

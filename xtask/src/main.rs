@@ -31,7 +31,10 @@ enum Command {
     Test,
     /// Build the console, which the next build of the server carries
     Console,
-    /// Measure, print a table, and write target/bench/NAME.json: path, replay, console, soak
+    /// Run the whole path in one process under simulated faults, seed by seed; --help for its options
+    #[command(disable_help_flag = true)]
+    Simulate(Rest),
+    /// Measure, print a table, and write target/bench/NAME.json: path, replay, outbox, console, soak
     #[command(disable_help_flag = true)]
     Bench(Rest),
 }
@@ -58,6 +61,10 @@ fn main() -> anyhow::Result<()> {
             shell::hand_over(
                 cargo().args(["run", "--quiet", "-p", "hil-tests", "--bin", "demo", "--"]).args(rest.words),
             )
+        }
+        Command::Simulate(rest) => {
+            let simulate = ["run", "--quiet", "-p", "hil-tests", "--bin", "simulate", "--"];
+            shell::hand_over(cargo().args(simulate).args(rest.words))
         }
         Command::Bench(rest) => {
             console::build_if_possible()?;

@@ -48,6 +48,16 @@ pub enum OutboxError {
         /// Why not.
         source: io::Error,
     },
+    /// The file system is read-only, as systems make one whose disk fails. The run is over.
+    #[error("cannot {action} {path}: its file system is read-only; what was synced is safe: look for the cause (dmesg), mount it writable or replace the card, and start again", path = .path.display())]
+    ReadOnly {
+        /// What was to be done: "create".
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A file or directory could not be synced. The run is over.
     #[error("cannot sync {path}; its disk may be failing", path = .path.display())]
     Sync {
@@ -58,7 +68,7 @@ pub enum OutboxError {
     },
     /// The system gave no random numbers.
     #[error("the system gave no random numbers for a new id")]
-    Random(#[source] getrandom::Error),
+    Random(#[source] io::Error),
     /// The system gave no thread.
     #[error("cannot start the outbox's thread")]
     Thread(#[source] io::Error),
@@ -82,6 +92,7 @@ impl OutboxError {
             | Self::Newer { .. }
             | Self::Manage { .. }
             | Self::Write { .. }
+            | Self::ReadOnly { .. }
             | Self::Sync { .. }
             | Self::Random(_)
             | Self::Thread(_)
@@ -98,6 +109,7 @@ impl OutboxError {
             Self::InUse { .. }
             | Self::Newer { .. }
             | Self::Read { .. }
+            | Self::ReadOnly { .. }
             | Self::Random(_)
             | Self::Thread(_)
             | Self::Closed(_) => false,
@@ -110,7 +122,24 @@ impl OutboxError {
 #[error("the outbox is closed")]
 pub struct OutboxClosed;
 
+/// Makes an [`OutboxError`] of the failure of a write.
+pub(super) fn unwritten(path: &Path) -> impl FnOnce(io::Error) -> OutboxError + '_ {
+    move |source| {
+        let path = path.to_owned();
+        if source.kind() == io::ErrorKind::ReadOnlyFilesystem {
+            return OutboxError::ReadOnly { action: "write", path, source };
+        }
+        OutboxError::Write { path, source }
+    }
+}
+
 /// Makes an [`OutboxError`] of an [`io::Error`].
 pub(super) fn manage<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> OutboxError + 'a {
-    move |source| OutboxError::Manage { action, path: path.to_owned(), source }
+    move |source| {
+        let path = path.to_owned();
+        if source.kind() == io::ErrorKind::ReadOnlyFilesystem {
+            return OutboxError::ReadOnly { action, path, source };
+        }
+        OutboxError::Manage { action, path, source }
+    }
 }

@@ -4,73 +4,78 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lamplighter_protocol::{Digest, Log, Position, UtcMillis};
+use lamplighter_protocol::{Digest, Log, Position, RunId, UtcMillis};
 
 use super::disk::{self, Disk};
+use super::dropping::Drops;
 use super::error::OutboxError;
+use super::growth::Growth;
 use super::identity::{self, Home};
 use super::pen::{Pen, Written};
 use super::queue::Append;
+use super::random::Random;
 use super::read::{self, Found};
-use super::run::{LogIndex, Run, Segment, next_to_free};
+use super::reserve::Reserve;
+use super::room::{Bound, Purpose};
+use super::run::{LogIndex, Run, Segment};
 use super::sealed::{self, Sealed};
-use super::segment::{HEADER_BYTES, Header, MAX_RECORD_BYTES, Offsets, PREFIX_BYTES};
-use super::{Chunk, OutboxOptions, OutboxState, Place, ReadLimit, descriptions, opening, recover};
+use super::segment::{HEADER_BYTES, Header, MAX_RECORD_BYTES, PREFIX_BYTES};
+use super::steady::SteadyTime;
+use super::{
+    Chunk, DropCounts, OutboxOptions, OutboxState, Place, ReadLimit, descriptions, opening, recover,
+};
 
-/// How far events may go past the bound: they are few, and reports of what had to go are among them (D11).
-const EVENT_RESERVE_BYTES: u64 = 256 * 1024;
-
-/// How the outbox's files are written.
-#[derive(Clone, Debug)]
-pub(super) struct Medium {
-    pub(super) disk: Arc<dyn Disk>,
-    /// A new segment is begun rather than exceed this.
-    pub(super) segment_bytes: u64,
-}
+/// Most bytes of a segment of events.
+const MAX_EVENT_SEGMENT_BYTES: u64 = 64 << 10;
 
 /// All files of an open outbox. After an error nothing may be written any more: the run is over (D2).
 #[derive(Debug)]
 pub(super) struct Files {
-    medium: Medium,
+    pub(super) disk: Arc<dyn Disk>,
     home: Home,
-    directory: PathBuf,
-    max_bytes: u64,
+    pub(super) directory: PathBuf,
+    pub(super) bound: Bound,
+    pub(super) reserve: Reserve,
+    segment_bytes: u64,
     /// Oldest first, the current one last; never empty.
-    runs: Vec<Run>,
+    pub(super) runs: Vec<Run>,
     samples: Option<Pen>,
     events: Option<Pen>,
     /// What is appended from now on is written in this.
     description: Digest,
-    bytes: u64,
+    pub(super) bytes: u64,
     refused: u64,
+    pub(super) dropped: DropCounts,
     damaged: u64,
-    space: Space,
+    /// Some damage may not be reported yet.
+    pub(super) damage_found: bool,
+    /// What time it was when that was last told.
+    pub(super) now: UtcMillis,
+    pub(super) time: SteadyTime,
+    pub(super) growth: Growth,
     oldest: Option<UtcMillis>,
-}
-
-/// Whether records find room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Space {
-    Left,
-    Full,
+    /// What was dropped may have been the oldest.
+    pub(super) oldest_gone: bool,
 }
 
 impl Files {
     /// Opens the outbox, and a new run in it.
     pub(super) fn open(
-        medium: Medium,
+        disk: Arc<dyn Disk>,
+        random: &Random,
         options: &OutboxOptions,
         (payload, description): (&[u8], Digest),
         opened: UtcMillis,
     ) -> Result<Self, OutboxError> {
-        let disk = &*medium.disk;
-        let home = identity::settle(disk, options)?;
+        let home = identity::settle(&*disk, random, options)?;
         let directory = options.directory.clone();
         let (runs, kept) = (directory.join("runs"), directory.join("descriptions"));
-        disk::create_directory(&kept)?;
-        disk::create_directory(&runs)?;
-        disk::sync_directory(disk, &directory)?;
-        let recovered = recover::recover(disk, &runs)?;
+        disk::create_directory(&*disk, &kept)?;
+        disk::create_directory(&*disk, &runs)?;
+        disk::sync_directory(&*disk, &directory)?;
+        // A description that is there may have been named by a process that died before its name was durable (D2).
+        disk::sync_directory(&*disk, &kept)?;
+        let recovered = recover::recover(&*disk, &runs)?;
 
         let logs = recovered.runs.iter().flat_map(|run| [&run.samples, &run.events]);
         let headers = logs.flat_map(|log| &log.segments).filter_map(|segment| segment.header.as_ref());
@@ -79,49 +84,57 @@ impl Files {
         // Which description a segment is written in is not known until its header can be read (D4).
         let unknown = |run: &Run| Log::ALL.into_iter().any(|log| run.log(log).has_unread_header());
         if !recovered.runs.iter().any(unknown) {
-            descriptions::retain(&kept, &needed)?;
+            descriptions::retain(&*disk, &kept, &needed)?;
         }
-        descriptions::keep(disk, &kept, description, payload)?;
 
         let bytes =
             recovered.runs.iter().flat_map(|run| [&run.samples, &run.events]).map(LogIndex::bytes).sum();
         let mut files = Self {
             home,
-            max_bytes: options.max_bytes,
+            bound: Bound::new(options),
+            reserve: Reserve::find(&*disk, &directory),
+            segment_bytes: options.segment_bytes,
             runs: recovered.runs,
             samples: None,
             events: None,
             description,
             bytes,
             refused: 0,
+            dropped: DropCounts::default(),
             damaged: recovered.damaged,
-            space: Space::Left,
+            damage_found: true,
+            now: opened,
+            time: SteadyTime::default(),
+            growth: Growth::new(options.max_bytes),
             oldest: None,
+            oldest_gone: false,
             directory,
-            medium,
+            disk,
         };
         if let Some(position) = files.last_position()? {
             files.runs.iter_mut().for_each(|run| run.believe(&position));
             files.runs.iter_mut().for_each(Run::end_behind_held);
         }
-        files.begin_run(opened)?;
+        files.finish_drops(&recovered.reports)?;
+        // Before there is a run there is nothing to report in that samples go for it.
+        files.keep_description(Purpose::Report, description, payload)?;
+        files.begin_run(random, opened)?;
+        files.keep_reserve();
+        files.report_damage()?;
         files.find_oldest();
         Ok(files)
     }
 
-    /// Begins this process's run. On a full disk its opening is what the space of held records is needed for.
-    fn begin_run(&mut self, opened: UtcMillis) -> Result<(), OutboxError> {
-        let opening = opening::opening_after(&*self.medium.disk, self.runs.last(), opened);
+    /// Begins this process's run. On a full disk its opening is what the space of held records is needed for, or the
+    /// reserve.
+    fn begin_run(&mut self, random: &Random, opened: UtcMillis) -> Result<(), OutboxError> {
+        let opening = opening::opening_after(&*self.disk, self.runs.last(), opened);
         let number = self.runs.iter().map(|run| run.number).max().map_or(0, |last| last.saturating_add(1));
         let runs = self.directory.join("runs");
-        let run = loop {
-            match opening::begin_run(&*self.medium.disk, &runs, number, self.description, opening) {
-                Err(error) if error.is_full_disk() && self.free_one()? => {
-                    tracing::warn!("the disk is full: records that the server holds are freed");
-                }
-                begun => break begun?,
-            }
-        };
+        let run = self.in_space(Purpose::Report, |files| {
+            let id = RunId(random.id()?);
+            opening::begin_run(&*files.disk, &runs, (number, id), files.description, opening)
+        })?;
         self.bytes += run.events.bytes();
         self.runs.push(run);
         Ok(())
@@ -130,10 +143,9 @@ impl Files {
     /// Takes one append. What it leads to is written by [`Self::write`] at the latest.
     pub(super) fn append(&mut self, append: Append) -> Result<(), OutboxError> {
         match append {
-            Append::Record { log, bytes, time } => self.append_record(log, &bytes, time),
+            Append::Record { log, bytes, time, drops } => self.append_record(log, &bytes, time, drops),
             Append::Description { digest, payload } => {
-                let kept = self.directory.join("descriptions");
-                descriptions::keep(&*self.medium.disk, &kept, digest, &payload)?;
+                self.keep_description(Purpose::Kept, digest, &payload)?;
                 self.description = digest;
                 Ok(())
             }
@@ -142,9 +154,14 @@ impl Files {
 
     /// Writes what is appended: one write per log. Events are synced (D2).
     pub(super) fn write(&mut self) -> Result<(), OutboxError> {
+        self.report_damage()?;
         let pens = [&mut self.samples, &mut self.events].into_iter().flatten();
-        pens.into_iter().try_for_each(|pen| pen.write(&*self.medium.disk))?;
-        self.sync_log(Log::Events)
+        pens.into_iter().try_for_each(Pen::write)?;
+        self.sync_log(Log::Events)?;
+        if std::mem::take(&mut self.oldest_gone) {
+            self.find_oldest();
+        }
+        Ok(())
     }
 
     /// Whether a sample is written and not synced.
@@ -152,19 +169,21 @@ impl Files {
         self.samples.as_ref().is_some_and(|pen| pen.written != Written::Synced)
     }
 
-    /// Syncs both logs.
+    /// Syncs both logs, all that is appended included.
     pub(super) fn sync(&mut self) -> Result<(), OutboxError> {
+        self.write()?;
         Log::ALL.into_iter().try_for_each(|log| self.sync_log(log))
     }
 
     /// Reads records. What turns out damaged is no longer stated as on disk.
     pub(super) fn read(&mut self, from: Place, limit: ReadLimit) -> Result<Option<Chunk>, OutboxError> {
         let Some(at) = self.runs.iter().rposition(|run| run.id == from.run) else { return Ok(None) };
-        let found = read::read(&*self.medium.disk, &self.runs[at], from.log, from.sequence, limit);
+        let found = read::read(&*self.disk, &self.runs[at], from.log, from.sequence, limit);
         let unreadable = match &found {
             Ok(Found::Damaged { first, last }) => {
                 // Those behind the first may be found again at the next start, and are not freed until then.
                 self.runs[at].log_mut(from.log).damaged.insert(*first, *first);
+                self.damage_found = true;
                 Some((*first, *last))
             }
             // The segment is gone, or its place on the card is: the rest of it is not tried record by record.
@@ -190,12 +209,13 @@ impl Files {
 
     /// The payload of a description.
     pub(super) fn description(&self, digest: Digest) -> Result<Option<Vec<u8>>, OutboxError> {
-        descriptions::load(&self.directory.join("descriptions"), digest)
+        descriptions::load(&*self.disk, &self.directory.join("descriptions"), digest)
     }
 
     /// Keeps this position in place of the last one, and then goes by it (D9).
     pub(super) fn believe(&mut self, position: &Position) -> Result<(), OutboxError> {
-        sealed::write(&*self.medium.disk, &self.directory.join("position"), &position.encode())?;
+        let (path, body) = (self.directory.join("position"), position.encode());
+        self.in_space(Purpose::Kept, |files| sealed::write(&*files.disk, &path, &body))?;
         self.runs.iter_mut().for_each(|run| run.believe(position));
         self.find_oldest();
         Ok(())
@@ -208,24 +228,33 @@ impl Files {
             run: self.current().id,
             runs: self.runs.iter_mut().map(Run::publish).collect(),
             bytes: self.bytes,
+            capacity: self.growth.capacity,
+            appended_per_hour: self.growth.per_hour,
             oldest: self.oldest,
             refused: self.refused,
+            dropped: self.dropped,
             damaged: self.damaged,
         }
     }
 
-    fn current(&mut self) -> &mut Run {
+    pub(super) fn current(&mut self) -> &mut Run {
         self.runs.last_mut().expect("a run is opened before anything else is done")
     }
 
-    fn pen(&mut self, log: Log) -> &mut Option<Pen> {
+    pub(super) fn pen(&mut self, log: Log) -> &mut Option<Pen> {
         match log {
             Log::Samples => &mut self.samples,
             Log::Events => &mut self.events,
         }
     }
 
-    fn append_record(&mut self, log: Log, record: &[u8], time: Option<UtcMillis>) -> Result<(), OutboxError> {
+    fn append_record(
+        &mut self,
+        log: Log,
+        record: &[u8],
+        time: UtcMillis,
+        drops: Drops,
+    ) -> Result<(), OutboxError> {
         if record.is_empty() || record.len() > MAX_RECORD_BYTES {
             self.refused += 1;
             tracing::error!(bytes = record.len(), "a record of this length fits in no frame: it is refused");
@@ -236,10 +265,32 @@ impl Files {
             self.refused += 1;
             return Ok(());
         }
-        let (description, segment_bytes) = (self.description, self.medium.segment_bytes);
-        let fits = |pen: &Pen| pen.description == description && pen.bytes + wanted <= segment_bytes;
+        self.put(log, record, time, drops)?;
+        if log == Log::Samples {
+            self.oldest = self.oldest.or(Some(time));
+        }
+        Ok(())
+    }
+
+    /// Appends a record that there is room for, or that is owed room.
+    pub(super) fn put(
+        &mut self,
+        log: Log,
+        record: &[u8],
+        time: UtcMillis,
+        drops: Drops,
+    ) -> Result<(), OutboxError> {
+        let wanted = (PREFIX_BYTES + record.len()) as u64;
+        let (description, span_ms, segment_bytes) =
+            (self.description, self.bound.span_ms(), self.segment_bytes(log));
+        let fits = |pen: &Pen| {
+            let spans = pen.began.map_or(0, |began| time.since_ms(began));
+            (pen.description, pen.drops) == (description, drops)
+                && pen.bytes + wanted <= segment_bytes
+                && spans <= span_ms
+        };
         if !self.pen(log).as_ref().is_some_and(fits) {
-            self.begin_segment(log)?;
+            self.begin_segment(log, drops, wanted)?;
         }
         let index = self.runs.last_mut().map(|run| run.log_mut(log));
         let pen = match log {
@@ -247,47 +298,93 @@ impl Files {
             Log::Events => self.events.as_mut(),
         };
         if let (Some(index), Some(pen)) = (index, pen) {
-            let (place, offset) = pen.append(index.state.end, record);
-            index.extend(place, offset, wanted);
+            let place = pen.append(index.state.end, record, time);
+            index.extend(place, wanted, time);
+            self.growth.add(wanted);
         }
         self.bytes += wanted;
-        self.oldest = self.oldest.or(time);
         Ok(())
     }
 
-    /// Begins the next segment of the current run. The one before is synced first, so that of each log of a run at
-    /// most the last segment can be torn.
-    fn begin_segment(&mut self, log: Log) -> Result<(), OutboxError> {
-        let disk = Arc::clone(&self.medium.disk);
-        if let Some(pen) = self.pen(log).as_mut() {
-            pen.write(&*disk)?;
+    /// Begins the next segment of the current run, with space for `wanted` bytes of a record at least. The one before is
+    /// synced first, so that of each log of a run at most the last segment can be torn.
+    pub(super) fn begin_segment(&mut self, log: Log, drops: Drops, wanted: u64) -> Result<(), OutboxError> {
+        let purpose = match (log, drops) {
+            (Log::Samples, _) => Purpose::Sample,
+            (Log::Events, Drops::Allowed) => Purpose::Kept,
+            (Log::Events, Drops::Never) => Purpose::Report,
+        };
+        let ahead = self.segment_bytes(log).max(HEADER_BYTES as u64 + wanted);
+        loop {
+            // Making space may have written reports. A write that fails here ends the run: it is not tried again.
+            self.close_segment(log)?;
+            // No sample takes the place of the reserve.
+            let ready = if log == Log::Samples { self.reserve.keep(&*self.disk) } else { Ok(()) };
+            match ready.and_then(|()| self.try_segment(log, drops, ahead)) {
+                Err(error) if error.is_full_disk() && self.make_space(purpose)? => {}
+                // Better no reserve than no sample.
+                Err(error) if error.is_full_disk() => return self.try_segment(log, drops, ahead),
+                done => return done,
+            }
         }
-        self.sync_log(log)?;
-        let description = self.description;
+    }
+
+    fn try_segment(&mut self, log: Log, drops: Drops, ahead: u64) -> Result<(), OutboxError> {
+        let (disk, description) = (Arc::clone(&self.disk), self.description);
         let run = self.current();
         let header = Header { run: run.id, log, first: run.log(log).state.end, description };
         let path = run.segment_path(log, header.first);
-        let pen = Pen::begin(path, &header)?;
-        let (first, seed, bytes) = (header.first, pen.seed, pen.bytes);
-        let offsets = Offsets::default();
-        if let Some(before) = run.log_mut(log).segments.back_mut() {
-            before.offsets.settle();
+        if let Some(pen) = self.pen(log) {
+            // It has no record yet, and the name of this one.
+            pen.restart(&header, drops, ahead)?;
+            let segment = Segment::new(header.first, pen.bytes, Some((header, pen.seed)), drops);
+            if let Some(last) = self.current().log_mut(log).segments.back_mut() {
+                *last = segment;
+            }
+            return Ok(());
         }
-        run.log_mut(log).segments.push_back(Segment {
-            first,
-            end: first,
-            bytes,
-            header: Some((header, seed)),
-            offsets,
-            unread: false,
-        });
-        self.bytes += bytes;
+        let pen = Pen::begin(&*disk, path, &header, drops, ahead)?;
+        let segment = Segment::new(header.first, pen.bytes, Some((header, pen.seed)), drops);
+        self.current().log_mut(log).segments.push_back(segment);
+        self.bytes += pen.bytes;
         *self.pen(log) = Some(pen);
         Ok(())
     }
 
-    fn sync_log(&mut self, log: Log) -> Result<(), OutboxError> {
-        let disk = Arc::clone(&self.medium.disk);
+    /// Closes the segment that is being written, unless there is nothing in it.
+    fn close_segment(&mut self, log: Log) -> Result<(), OutboxError> {
+        let Some(pen) = self.pen(log).as_mut().filter(|pen| pen.began.is_some()) else { return Ok(()) };
+        pen.write()?;
+        self.sync_log(log)?;
+        if let Some(closed) = self.pen(log).take() {
+            closed.give_back()?;
+        }
+        if let Some(segment) = self.current().log_mut(log).segments.back_mut() {
+            segment.offsets.settle();
+        }
+        Ok(())
+    }
+
+    /// Events have small segments: they are few, and of two kinds that do not share one.
+    fn segment_bytes(&self, log: Log) -> u64 {
+        match log {
+            Log::Samples => self.segment_bytes,
+            Log::Events => self.segment_bytes.min(MAX_EVENT_SEGMENT_BYTES),
+        }
+    }
+
+    fn keep_description(
+        &mut self,
+        purpose: Purpose,
+        digest: Digest,
+        payload: &[u8],
+    ) -> Result<(), OutboxError> {
+        let kept = self.directory.join("descriptions");
+        self.in_space(purpose, |files| descriptions::keep(&*files.disk, &kept, digest, payload))
+    }
+
+    pub(super) fn sync_log(&mut self, log: Log) -> Result<(), OutboxError> {
+        let disk = Arc::clone(&self.disk);
         if let Some(pen) = self.pen(log).as_mut().filter(|pen| pen.written != Written::Synced) {
             pen.sync(&*disk)?;
             let index = self.current().log_mut(log);
@@ -296,53 +393,9 @@ impl Files {
         Ok(())
     }
 
-    /// Frees what the server holds, oldest first, until `wanted` bytes fit; never more than that needs.
-    fn make_room(&mut self, log: Log, wanted: u64) -> Result<bool, OutboxError> {
-        let bound = match log {
-            Log::Samples => self.max_bytes,
-            Log::Events => self.max_bytes.saturating_add(EVENT_RESERVE_BYTES),
-        };
-        while self.bytes + wanted > self.max_bytes && self.free_one()? {}
-        let fits = self.bytes + wanted <= bound;
-        if log == Log::Samples {
-            let space = if fits { Space::Left } else { Space::Full };
-            match (self.space, space) {
-                (Space::Left, Space::Full) => tracing::error!(
-                    bytes = self.bytes,
-                    max_bytes = self.max_bytes,
-                    "the outbox is full and nothing of it may be freed: samples are refused"
-                ),
-                (Space::Full, Space::Left) => {
-                    tracing::info!(refused = self.refused, "the outbox has room again");
-                }
-                (Space::Left, Space::Left) | (Space::Full, Space::Full) => {}
-            }
-            self.space = space;
-        }
-        Ok(fits)
-    }
-
-    /// Frees one segment that the server holds whole; says whether there was one.
-    fn free_one(&mut self) -> Result<bool, OutboxError> {
-        let found = next_to_free(&self.runs);
-        let Some((run, log, at)) = found else { return Ok(false) };
-        let run = &mut self.runs[run];
-        let Some(freed) = run.log_mut(log).segments.remove(at) else { return Ok(false) };
-        disk::remove_file(&run.segment_path(log, freed.first))?;
-        if freed.end > freed.first {
-            let index = run.log_mut(log);
-            index.state.on_disk.remove(freed.first, freed.end - 1);
-            index.damaged.remove(freed.first, freed.end - 1);
-        }
-        self.bytes -= freed.bytes;
-        let (run, log, first, end) = (run.id, log.as_str(), freed.first, freed.end);
-        tracing::debug!(%run, log, first, end, "freed what the server holds");
-        Ok(true)
-    }
-
     fn last_position(&self) -> Result<Option<Position>, OutboxError> {
         let path = self.directory.join("position");
-        let body = match sealed::read(&path)? {
+        let body = match sealed::read(&*self.disk, &path)? {
             Sealed::Absent => return Ok(None),
             Sealed::Damaged => None,
             Sealed::Whole(body) => Position::decode(&body).ok(),
@@ -357,7 +410,7 @@ impl Files {
     /// Finds the oldest sample that the server does not hold.
     fn find_oldest(&mut self) {
         let owed = self.runs.iter().find_map(|run| Some((run, run.samples.first_owed()?)));
-        let time = |(run, sequence)| opening::time_of(&*self.medium.disk, run, Log::Samples, sequence);
+        let time = |(run, sequence)| opening::time_of(&*self.disk, run, Log::Samples, sequence);
         self.oldest = owed.and_then(time);
     }
 }

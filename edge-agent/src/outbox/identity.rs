@@ -1,31 +1,31 @@
 //! Whose outbox it is (D14), and that one agent alone has it open.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use lamplighter_protocol::{LamppostNumber, OutboxId};
 
 use super::OutboxOptions;
-use super::disk::{self, Disk};
+use super::disk::{self, Disk, DiskFile};
 use super::error::{OutboxError, manage};
+use super::random::Random;
 use super::sealed::{self, Sealed};
 
 /// An outbox that is ours: its id, and the lock that keeps other agents out while it lives.
 #[derive(Debug)]
 pub(super) struct Home {
     pub(super) outbox: OutboxId,
-    _lock: File,
+    _lock: Box<dyn DiskFile>,
 }
 
 /// Locks the outbox and checks that it belongs here. One that does not is set aside, untouched, and a new one begun.
-pub(super) fn settle(disk: &dyn Disk, options: &OutboxOptions) -> Result<Home, OutboxError> {
+pub(super) fn settle(disk: &dyn Disk, random: &Random, options: &OutboxOptions) -> Result<Home, OutboxError> {
     let directory = &options.directory;
     let parent = parent_of(directory);
-    disk::create_directory(directory)?;
+    disk::create_directory(disk, directory)?;
     disk::sync_directory(disk, &parent)?;
-    let lock = lock(directory)?;
-    let stranger = match sealed::read(&directory.join("identity"))? {
+    let lock = lock(disk, directory)?;
+    let stranger = match sealed::read(disk, &directory.join("identity"))? {
         Sealed::Whole(body) => match decode(&body) {
             Some((outbox, lamppost, serial))
                 if lamppost == options.lamppost.as_str() && serial == options.hardware_serial =>
@@ -38,8 +38,8 @@ pub(super) fn settle(disk: &dyn Disk, options: &OutboxOptions) -> Result<Home, O
             None => "has an identity that does not say whose it is".to_owned(),
         },
         Sealed::Damaged => "has a damaged identity".to_owned(),
-        Sealed::Absent if directory.join("runs").exists() => "has records but no identity".to_owned(),
-        Sealed::Absent => return begin(disk, options, lock),
+        Sealed::Absent if exists(disk, &directory.join("runs"))? => "has records but no identity".to_owned(),
+        Sealed::Absent => return begin(disk, random, options, lock),
     };
     let aside = set_aside(disk, directory, &parent)?;
     tracing::error!(
@@ -49,44 +49,48 @@ pub(super) fn settle(disk: &dyn Disk, options: &OutboxOptions) -> Result<Home, O
         options.lamppost,
         options.hardware_serial,
     );
-    disk::create_directory(directory)?;
+    disk::create_directory(disk, directory)?;
     disk::sync_directory(disk, &parent)?;
-    begin(disk, options, self::lock(directory)?)
+    begin(disk, random, options, self::lock(disk, directory)?)
 }
 
-fn lock(directory: &Path) -> Result<File, OutboxError> {
+fn lock(disk: &dyn Disk, directory: &Path) -> Result<Box<dyn DiskFile>, OutboxError> {
     let path = directory.join("lock");
-    let mut open = OpenOptions::new();
-    open.write(true).create(true).truncate(false).mode(0o600);
-    let file = open.open(&path).map_err(manage("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OutboxError::InUse { directory: directory.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(manage("lock", &path)(error)),
-    }
+    disk.lock(&path).map_err(|error| {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            return OutboxError::InUse { directory: directory.to_owned() };
+        }
+        manage("lock", &path)(error)
+    })
 }
 
-fn begin(disk: &dyn Disk, options: &OutboxOptions, lock: File) -> Result<Home, OutboxError> {
-    let outbox = OutboxId(random()?);
+fn begin(
+    disk: &dyn Disk,
+    random: &Random,
+    options: &OutboxOptions,
+    lock: Box<dyn DiskFile>,
+) -> Result<Home, OutboxError> {
+    let outbox = OutboxId(random.id()?);
     let body = encode(outbox, &options.lamppost, &options.hardware_serial);
     sealed::write(disk, &options.directory.join("identity"), &body)?;
     Ok(Home { outbox, _lock: lock })
 }
 
-/// Sixteen bytes that nobody else draws.
-pub(super) fn random() -> Result<[u8; 16], OutboxError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(OutboxError::Random)?;
-    Ok(bytes)
+fn exists(disk: &dyn Disk, path: &Path) -> Result<bool, OutboxError> {
+    disk.exists(path).map_err(manage("look for", path))
 }
 
 fn set_aside(disk: &dyn Disk, directory: &Path, parent: &Path) -> Result<PathBuf, OutboxError> {
     let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let aside = (1..=u32::MAX)
-        .map(|number| parent.join(format!("{name}.set-aside-{number}")))
-        .find(|path| !path.exists())
-        .unwrap_or_default();
-    fs::rename(directory, &aside).map_err(manage("set aside", directory))?;
+    let mut number = 1_u64;
+    let aside = loop {
+        let path = parent.join(format!("{name}.set-aside-{number}"));
+        if !exists(disk, &path)? {
+            break path;
+        }
+        number += 1;
+    };
+    disk.rename(directory, &aside).map_err(manage("set aside", directory))?;
     disk::sync_directory(disk, parent)?;
     Ok(aside)
 }

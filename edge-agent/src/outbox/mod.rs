@@ -2,12 +2,14 @@
 //!
 //! It is the only writer of durable sample data on the lamppost. One thread owns all of its files; the rest of the
 //! agent holds an [`Outbox`], a handle with which records are appended, read for sending, and, once the server
-//! says that it holds them, given up. What is sent when is the uplink's business.
+//! says that it holds them, given up. What is sent when is the uplink's business. The thread is a shell around a
+//! [`SteppedOutbox`], which does nothing by itself and reaches files through a [`Disk`] alone.
 //!
 //! It keeps these rules of the delivery contract: a start opens a run that begins with a synced opening (D1);
 //! whatever is found on disk is synced before it is believed, and a failed write or sync ends the run (D2); a
 //! description is kept as long as a record written in it (D4); only what the last position lists is freed, oldest
-//! first, and only when the space is needed (D9); an outbox found on another lamppost or other hardware is set
+//! first, and only when the space is needed (D9); what has to go without that, for want of space or of age or because
+//! it is damaged, is reported in events, and the report is synced before it goes (D11); an outbox found on another lamppost or other hardware is set
 //! aside (D14).
 //!
 //! On disk, below the outbox's directory (directories have mode 0700, files 0600):
@@ -17,8 +19,23 @@
 //! | `identity` | version of this layout, id of the outbox, lamppost and hardware that it belongs to |
 //! | `lock` | nothing; locked while an agent uses the outbox |
 //! | `position` | the last position that was believed |
+//! | `reserve` | nothing, in 256 KiB that are given up when the disk is full |
 //! | `descriptions/DIGEST` | a description's payload |
 //! | `runs/NUMBER-RUN/LOG-FIRST.log` | a segment: records of one log in one description |
+//!
+//! A sync writes whole pages. With 22 series each second and the default policy, which syncs every two seconds, the disk is
+//! given 9.5 bytes to write for each byte of records (`cargo xtask bench outbox`); syncing less often writes less.
+//!
+//! What happens when the disk does not do as it should:
+//!
+//! - *Full.* Space for a segment is taken when it begins, so a full disk is met there and not in the middle of a write.
+//!   What the server holds is freed; then the oldest samples are dropped, as at the outbox's own bound. Openings,
+//!   positions, events and reports of drops find room in the reserve, which is made again once there is space.
+//! - *Read-only*, as systems make a failing disk. The run ends with an error that says so. Nothing is read or sent until
+//!   the disk can be written again: a run that sends has to be opened on disk (D1). What is on it stays, and is sent then.
+//! - *A write or sync that fails* ends the run (D2); the next start finds all that was synced.
+//! - *A place that cannot be read* is tried again by the next start, and not freed until then. One that was read and is
+//!   damaged is reported (D11) and passed over.
 //!
 //! The number of a run's directory is a hint for the order of runs and identifies nothing: the openings do, each
 //! of which names the run before.
@@ -30,35 +47,46 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
-    Description, Digest, LamppostNumber, Log, OutboxId, Pieces, Position, Record, RunId, UtcMillis,
+    Description, Digest, DropReason, Dropped, LamppostNumber, Log, OutboxId, Pieces, Position, Record, RunId,
+    UtcMillis,
 };
 use tokio::sync::{oneshot, watch};
 
+use crate::clock::Clock;
+
 mod descriptions;
 mod disk;
+mod dropping;
 mod error;
 mod files;
+mod growth;
 mod identity;
 mod opening;
 mod pen;
 mod queue;
+mod random;
 mod read;
 mod recover;
+mod reserve;
+mod room;
 mod run;
 mod sealed;
 mod segment;
+mod steady;
+mod stepped;
 mod thread;
 
 #[cfg(test)]
 mod tests;
 
+pub use disk::{Disk, DiskFile, SystemDisk};
 pub use error::{OutboxClosed, OutboxError};
+pub use random::Random;
+pub use stepped::SteppedOutbox;
 
-use disk::SystemDisk;
-use files::{Files, Medium};
 use queue::{Append, Queue, Request};
 
-/// A segment is the least that can be freed: 1 MiB, and less in a small outbox, so that freeing one leaves most.
+/// 1 MiB, and less in a small outbox, so that freeing one segment leaves most.
 const MAX_SEGMENT_BYTES: u64 = 1 << 20;
 const SEGMENTS_PER_OUTBOX: u64 = 64;
 /// A file takes a block of 4 KiB and an inode at least; below this they would outweigh what is in it.
@@ -75,8 +103,21 @@ pub struct OutboxOptions {
     pub hardware_serial: String,
     /// Most bytes of records on disk. Events may go past it by a small reserve.
     pub max_bytes: u64,
+    /// A new segment, which is the least that can be freed, is begun rather than exceed so many bytes:
+    /// [`Self::segment_bytes_of`] unless there is a reason.
+    pub segment_bytes: u64,
+    /// Longest time for which anything is kept that the server does not hold; openings and reports of what was dropped are
+    /// kept longer.
+    pub max_age: Duration,
     /// Longest time for which a sample's append may stay unsynced; zero: each is synced singly, as events are.
     pub sync_every: Duration,
+}
+
+impl OutboxOptions {
+    /// How large the segments of an outbox of this size are.
+    pub fn segment_bytes_of(max_bytes: u64) -> u64 {
+        (max_bytes / SEGMENTS_PER_OUTBOX).clamp(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES)
+    }
 }
 
 /// One record: (run, log, sequence).
@@ -124,12 +165,54 @@ pub struct OutboxState {
     pub runs: Vec<Arc<RunState>>,
     /// Bytes of all records on disk, with their framing.
     pub bytes: u64,
+    /// Bytes that it may come to have: [`OutboxOptions::max_bytes`], or less where the disk had less room a minute ago.
+    pub capacity: u64,
+    /// What is appended in an hour, at the rate of the last hour; none in the first minute.
+    pub appended_per_hour: Option<AppendRate>,
     /// Time of the oldest tick on disk that the last position does not list; none if there is no such tick.
     pub oldest: Option<UtcMillis>,
-    /// Records that this run refused: there was no space, or they fit in no frame.
+    /// Records that this run refused: they fit in no frame, or the outbox was full of what may never be dropped.
     pub refused: u64,
+    /// Records that were dropped, by reason, as far as the reports are on disk or of this run.
+    pub dropped: DropCounts,
     /// Places on disk that this run found unreadable. Their sequences are in no log's pieces.
     pub damaged: u64,
+}
+
+/// How much is appended in some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct AppendRate {
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Records.
+    pub records: u64,
+}
+
+/// How many records were dropped and reported (D11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct DropCounts {
+    /// Newer ones needed the space.
+    pub bytes: u64,
+    /// They were too old.
+    pub age: u64,
+    /// They were on disk, and not as they were written.
+    pub damaged: u64,
+}
+
+impl DropCounts {
+    /// All of them.
+    pub fn total(self) -> u64 {
+        self.bytes + self.age + self.damaged
+    }
+
+    fn add(&mut self, report: &Dropped) {
+        let count = match report.reason {
+            DropReason::Bytes => &mut self.bytes,
+            DropReason::Age => &mut self.age,
+            DropReason::Damaged => &mut self.damaged,
+        };
+        *count += report.pieces.count();
+    }
 }
 
 /// What the outbox holds of one run.
@@ -210,48 +293,43 @@ impl OutboxThread {
 
 impl Outbox {
     /// Opens the outbox and a new run in it, whose opening is synced when this returns. Blocks: what an earlier run
-    /// left is synced and verified first. `opened` is the wall time.
+    /// left is synced and verified first. Wall time comes from `clock`.
     ///
     /// # Errors
     /// [`OutboxError::InUse`] if another agent has it open; otherwise the file that could not be used, and why.
     pub fn open(
         options: OutboxOptions,
         description: &Description,
-        opened: UtcMillis,
+        clock: Arc<dyn Clock>,
     ) -> Result<(Self, OutboxThread), OutboxError> {
-        let segment_bytes =
-            (options.max_bytes / SEGMENTS_PER_OUTBOX).clamp(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES);
-        let medium = Medium { disk: Arc::new(SystemDisk), segment_bytes };
-        Self::open_on(medium, options, description, opened)
+        Self::open_on(Arc::new(SystemDisk), options, description, clock)
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "as in open, which takes them for good")]
     fn open_on(
-        medium: Medium,
+        disk: Arc<dyn Disk>,
         options: OutboxOptions,
         description: &Description,
-        opened: UtcMillis,
+        clock: Arc<dyn Clock>,
     ) -> Result<(Self, OutboxThread), OutboxError> {
-        let (payload, digest) = description.encode();
-        let mut files = Files::open(medium, &options, (&payload, digest), opened)?;
-        let (publish, state) = watch::channel(files.state());
+        let (sync_every, opened) = (options.sync_every, clock.now().wall);
+        let mut stepped = SteppedOutbox::open(disk, Random::system(), options, description, opened)?;
+        let (publish, state) = watch::channel(stepped.state());
         let queue = Arc::new(Queue::default());
-        let (theirs, sync_every) = (Arc::clone(&queue), options.sync_every);
+        let theirs = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
             .name("outbox".to_owned())
-            .spawn(move || thread::run(files, &theirs, &publish, sync_every))
+            .spawn(move || thread::run(stepped, &theirs, &publish, sync_every, &*clock))
             .map_err(OutboxError::Thread)?;
         Ok((Self { handles: Arc::new(Handles { queue, state }) }, OutboxThread { thread }))
     }
 
-    /// Appends a record. Blocks while the queue of the outbox's thread is full. A record that there is no space for
-    /// is refused and counted in [`OutboxState::refused`].
+    /// Appends a record. Blocks while the queue of the outbox's thread is full. Where there is no space left the oldest
+    /// samples are dropped for it and reported (D11), and last of all events.
     ///
     /// # Errors
     /// [`OutboxClosed`] if the outbox was closed, or a write or sync failed.
     pub fn append(&self, log: Log, record: &Record) -> Result<(), OutboxClosed> {
-        let time = (log == Log::Samples).then(|| opening::time_in(record));
-        self.handles.queue.append(Append::Record { log, bytes: record.encode(), time })
+        self.handles.queue.append(Append::record(log, record))
     }
 
     /// Records appended from now on are written in this description.

@@ -5,11 +5,12 @@ use std::path::Path;
 use lamplighter_protocol::{Digest, Log, Opening, Record, RunId, UtcMillis};
 
 use super::disk::{self, Disk};
+use super::dropping::Drops;
 use super::error::{OutboxError, manage};
 use super::pen::Pen;
 use super::run::{Run, Segment, run_name, segment_name};
-use super::segment::{HEADER_BYTES, Header, Offsets, PREFIX_BYTES};
-use super::{ReadLimit, identity, read, recover};
+use super::segment::{HEADER_BYTES, Header, PREFIX_BYTES};
+use super::{ReadLimit, read, recover};
 
 /// The opening of a run that follows this one (D1).
 pub(super) fn opening_after(disk: &dyn Disk, before: Option<&Run>, opened: UtcMillis) -> Opening {
@@ -40,6 +41,7 @@ pub(super) fn time_in(record: &Record) -> UtcMillis {
         Record::Tick(tick) => tick.time,
         Record::Opening(opening) => opening.opened,
         Record::Command(report) => report.time,
+        Record::Dropped(dropped) => dropped.time,
     }
 }
 
@@ -48,30 +50,46 @@ pub(super) fn time_in(record: &Record) -> UtcMillis {
 pub(super) fn begin_run(
     disk: &dyn Disk,
     runs: &Path,
-    number: u64,
+    (number, id): (u64, RunId),
     description: Digest,
     opening: Opening,
 ) -> Result<Run, OutboxError> {
-    let id = RunId(identity::random()?);
     let unopened = runs.join(format!("{}{id}", recover::UNOPENED));
-    disk::create_directory(&unopened)?;
     let header = Header { run: id, log: Log::Events, first: 0, description };
-    let mut pen = Pen::begin(unopened.join(segment_name(Log::Events, 0)), &header)?;
     let record = Record::Opening(opening).encode();
-    let (place, offset) = pen.append(0, &record);
-    pen.write(disk)?;
-    pen.sync(disk)?;
+    let written = write_opening(disk, &unopened, &header, &record, opening.opened);
+    let (seed, place) = written.inspect_err(|_| {
+        // On a full disk what there is of it is in the way of the next attempt; if it stays, the next start removes it.
+        disk::remove_directory(disk, &unopened).ok();
+    })?;
     let directory = runs.join(run_name(number, id));
-    std::fs::rename(&unopened, &directory).map_err(manage("name", &directory))?;
+    disk.rename(&unopened, &directory).map_err(manage("name", &directory))?;
     disk::sync_directory(disk, runs)?;
 
     // The opening has this segment to itself: it is never freed, and what follows it is.
     let mut run = Run::new(id, number, directory);
     run.opening = Some(opening);
-    let (bytes, header, offsets) = (HEADER_BYTES as u64, Some((header, pen.seed)), Offsets::default());
     let events = run.log_mut(Log::Events);
-    events.segments.push_back(Segment { first: 0, end: 0, bytes, header, offsets, unread: false });
-    events.extend(place, offset, (PREFIX_BYTES + record.len()) as u64);
+    let header = Some((header, seed));
+    events.segments.push_back(Segment::new(0, HEADER_BYTES as u64, header, Drops::Never));
+    events.extend(place, (PREFIX_BYTES + record.len()) as u64, opening.opened);
     events.state.synced_end = 1;
     Ok(run)
+}
+
+/// Writes a run's first segment, synced; says the seed of its records' checksums, and where the opening is.
+fn write_opening(
+    disk: &dyn Disk,
+    directory: &Path,
+    header: &Header,
+    record: &[u8],
+    opened: UtcMillis,
+) -> Result<(u32, (u32, u64)), OutboxError> {
+    disk::create_directory(disk, directory)?;
+    let path = directory.join(segment_name(Log::Events, 0));
+    let mut pen = Pen::begin(disk, path, header, Drops::Never, 0)?;
+    let place = pen.append(0, record, opened);
+    pen.write()?;
+    pen.sync(disk)?;
+    Ok((pen.seed, place))
 }

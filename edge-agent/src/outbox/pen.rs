@@ -1,22 +1,25 @@
 //! A segment while it is written.
 
-use std::fs::File;
 use std::path::PathBuf;
 
-use lamplighter_protocol::Digest;
+use lamplighter_protocol::{Digest, UtcMillis};
 
-use super::disk::{self, Disk};
-use super::error::OutboxError;
+use super::disk::{self, Disk, DiskFile};
+use super::dropping::Drops;
+use super::error::{OutboxError, unwritten};
 use super::segment::{self, Header, PREFIX_BYTES};
 
 /// A segment that is being written.
 #[derive(Debug)]
 pub(super) struct Pen {
-    file: File,
+    file: Box<dyn DiskFile>,
     path: PathBuf,
     pub(super) seed: u32,
     first: u64,
     pub(super) description: Digest,
+    pub(super) drops: Drops,
+    /// Time of its first record; none until there is one.
+    pub(super) began: Option<UtcMillis>,
     /// Bytes of the segment, those of `pending` among them.
     pub(super) bytes: u64,
     /// What is appended and not yet written.
@@ -36,37 +39,62 @@ pub(super) enum Written {
 }
 
 impl Pen {
-    /// Begins a segment; its header is written with the first record.
-    pub(super) fn begin(path: PathBuf, header: &Header) -> Result<Self, OutboxError> {
+    /// Begins a segment, for which space for `ahead` bytes is taken; its header is written with the first record.
+    pub(super) fn begin(
+        disk: &dyn Disk,
+        path: PathBuf,
+        header: &Header,
+        drops: Drops,
+        ahead: u64,
+    ) -> Result<Self, OutboxError> {
         let (bytes, seed) = header.encode();
+        let file = disk::create_file(disk, &path)?;
+        if let Err(error) = file.allocate(ahead) {
+            disk::remove_file(disk, &path)?;
+            return Err(unwritten(&path)(error));
+        }
         Ok(Self {
-            file: disk::create_file(&path)?,
+            file,
             path,
             seed,
             first: header.first,
             description: header.description,
+            drops,
+            began: None,
             bytes: bytes.len() as u64,
             pending: bytes.to_vec(),
             written: Written::New,
         })
     }
 
+    /// Begins it again with another header, before its first record.
+    pub(super) fn restart(&mut self, header: &Header, drops: Drops, ahead: u64) -> Result<(), OutboxError> {
+        if self.pending.is_empty() {
+            self.file.cut(0).map_err(unwritten(&self.path))?;
+        }
+        let (bytes, seed) = header.encode();
+        self.pending = bytes.to_vec();
+        (self.seed, self.description, self.drops) = (seed, header.description, drops);
+        self.file.allocate(ahead).map_err(unwritten(&self.path))
+    }
+
     /// Takes a record; says which place of the segment it has, and at which offset.
-    pub(super) fn append(&mut self, sequence: u64, record: &[u8]) -> (u32, u64) {
+    pub(super) fn append(&mut self, sequence: u64, record: &[u8], time: UtcMillis) -> (u32, u64) {
         let place =
             u32::try_from(sequence - self.first).expect("a segment's places are fewer than its bytes");
         let offset = self.bytes;
+        self.began = self.began.or(Some(time));
         segment::write_record(&mut self.pending, self.seed, place, record);
         self.bytes += (PREFIX_BYTES + record.len()) as u64;
         (place, offset)
     }
 
     /// Writes what is appended.
-    pub(super) fn write(&mut self, disk: &dyn Disk) -> Result<(), OutboxError> {
+    pub(super) fn write(&mut self) -> Result<(), OutboxError> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        disk::append(disk, &self.file, &self.path, &self.pending)?;
+        disk::append(&*self.file, &self.path, &self.pending)?;
         self.pending.clear();
         if self.written == Written::Synced {
             self.written = Written::Unsynced;
@@ -74,9 +102,14 @@ impl Pen {
         Ok(())
     }
 
+    /// Gives back what was allocated ahead and not used: nothing more will be appended.
+    pub(super) fn give_back(&self) -> Result<(), OutboxError> {
+        self.file.cut(self.bytes).map_err(unwritten(&self.path))
+    }
+
     /// Syncs what is written, and the segment's name.
     pub(super) fn sync(&mut self, disk: &dyn Disk) -> Result<(), OutboxError> {
-        disk::sync(disk, &self.file, &self.path)?;
+        disk::sync(&*self.file, &self.path)?;
         if let (Written::New, Some(directory)) = (self.written, self.path.parent()) {
             disk::sync_directory(disk, directory)?;
         }

@@ -7,11 +7,12 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lamplighter_protocol::{Digest, Log, Position, UtcMillis};
+use lamplighter_protocol::{Digest, Log, Position, Record, UtcMillis};
 use tokio::sync::oneshot;
 
+use super::dropping::Drops;
 use super::error::{OutboxClosed, OutboxError};
-use super::{Chunk, Place, ReadLimit};
+use super::{Chunk, Place, ReadLimit, opening};
 
 /// Most appends that wait. A lamppost with 20 devices at 1 s fills it in 25 s.
 const MAX_APPENDS: usize = 512;
@@ -19,8 +20,15 @@ const MAX_APPENDS: usize = 512;
 /// What is written, in the order in which it was appended.
 #[derive(Debug)]
 pub(super) enum Append {
-    Record { log: Log, bytes: Vec<u8>, time: Option<UtcMillis> },
+    Record { log: Log, bytes: Vec<u8>, time: UtcMillis, drops: Drops },
     Description { digest: Digest, payload: Vec<u8> },
+}
+
+impl Append {
+    pub(super) fn record(log: Log, record: &Record) -> Self {
+        let (time, drops) = (opening::time_in(record), Drops::of(record));
+        Self::Record { log, bytes: record.encode(), time, drops }
+    }
 }
 
 /// What is answered once all is written that was appended before.
@@ -94,15 +102,10 @@ impl Queue {
     }
 
     /// Moves all that waits to `work`, which is empty; waits until there is something, at most for `patience`.
-    pub(super) fn take(&self, work: &mut Work, patience: Option<Duration>) {
+    pub(super) fn take(&self, work: &mut Work, patience: Duration) {
         let idle = |work: &mut Work| !work.closed && work.appends.is_empty() && work.requests.is_empty();
-        let mut waiting = match patience {
-            None => self.work.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner),
-            Some(patience) => {
-                let waited = self.work.wait_timeout_while(self.lock(), patience, idle);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-        };
+        let waited = self.work.wait_timeout_while(self.lock(), patience, idle);
+        let mut waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
         std::mem::swap(&mut waiting.appends, &mut work.appends);
         std::mem::swap(&mut waiting.requests, &mut work.requests);
         work.closed = waiting.closed;

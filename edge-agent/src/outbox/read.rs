@@ -1,13 +1,11 @@
 //! Reading records back, a piece of one segment at a time.
 
-use std::fs::File;
 use std::io;
-use std::path::Path;
 
 use bytes::Bytes;
 use lamplighter_protocol::Log;
 
-use super::disk::{self, Disk};
+use super::disk::{self, Disk, DiskFile};
 use super::error::OutboxError;
 use super::run::{Run, Segment, first_missing};
 use super::segment::{self, MAX_RECORD_BYTES, PREFIX_BYTES};
@@ -58,8 +56,8 @@ pub(super) fn read(
 
     let path = run.segment_path(log, segment.first);
     let unread = |source| OutboxError::Read { path: path.clone(), source };
-    let file = File::open(&path).map_err(unread)?;
-    let Some(piece) = piece(disk, (&file, &path), segment, sequence, last, limit) else {
+    let file = disk.open(&path).map_err(unread)?;
+    let Some(piece) = piece(&*file, segment, sequence, last, limit) else {
         return Err(unread(io::ErrorKind::UnexpectedEof.into()));
     };
     let (records, stopped_at) = piece.records(*seed, sequence, last, limit);
@@ -88,8 +86,7 @@ struct Piece {
 }
 
 fn piece(
-    disk: &dyn Disk,
-    (file, path): (&File, &Path),
+    file: &dyn DiskFile,
     segment: &Segment,
     sequence: u64,
     last: u64,
@@ -105,7 +102,7 @@ fn piece(
     let wanted = passed.saturating_add(limit.bytes).saturating_add(prefixes).saturating_add(MAX_RECORD_BYTES);
     let length = enough.saturating_sub(start).min(wanted);
     let mut bytes = vec![0; length];
-    let (filled, failed) = disk::read_at(disk, file, path, &mut bytes, start as u64);
+    let (filled, failed) = disk::read_at(file, &mut bytes, start as u64);
     let ended = (filled < length).then(|| io::ErrorKind::UnexpectedEof.into());
     bytes.truncate(filled);
     let known_to = segment.offsets.next_place(place_in(segment.first, sequence));

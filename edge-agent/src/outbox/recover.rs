@@ -2,16 +2,17 @@
 //! one segment in memory.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, OpenOptions};
 use std::path::Path;
 
-use lamplighter_protocol::{Log, Record, RunId};
+use lamplighter_protocol::{Dropped, Log, Record, RunId};
 
-use super::disk::{self, Disk};
-use super::error::{OutboxError, manage};
+use super::disk::{self, Disk, DiskFile};
+use super::dropping::Drops;
+use super::error::{OutboxError, manage, unwritten};
+use super::opening;
 use super::run::{Run, Segment, parse_run_name, parse_segment_name};
 use super::sealed::VERSION;
-use super::segment::{self, BadHeader, HEADER_BYTES, Header, Offsets, Scan};
+use super::segment::{self, BadHeader, HEADER_BYTES, Header, Scan};
 
 /// Begins the name of a run's directory until its opening is synced. What has it after a restart never was a run.
 pub(super) const UNOPENED: &str = "opening-";
@@ -32,17 +33,20 @@ pub(super) struct Recovered {
     pub(super) runs: Vec<Run>,
     /// Places on disk that are damaged.
     pub(super) damaged: u64,
+    /// What was reported as dropped (D11).
+    pub(super) reports: Vec<Dropped>,
+    /// Logs whose last segment was read wholly and ends in bytes that are no whole record.
+    cut_short: HashSet<(RunId, Log)>,
 }
 
 /// Reads all runs.
 pub(super) fn recover(disk: &dyn Disk, directory: &Path) -> Result<Recovered, OutboxError> {
     let mut named = Vec::new();
-    for name in list(directory)? {
+    for name in disk::list(disk, directory)? {
         if let Some((number, run)) = parse_run_name(&name) {
             named.push((number, run, directory.join(name)));
         } else if name.starts_with(UNOPENED) {
-            let path = directory.join(name);
-            fs::remove_dir_all(&path).map_err(manage("remove", &path))?;
+            disk::remove_directory(disk, &directory.join(name))?;
         } else {
             let path = directory.join(name);
             tracing::warn!(path = %path.display(), "this is not a run: it is left alone");
@@ -53,34 +57,31 @@ pub(super) fn recover(disk: &dyn Disk, directory: &Path) -> Result<Recovered, Ou
     let mut bytes = Vec::new();
     for (number, id, path) in named {
         let mut run = Run::new(id, number, path);
-        recover_run(disk, &mut run, &mut bytes, &mut recovered.damaged)?;
+        recover_run(disk, &mut run, &mut bytes, &mut recovered)?;
         recovered.runs.push(run);
     }
     disk::sync_directory(disk, directory)?;
     recovered.runs = in_order(recovered.runs);
     state_ends(&mut recovered.runs);
-    if let Some(last) = recovered.runs.last_mut() {
+    if let Some((last, earlier)) = recovered.runs.split_last_mut() {
+        for run in earlier {
+            damaged_tails(run, &recovered.cut_short);
+        }
         for log in Log::ALL {
-            cut_torn_tail(disk, last, log)?;
+            settle_tail(disk, last, log)?;
         }
     }
     Ok(recovered)
-}
-
-fn list(directory: &Path) -> Result<Vec<String>, OutboxError> {
-    let entries = fs::read_dir(directory).map_err(manage("list", directory))?;
-    let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
-    names.collect::<Result<_, _>>().map_err(manage("list", directory))
 }
 
 fn recover_run(
     disk: &dyn Disk,
     run: &mut Run,
     bytes: &mut Vec<u8>,
-    damaged: &mut u64,
+    recovered: &mut Recovered,
 ) -> Result<(), OutboxError> {
     let mut names: Vec<(Log, u64)> = Vec::new();
-    for name in list(&run.directory)? {
+    for name in disk::list(disk, &run.directory)? {
         if let Some(segment) = parse_segment_name(&name) {
             names.push(segment);
         } else {
@@ -92,10 +93,10 @@ fn recover_run(
     disk::sync_directory(disk, &run.directory)?;
     for (at, (log, first)) in names.iter().enumerate() {
         let tail = match names.get(at + 1) {
-            Some((next, _)) if next == log => Tail::Synced,
+            Some((of, next)) if of == log => Tail::Synced { next: *next },
             Some(_) | None => Tail::MayBeTorn,
         };
-        recover_segment(disk, run, (*log, *first), tail, bytes, damaged)?;
+        recover_segment(disk, run, (*log, *first), tail, bytes, recovered)?;
     }
     for log in Log::ALL {
         // All before a segment's first record was written, even if it is freed and the segment itself is torn.
@@ -116,7 +117,10 @@ fn recover_run(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tail {
     /// Another one follows, before which it was synced: bytes that are no record are damage.
-    Synced,
+    Synced {
+        /// The sequence that the other one begins with.
+        next: u64,
+    },
     /// It is the last of its log: they may also be what a power cut left of a write.
     MayBeTorn,
 }
@@ -127,13 +131,13 @@ fn recover_segment(
     (log, first): (Log, u64),
     tail: Tail,
     bytes: &mut Vec<u8>,
-    damaged: &mut u64,
+    recovered: &mut Recovered,
 ) -> Result<(), OutboxError> {
     let path = run.segment_path(log, first);
-    let file = OpenOptions::new().read(true).write(true).open(&path).map_err(manage("open", &path))?;
-    disk::sync(disk, &file, &path)?;
-    let length = file.metadata().map_err(manage("measure", &path))?.len();
-    let readable = read_segment(disk, (&file, &path), length, bytes) == Readable::Wholly;
+    let file = disk.open(&path).map_err(manage("open", &path))?;
+    disk::sync(&*file, &path)?;
+    let length = file.length().map_err(manage("measure", &path))?;
+    let readable = read_segment(&*file, &path, length, bytes) == Readable::Wholly;
     let header = match Header::decode(bytes) {
         Ok((header, seed)) if header.run == run.id && header.log == log && header.first == first => {
             Some((header, seed))
@@ -141,32 +145,52 @@ fn recover_segment(
         Err(BadHeader::Newer(version)) => return Err(OutboxError::Newer { path, version, ours: VERSION }),
         Err(BadHeader::Short) if readable => {
             tracing::warn!(path = %path.display(), "the segment ends before its first record: it is removed");
-            return disk::remove_file(&path);
+            return disk::remove_file(disk, &path);
         }
         Ok(_) | Err(BadHeader::Damaged | BadHeader::Short) => None,
     };
     let Some((_, seed)) = &header else {
-        *damaged += 1;
+        recovered.damaged += 1;
         let path = path.display();
         if readable {
             tracing::error!(%path, length, "the segment's header is damaged: its records are lost here");
         } else {
             tracing::error!(%path, length, "the segment cannot be read: it is kept, the next start tries again");
         }
-        let (offsets, unread) = (Offsets::default(), !readable);
-        let segment = Segment { first, end: first, bytes: length, header, offsets, unread };
-        run.log_mut(log).segments.push_back(segment);
+        let (id, index) = (run.id, run.log_mut(log));
+        match tail {
+            Tail::Synced { next } if readable => index.damaged.insert(first, next.saturating_sub(1)),
+            Tail::MayBeTorn if readable => drop(recovered.cut_short.insert((id, log))),
+            Tail::Synced { .. } | Tail::MayBeTorn => {}
+        }
+        // An opening, or a report of drops, may be in it.
+        let drops = if log == Log::Events { Drops::Never } else { Drops::Allowed };
+        index.segments.push_back(Segment { unread: !readable, ..Segment::new(first, length, header, drops) });
         return Ok(());
     };
-    let found = segment::scan(bytes, *seed);
-    *damaged += report(&path, &found, length, tail, readable);
+    let (mut last, mut drops) = (None, Drops::Allowed);
+    let found = segment::scan(bytes, *seed, |record| {
+        last = Some(record);
+        // Samples have no such records, and are many.
+        if log == Log::Events
+            && let Ok(record) = Record::decode(record)
+            && Drops::of(&record) == Drops::Never
+        {
+            drops = Drops::Never;
+            if let Record::Dropped(report) = record {
+                recovered.reports.push(report);
+            }
+        }
+    });
+    let newest = last.and_then(|record| Some(opening::time_in(&Record::decode(record).ok()?)));
+    recovered.damaged += report(&path, &found, length, tail, readable);
     let opening = (log == Log::Events && first == 0).then(|| {
         segment::record_at(bytes, HEADER_BYTES, *seed, 0).and_then(|record| Record::decode(record).ok())
     });
     if let Some(Some(Record::Opening(opening))) = opening {
         run.opening = Some(opening);
     }
-    let index = run.log_mut(log);
+    let (id, index) = (run.id, run.log_mut(log));
     let mut end = first;
     for (from, to) in &found.whole {
         let (from, to) = (first + u64::from(*from), first + u64::from(*to));
@@ -176,8 +200,15 @@ fn recover_segment(
         index.state.on_disk.insert(from, to);
         end = to + 1;
     }
+    let cut_short = readable && found.whole_bytes as u64 != length;
+    match tail {
+        Tail::Synced { next } if cut_short => index.damaged.insert(end, next.saturating_sub(1)),
+        Tail::MayBeTorn if cut_short => drop(recovered.cut_short.insert((id, log))),
+        Tail::Synced { .. } | Tail::MayBeTorn => {}
+    }
     let (offsets, unread) = (found.offsets, !readable);
-    index.segments.push_back(Segment { first, end, bytes: length, header, offsets, unread });
+    let segment = Segment::new(first, length, header, drops);
+    index.segments.push_back(Segment { end, offsets, unread, newest, ..segment });
     Ok(())
 }
 
@@ -190,13 +221,13 @@ enum Readable {
 }
 
 /// Reads a segment. Reading goes on behind what cannot be read: there may be whole records, and the end of the log.
-fn read_segment(disk: &dyn Disk, (file, path): (&File, &Path), length: u64, bytes: &mut Vec<u8>) -> Readable {
+fn read_segment(file: &dyn DiskFile, path: &Path, length: u64, bytes: &mut Vec<u8>) -> Readable {
     let length = usize::try_from(length.min(MAX_SEGMENT_BYTES)).unwrap_or(usize::MAX);
     bytes.clear();
     bytes.resize(length, 0);
     let (mut at, mut unread) = (0, 0);
     while let Some(rest) = bytes.get_mut(at..) {
-        let (filled, failed) = disk::read_at(disk, file, path, rest, at as u64);
+        let (filled, failed) = disk::read_at(file, rest, at as u64);
         at += filled;
         let Some(error) = failed else { break };
         tracing::error!(path = %path.display(), offset = at, %error, "a place of a segment cannot be read");
@@ -220,7 +251,7 @@ fn report(path: &Path, found: &Scan, length: u64, tail: Tail, readable: bool) ->
         tracing::error!(%path, places, "the segment cannot all be read: it is kept, the next start tries again");
         return places;
     }
-    let damaged = found.damaged + u64::from(rest > 0 && tail == Tail::Synced);
+    let damaged = found.damaged + u64::from(rest > 0 && tail != Tail::MayBeTorn);
     if damaged > 0 {
         tracing::error!(%path, places = damaged, "the segment is damaged: the records there are lost here");
     } else if rest > 0 {
@@ -267,35 +298,45 @@ fn state_ends(runs: &mut [Run]) {
     }
 }
 
-/// Cuts off what a power cut left of the last record of the run that was the last to write.
-fn cut_torn_tail(disk: &dyn Disk, run: &mut Run, log: Log) -> Result<(), OutboxError> {
+/// The last records of a run that another one follows were on disk when that one began: bytes of the last segment that
+/// are no record were those records.
+fn damaged_tails(run: &mut Run, cut_short: &HashSet<(RunId, Log)>) {
+    let id = run.id;
+    for log in Log::ALL.into_iter().filter(|log| cut_short.contains(&(id, *log))) {
+        let index = run.log_mut(log);
+        if let (Some(segment), Some(last)) = (index.segments.back(), index.state.end.checked_sub(1)) {
+            index.damaged.insert(segment.end, last);
+        }
+    }
+}
+
+/// Settles the end of the run that was the last to write: bytes are written over themselves and synced, because after
+/// a sync that failed, and a process that died of it, the system may show bytes as clean that never reached the disk
+/// (D2). What a power cut left of the last record is cut off.
+fn settle_tail(disk: &dyn Disk, run: &mut Run, log: Log) -> Result<(), OutboxError> {
     // Bytes that could not be read are no torn write.
     let Some(last) = run.log(log).segments.back().filter(|last| !last.unread) else { return Ok(()) };
     let path = run.segment_path(log, last.first);
     let Some((_, seed)) = &last.header else { return Ok(()) };
     let (seed, length) = (*seed, last.bytes);
     // Read again: which run is the last to write is known only after all were read.
-    let file = OpenOptions::new().read(true).write(true).open(&path).map_err(manage("open", &path))?;
-    let Some(whole) = whole_bytes(disk, (&file, &path), length, seed).filter(|whole| *whole < length) else {
-        return Ok(());
+    let file = disk.open(&path).map_err(manage("open", &path))?;
+    let mut bytes = Vec::new();
+    let whole = match read_segment(&*file, &path, length, &mut bytes) {
+        // What cannot be read is neither written again nor cut.
+        Readable::Partly => length,
+        Readable::Wholly => {
+            file.write_over(&bytes, 0).map_err(unwritten(&path))?;
+            let whole = segment::scan(&bytes, seed, |_| {}).whole_bytes as u64;
+            // Too much for one torn write is more than was looked through for whole records.
+            if length - whole <= segment::LOOK_AHEAD_BYTES as u64 { whole } else { length }
+        }
     };
-    if length - whole > segment::LOOK_AHEAD_BYTES as u64 {
-        // Too much for one torn write, and more than was looked through for whole records.
-        return Ok(());
-    }
-    file.set_len(whole).map_err(|source| OutboxError::Write { path: path.clone(), source })?;
-    disk::sync(disk, &file, &path)?;
+    // What was allocated ahead is given back too.
+    file.cut(whole).map_err(unwritten(&path))?;
+    disk::sync(&*file, &path)?;
     if let Some(last) = run.log_mut(log).segments.back_mut() {
         last.bytes = whole;
     }
     Ok(())
-}
-
-fn whole_bytes(disk: &dyn Disk, file: (&File, &Path), length: u64, seed: u32) -> Option<u64> {
-    let mut bytes = Vec::new();
-    // A file that cannot be read to its end is not cut.
-    match read_segment(disk, file, length, &mut bytes) {
-        Readable::Wholly => Some(segment::scan(&bytes, seed).whole_bytes as u64),
-        Readable::Partly => None,
-    }
 }

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lamplighter_protocol::{Log, Opening, Pieces, Position, RunId};
+use lamplighter_protocol::{Log, Opening, Pieces, Position, RunId, UtcMillis};
 
+use super::dropping::Drops;
 use super::segment::{Header, Offsets};
 use super::{LogState, RunState};
 
@@ -30,9 +31,11 @@ pub(super) struct LogIndex {
     /// Ascending by first sequence.
     pub(super) segments: VecDeque<Segment>,
     pub(super) state: LogState,
-    /// Sequences in these segments whose bytes were read and are not those that were written: no later reading finds
-    /// their records.
+    /// Sequences whose bytes were read and are not those that were written: no later reading finds their records. Those of
+    /// removed segments stay.
     pub(super) damaged: Pieces,
+    /// Sequences that a report on disk, or of this run, says were dropped: they are not reported again (D11).
+    pub(super) reported: Pieces,
 }
 
 /// One segment on disk.
@@ -49,7 +52,13 @@ pub(super) struct Segment {
     /// Some of it could not be read. The next start may be able to: until then it is not freed, whatever the server
     /// holds, because what is in it is not known.
     pub(super) unread: bool,
+    /// Time of its last record; none if it has none, or that cannot be read.
+    pub(super) newest: Option<UtcMillis>,
+    pub(super) drops: Drops,
 }
+
+/// A segment: place of its run, its log, the sequence that it begins with. Its place in the log changes when others go.
+pub(super) type At = (usize, Log, u64);
 
 impl Run {
     pub(super) fn new(id: RunId, number: u64, directory: PathBuf) -> Self {
@@ -134,15 +143,63 @@ impl LogIndex {
     }
 
     /// One more record in the last segment, at this place and offset in it.
-    pub(super) fn extend(&mut self, place: u32, offset: u64, bytes: u64) {
+    pub(super) fn extend(&mut self, (place, offset): (u32, u64), bytes: u64, time: UtcMillis) {
         let sequence = self.state.end;
         self.state.end += 1;
         self.state.on_disk.insert(sequence, sequence);
         if let Some(segment) = self.segments.back_mut() {
             segment.end = self.state.end;
             segment.bytes += bytes;
+            segment.newest = segment.newest.max(Some(time));
             segment.offsets.note(place, usize::try_from(offset).unwrap_or(usize::MAX));
         }
+    }
+
+    /// The place of the segment that begins with this sequence.
+    pub(super) fn place_of_segment(&self, first: u64) -> Option<usize> {
+        self.segments.binary_search_by_key(&first, |segment| segment.first).ok()
+    }
+
+    /// Sequences that may be in the segment that begins with this one and that nothing speaks of: the server does not hold them, and
+    /// no report says that they were dropped.
+    pub(super) fn unspoken_of(&self, first: u64) -> Pieces {
+        let mut unspoken_of = Pieces::new();
+        let Some(at) = self.place_of_segment(first) else { return unspoken_of };
+        let segment = &self.segments[at];
+        let next = || self.segments.get(at + 1).map_or(self.state.end, |next| next.first);
+        // What a segment holds that cannot be read is known from what follows it.
+        let end = if segment.unread { next().max(segment.end) } else { segment.end };
+        if let Some(last) = end.checked_sub(1).filter(|last| *last >= segment.first) {
+            for (first, last) in self.state.held.missing_in(segment.first, last) {
+                for (first, last) in self.reported.missing_in(first, last) {
+                    unspoken_of.insert(first, last);
+                }
+            }
+        }
+        unspoken_of
+    }
+
+    /// Whether this segment was to go with these sequences: what else was owed of it is damaged.
+    pub(super) fn was_dropped(&self, segment: &Segment, gone: &Pieces) -> bool {
+        let may_go = segment.drops == Drops::Allowed;
+        let owed = self.unspoken_of(segment.first);
+        let left = owed.ranges().flat_map(|(first, last)| gone.missing_in(first, last)).collect::<Vec<_>>();
+        let left_count: u64 = left.iter().map(|(first, last)| last - first + 1).sum();
+        let is_damaged = |(first, last): (u64, u64)| self.damaged.contains_all(first, last);
+        may_go && left_count < owed.count() && left.into_iter().all(is_damaged)
+    }
+
+    /// Proven damage that nothing speaks of.
+    pub(super) fn damage_unspoken_of(&self) -> Pieces {
+        let mut unspoken_of = Pieces::new();
+        for (first, last) in self.damaged.ranges() {
+            for (first, last) in self.state.held.missing_in(first, last) {
+                for (first, last) in self.reported.missing_in(first, last) {
+                    unspoken_of.insert(first, last);
+                }
+            }
+        }
+        unspoken_of
     }
 
     /// Whether there is a segment of which not even the header could be read.
@@ -157,6 +214,12 @@ impl LogIndex {
 }
 
 impl Segment {
+    /// A segment without records.
+    pub(super) fn new(first: u64, bytes: u64, header: Option<(Header, u32)>, drops: Drops) -> Self {
+        let offsets = Offsets::default();
+        Self { first, end: first, bytes, header, offsets, unread: false, newest: None, drops }
+    }
+
     /// Whether the server holds every record that this segment ever held and that is not proven damaged. What cannot
     /// be read at the moment counts: it may be readable after a restart.
     pub(super) fn is_held(&self, log: &LogIndex) -> bool {
@@ -171,16 +234,53 @@ impl Segment {
 
 /// The oldest segment that the server holds whole: its run, log and place in the log. Openings stay (D1), and so do
 /// the segments that the current run, the last one, is writing.
-pub(super) fn next_to_free(runs: &[Run]) -> Option<(usize, Log, usize)> {
+pub(super) fn next_to_free(runs: &[Run]) -> Option<At> {
     runs.iter().enumerate().flat_map(|(place, run)| Log::ALL.map(|log| (place, run, log))).find_map(
         |(place, run, log)| {
             let index = run.log(log);
             let written = usize::from(place + 1 == runs.len());
             let closed = index.segments.len().saturating_sub(written);
             let may_go = |one: &Segment| !(log == Log::Events && one.first == 0) && one.is_held(index);
-            index.segments.iter().take(closed).position(may_go).map(|at| (place, log, at))
+            index.segments.iter().take(closed).find(|one| may_go(one)).map(|one| (place, log, one.first))
         },
     )
+}
+
+/// The segment to drop first, if any may be: samples before events, the oldest before all others; of samples only to
+/// make room for a sample. The segments that the current run is writing stay.
+pub(super) fn next_to_drop(runs: &[Run], to_make_room_for: Log) -> Option<At> {
+    let logs = match to_make_room_for {
+        Log::Samples => &Log::ALL[..1],
+        Log::Events => &Log::ALL[..],
+    };
+    logs.iter().find_map(|&log| {
+        runs.iter().enumerate().find_map(|(place, run)| {
+            let index = run.log(log);
+            let written = usize::from(place + 1 == runs.len());
+            let closed = index.segments.len().saturating_sub(written);
+            let found = index.segments.iter().take(closed).find(|one| one.drops == Drops::Allowed)?;
+            Some((place, log, found.first))
+        })
+    })
+}
+
+/// Closed segments all of whose records are older than `before`, and of which the server does not hold all.
+pub(super) fn aged(runs: &[Run], before: UtcMillis) -> Vec<At> {
+    let mut aged = Vec::new();
+    for (place, run) in runs.iter().enumerate() {
+        for log in Log::ALL {
+            let index = run.log(log);
+            let written = usize::from(place + 1 == runs.len());
+            let closed = index.segments.len().saturating_sub(written);
+            // Of a segment that cannot be read the next one tells: it is not older.
+            let newest = |at: usize| index.segments.iter().skip(at).find_map(|segment| segment.newest);
+            aged.extend(index.segments.iter().take(closed).enumerate().filter_map(|(at, segment)| {
+                let old = segment.drops == Drops::Allowed && newest(at).is_some_and(|newest| newest < before);
+                (old && !segment.is_held(index)).then_some((place, log, segment.first))
+            }));
+        }
+    }
+    aged
 }
 
 /// The least sequence of `first..=last` that is not in the set.

@@ -33,8 +33,8 @@ pub(super) fn write(disk: &dyn Disk, path: &Path, body: &[u8]) -> Result<(), Out
 }
 
 /// Reads the file.
-pub(super) fn read(path: &Path) -> Result<Sealed, OutboxError> {
-    let Some(bytes) = disk::read_file(path)? else { return Ok(Sealed::Absent) };
+pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Sealed, OutboxError> {
+    let Some(bytes) = disk::read_file(disk, path)? else { return Ok(Sealed::Absent) };
     let Some((head, body)) = bytes.split_first_chunk::<HEAD>() else { return Ok(Sealed::Damaged) };
     let [m0, m1, m2, m3, m4, m5, v0, v1, c0, c1, c2, c3] = *head;
     let version = u16::from_le_bytes([v0, v1]);

@@ -189,15 +189,16 @@ pub(super) struct Scan {
     pub(super) damaged: u64,
 }
 
-/// Verifies all records of a segment. Bytes behind the last whole record are a torn tail, or damage: `whole_bytes`
+/// Verifies all records of a segment, and shows each. Bytes behind the last whole record are a torn tail, or damage: `whole_bytes`
 /// then is less than there are.
-pub(super) fn scan(bytes: &[u8], seed: u32) -> Scan {
+pub(super) fn scan<'a>(bytes: &'a [u8], seed: u32, mut each: impl FnMut(&'a [u8])) -> Scan {
     let mut found = Scan { whole_bytes: HEADER_BYTES, ..Scan::default() };
     let (mut offset, mut place) = (HEADER_BYTES, 0_u32);
     let mut begin = 0_u32;
     loop {
         while let Some(record) = record_at(bytes, offset, seed, place) {
             found.offsets.note(place, offset);
+            each(record);
             offset += PREFIX_BYTES + record.len();
             place += 1;
         }

@@ -1,4 +1,4 @@
-//! The loop of the outbox's thread: one batch after the other.
+//! The shell around the stepped outbox: the loop of its thread, one batch after the other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,42 +7,52 @@ use tokio::sync::watch;
 
 use super::OutboxState;
 use super::error::OutboxError;
-use super::files::Files;
 use super::queue::{Queue, Request, Work};
-use crate::clock::{Clock as _, SystemClock};
+use super::stepped::SteppedOutbox;
+use crate::clock::{Clock, SystemClock};
+
+/// How often the outbox hears what time it is: ages are in days.
+const TELL_TIME_EVERY: Duration = Duration::from_mins(1);
 
 /// Writes, answers and publishes until the queue is closed or a write or sync fails. The time for which a sample may
-/// stay unsynced is the machine's, whatever clock the lamppost samples by.
+/// stay unsynced is the machine's, whatever clock the lamppost samples by; ages go by that clock, `wall`.
 pub(super) fn run(
-    mut files: Files,
+    mut outbox: SteppedOutbox,
     queue: &Arc<Queue>,
     state: &watch::Sender<OutboxState>,
     sync_every: Duration,
+    wall: &dyn Clock,
 ) -> Result<(), OutboxError> {
     let _abandon = Abandon(Arc::clone(queue));
     let clock = SystemClock::new();
     let now = || clock.now().monotonic;
     let mut work = Work::default();
     let mut sync_at: Option<Duration> = None;
+    let mut tell_time_at = Duration::ZERO;
     loop {
-        queue.take(&mut work, sync_at.map(|at| at.saturating_sub(now())));
-        for append in work.appends.drain(..) {
-            files.append(append)?;
+        let due = sync_at.map_or(tell_time_at, |at| at.min(tell_time_at));
+        queue.take(&mut work, due.saturating_sub(now()));
+        if now() >= tell_time_at {
+            outbox.hear_time(wall.now())?;
+            tell_time_at = now() + TELL_TIME_EVERY;
         }
-        files.write()?;
-        if files.has_unsynced() {
+        for append in work.appends.drain(..) {
+            outbox.take(append)?;
+        }
+        outbox.write()?;
+        if outbox.has_unsynced() {
             let due = *sync_at.get_or_insert_with(|| now().saturating_add(sync_every));
             if work.closed || now() >= due {
-                files.sync()?;
+                outbox.sync()?;
             }
         }
         for request in work.requests.drain(..) {
-            answer(&mut files, request, state)?;
+            answer(&mut outbox, request, state)?;
         }
-        if !files.has_unsynced() {
+        if !outbox.has_unsynced() {
             sync_at = None;
         }
-        publish(&mut files, state);
+        publish(&mut outbox, state);
         if work.closed {
             return Ok(());
         }
@@ -51,29 +61,29 @@ pub(super) fn run(
 
 /// Whoever has an answer finds the state that belongs to it published.
 pub(super) fn answer(
-    files: &mut Files,
+    outbox: &mut SteppedOutbox,
     request: Request,
     state: &watch::Sender<OutboxState>,
 ) -> Result<(), OutboxError> {
     // A caller who no longer waits for the answer is no error.
     let _gone = match request {
         Request::Read { from, limit, answer } => {
-            let damaged = files.damaged();
-            let found = files.read(from, limit);
-            if files.damaged() != damaged {
-                publish(files, state);
+            let damaged = outbox.damaged();
+            let found = outbox.read(from, limit);
+            if outbox.damaged() != damaged {
+                publish(outbox, state);
             }
             answer.send(found).is_err()
         }
-        Request::Description { digest, answer } => answer.send(files.description(digest)).is_err(),
+        Request::Description { digest, answer } => answer.send(outbox.description(digest)).is_err(),
         Request::Believe { position, answer } => {
-            files.believe(&position)?;
-            publish(files, state);
+            outbox.believe(&position)?;
+            publish(outbox, state);
             answer.send(()).is_err()
         }
         Request::Sync { answer } => {
-            files.sync()?;
-            publish(files, state);
+            outbox.sync()?;
+            publish(outbox, state);
             answer.send(()).is_err()
         }
     };
@@ -81,8 +91,8 @@ pub(super) fn answer(
 }
 
 /// A read of what is whole changes nothing, and wakes nobody who waits for a change.
-fn publish(files: &mut Files, state: &watch::Sender<OutboxState>) {
-    let now = files.state();
+fn publish(outbox: &mut SteppedOutbox, state: &watch::Sender<OutboxState>) {
+    let now = outbox.state();
     state.send_if_modified(|last| {
         let changed = *last != now;
         *last = now;

@@ -5,6 +5,7 @@
 //! changed this way. Only the agent's own user and root can connect.
 
 mod client;
+pub(crate) mod forecast;
 mod report;
 mod server;
 mod table;
@@ -12,6 +13,6 @@ mod table;
 mod tests;
 
 pub use client::{AskError, ask};
-pub use report::{Backlog, BusStatus, ConnectionStatus, SensorStatus, Status};
+pub use report::{Backlog, BusStatus, ConnectionStatus, DroppedRecords, SensorStatus, Status, Storage};
 pub use server::{listen, serve, socket_path};
 pub use table::write_table;

@@ -23,6 +23,9 @@ pub struct Status {
     pub connection: ConnectionStatus,
     /// What the server does not hold yet.
     pub backlog: Backlog,
+    /// What the outbox holds and may hold.
+    #[serde(default)]
+    pub storage: Storage,
     /// Each bus, in the order of the configuration.
     pub buses: Vec<BusStatus>,
     /// Each sensor, in the order of the configuration.
@@ -46,6 +49,13 @@ pub struct ConnectionStatus {
     pub last_position_ms: Option<i64>,
     /// Records sent and not acknowledged yet.
     pub in_flight_records: u64,
+    /// Records on disk that are neither held by the server nor under way: to be sent. As of the last second in which there
+    /// was a connection.
+    #[serde(default)]
+    pub to_send_records: u64,
+    /// Records that the server acknowledges in an hour, at the rate of the last minute.
+    #[serde(default)]
+    pub acknowledged_per_hour: Option<u64>,
     /// Until the next attempt, if there is no connection.
     pub retry_in_ms: Option<u64>,
 }
@@ -59,6 +69,41 @@ pub struct Backlog {
     pub bytes: u64,
     /// Time of the oldest of those records, ms UTC.
     pub oldest_ms: Option<i64>,
+    /// Seconds until what is to be sent is sent, at the present rate; none while it does not shrink.
+    #[serde(default)]
+    pub drains_in_s: Option<u64>,
+}
+
+/// What the outbox holds and may hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storage {
+    /// Bytes that it may come to have: its bound, or less where the disk has less room.
+    pub capacity_bytes: u64,
+    /// Seconds for which it keeps at most what the server does not hold.
+    pub max_age_s: u64,
+    /// Bytes that are added in an hour, at the rate of the last hour; none in the first minute.
+    pub appended_bytes_per_hour: Option<u64>,
+    /// Seconds that an outage may last before something has to go, at that rate.
+    pub holds_s: Option<u64>,
+    /// Seconds until something has to go if nothing is sent from now on.
+    pub room_for_s: Option<u64>,
+    /// Records that had to go and were reported, as far as the reports are still on disk.
+    pub dropped: DroppedRecords,
+    /// Records that this run refused: too long, or the outbox was full of what may never go.
+    pub refused: u64,
+    /// Places on disk that this run found unreadable.
+    pub damaged: u64,
+}
+
+/// Records that had to go, by reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DroppedRecords {
+    /// Newer ones needed the space.
+    pub bytes: u64,
+    /// They were too old.
+    pub age: u64,
+    /// They were damaged on disk.
+    pub damaged: u64,
 }
 
 /// One bus.

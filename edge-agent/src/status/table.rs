@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::report::{Backlog, BusStatus, ConnectionStatus, SensorStatus, Status};
+use super::report::{Backlog, BusStatus, ConnectionStatus, DroppedRecords, SensorStatus, Status, Storage};
 
 /// Writes the status for people. Ages count from the moment at which the agent took it.
 ///
@@ -21,7 +21,10 @@ pub fn write_table(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     {
         writeln!(out, "{heading:<10}{line}")?;
     }
-    writeln!(out, "backlog   {}", backlog(&status.backlog, status.now_ms))?;
+    writeln!(out, "backlog   {}", backlog(status))?;
+    for (heading, line) in std::iter::once("outbox").chain(std::iter::repeat("")).zip(storage(status)) {
+        writeln!(out, "{heading:<10}{line}")?;
+    }
     if !status.buses.is_empty() {
         let heading = ["BUS", "KIND", "PATH", "OPEN", "REOPENED", "LAST ERROR"];
         write_columns(heading, status.buses.iter().map(bus), out)?;
@@ -70,11 +73,53 @@ fn connection(connection: &ConnectionStatus, now_ms: i64) -> Vec<String> {
     lines
 }
 
-fn backlog(backlog: &Backlog, now_ms: i64) -> String {
-    let Backlog { records, bytes, oldest_ms } = backlog;
-    let oldest =
-        oldest_ms.map(|oldest| format!(", the oldest {}", age(Some(oldest), now_ms))).unwrap_or_default();
-    format!("{records} records that the server does not hold yet{oldest}; {} on disk", size(*bytes))
+fn backlog(status: &Status) -> String {
+    let Backlog { records, oldest_ms, drains_in_s, bytes: _ } = &status.backlog;
+    let oldest = oldest_ms
+        .map(|oldest| format!(", the oldest {}", age(Some(oldest), status.now_ms)))
+        .unwrap_or_default();
+    let to_send = status.connection.to_send_records;
+    let waits = match drains_in_s {
+        _ if !status.connection.connected => String::new(),
+        Some(_) if to_send == 0 => "; all of them are sent".to_owned(),
+        Some(seconds) => format!("; {to_send} to be sent, which takes about {}", about(*seconds)),
+        None => format!("; {to_send} to be sent, which does not shrink at present"),
+    };
+    format!("{records} records that the server does not hold yet{oldest}{waits}")
+}
+
+fn storage(status: &Status) -> Vec<String> {
+    let Storage {
+        capacity_bytes,
+        appended_bytes_per_hour,
+        holds_s,
+        room_for_s,
+        dropped,
+        refused,
+        damaged,
+        max_age_s: _,
+    } = &status.storage;
+    let holds = match (holds_s, appended_bytes_per_hour) {
+        (Some(holds), Some(rate)) => {
+            let a_day = size(rate.saturating_mul(24));
+            format!("holds about {} at the present rate ({a_day} a day)", about(*holds))
+        }
+        (None, _) | (_, None) => "for how long that is enough is not known yet".to_owned(),
+    };
+    let left = room_for_s.map(|room| format!(", from now on about {}", about(room))).unwrap_or_default();
+    let mut lines =
+        vec![format!("{} on disk of {}; {holds}{left}", size(status.backlog.bytes), size(*capacity_bytes))];
+    let DroppedRecords { bytes, age, damaged: lost } = dropped;
+    let all = bytes + age + lost;
+    if all > 0 {
+        lines.push(format!(
+            "{all} records DROPPED and reported: {bytes} for want of space, {age} too old, {lost} damaged"
+        ));
+    }
+    if refused + damaged > 0 {
+        lines.push(format!("{refused} records refused, {damaged} places on disk unreadable, in this run"));
+    }
+    lines
 }
 
 fn bus(bus: &BusStatus) -> [String; 6] {
@@ -113,6 +158,20 @@ fn error(error: Option<&str>) -> String {
 
 fn age(then_ms: Option<i64>, now_ms: i64) -> String {
     then_ms.map_or_else(|| "never".to_owned(), |then| format!("{} ago", span(now_ms.saturating_sub(then))))
+}
+
+/// A length of time of which only the size matters: `7.4 days`.
+fn about(seconds: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(86_400, "days"), (3600, "hours"), (60, "minutes")];
+    let unit = UNITS.iter().find(|(unit, _)| seconds >= 2 * unit);
+    unit.map_or_else(
+        || format!("{seconds} s"),
+        |(unit, name)| {
+            // Whole tenths, without floats.
+            let tenths = seconds.saturating_mul(10) / unit;
+            format!("{}.{} {name}", tenths / 10, tenths % 10)
+        },
+    )
 }
 
 /// A length of time in its two greatest units.

@@ -27,9 +27,26 @@ fn status() -> Status {
             last_acknowledgement_ms: Some(NOW_MS - 900),
             last_position_ms: Some(NOW_MS - 42_000),
             in_flight_records: 3,
+            to_send_records: 9_000,
+            acknowledged_per_hour: Some(3_600_000),
             retry_in_ms: None,
         },
-        backlog: Backlog { records: 120, bytes: 3_500_000, oldest_ms: Some(NOW_MS - 120_000) },
+        backlog: Backlog {
+            records: 120,
+            bytes: 3_500_000,
+            oldest_ms: Some(NOW_MS - 120_000),
+            drains_in_s: Some(150),
+        },
+        storage: Storage {
+            capacity_bytes: 64 << 20,
+            max_age_s: 30 * 86_400,
+            appended_bytes_per_hour: Some(380_000),
+            holds_s: Some(639_360),
+            room_for_s: Some(610_000),
+            dropped: DroppedRecords { bytes: 10, age: 2, damaged: 1 },
+            refused: 0,
+            damaged: 1,
+        },
         buses: vec![BusStatus {
             name: "i2c-env".into(),
             kind: "i2c".into(),
@@ -168,7 +185,10 @@ agent     0.1.0, configuration 7, clock confirmed
 run       00112233445566778899aabbccddeeff, outbox ffeeddccbbaa99887766554433221100
 server    fleet.example.city:8883, connected for 2 h 1 min
           last acknowledgement 0 s ago, last position 42 s ago, 3 records under way
-backlog   120 records that the server does not hold yet, the oldest 2 min 0 s ago; 3.3 MiB on disk
+backlog   120 records that the server does not hold yet, the oldest 2 min 0 s ago; 9000 to be sent, which takes about 2.5 minutes
+outbox    3.3 MiB on disk of 64.0 MiB; holds about 7.4 days at the present rate (8.6 MiB a day), from now on about 7.0 days
+          13 records DROPPED and reported: 10 for want of space, 2 too old, 1 damaged
+          0 records refused, 1 places on disk unreadable, in this run
 
 BUS      KIND  PATH        OPEN  REOPENED  LAST ERROR
 i2c-env  i2c   /dev/i2c-1  yes   0         -
@@ -190,10 +210,12 @@ fn people_see_why_there_is_no_connection_and_when_it_is_tried_again() {
         retry_in_ms: Some(8_000),
         ..status().connection
     };
-    let backlog = Backlog { records: 0, bytes: 512, oldest_ms: None };
+    let backlog = Backlog { records: 0, bytes: 512, oldest_ms: None, drains_in_s: None };
+    let storage = Storage { capacity_bytes: 1 << 20, ..Storage::default() };
     let shown = table(&Status {
         connection,
         backlog,
+        storage,
         clock_trusted: false,
         buses: vec![],
         sensors: vec![],
@@ -205,7 +227,8 @@ run       00112233445566778899aabbccddeeff, outbox ffeeddccbbaa99887766554433221
 server    fleet.example.city:8883, NOT connected for 2 d 2 h, next attempt in 8 s
           last acknowledgement never, last position 42 s ago, 3 records under way
           last error: connection refused
-backlog   0 records that the server does not hold yet; 512 B on disk
+backlog   0 records that the server does not hold yet
+outbox    512 B on disk of 1.0 MiB; for how long that is enough is not known yet
 ";
     assert_eq!(shown.split_once('\n').unwrap().1, expected);
 }
@@ -215,4 +238,24 @@ fn a_status_of_a_later_version_with_more_in_it_is_still_read() {
     let mut document = serde_json::to_value(status()).unwrap();
     document["more"] = 1.into();
     assert_eq!(serde_json::from_value::<Status>(document).unwrap(), status());
+}
+
+#[test]
+fn a_backlog_is_sent_or_said_not_to_shrink() {
+    let line = |to_send_records, drains_in_s| {
+        let connection = ConnectionStatus { to_send_records, ..status().connection };
+        let backlog = Backlog { drains_in_s, ..status().backlog };
+        let shown = table(&Status { connection, backlog, ..status() });
+        shown
+            .lines()
+            .find(|line| line.starts_with("backlog"))
+            .unwrap()
+            .rsplit("; ")
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(line(0, Some(0)), "all of them are sent");
+    assert_eq!(line(7, None), "7 to be sent, which does not shrink at present");
+    assert_eq!(line(7, Some(100)), "7 to be sent, which takes about 100 s");
 }

@@ -19,6 +19,7 @@ use super::session::{Heard, Next, Session, Speaker};
 use super::tls::{self, TlsError};
 use crate::clock::Clock;
 use crate::config::ServerConfig;
+use crate::meter::Meter;
 use crate::outbox::{Chunk, Outbox, OutboxClosed, OutboxError, Place, ReadLimit};
 use crate::status::ConnectionStatus;
 
@@ -39,7 +40,15 @@ pub struct Uplink {
     status: watch::Sender<ConnectionStatus>,
     session: Session,
     started: Instant,
+    /// Records acknowledged in this life.
+    acknowledged: u64,
+    acknowledgements: Meter,
+    /// When the status was last told what is to be sent, and how much that was.
+    told: (Duration, u64),
 }
+
+/// How often the status is told what is to be sent, while something is.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the uplink ended.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +110,18 @@ impl Uplink {
     ) -> Self {
         let session = Session::new(speaker, outbox.state().borrow().clone());
         status.send_modify(|status| status.server = format!("{}:{}", server.host, server.port));
-        Self { lamppost, server, outbox, clock, status, session, started: Instant::now() }
+        Self {
+            lamppost,
+            server,
+            outbox,
+            clock,
+            status,
+            session,
+            started: Instant::now(),
+            acknowledged: 0,
+            acknowledgements: Meter::over(Duration::from_mins(1)),
+            told: (Duration::ZERO, 0),
+        }
     }
 
     /// Connects, and connects again, until `stop`.
@@ -196,7 +216,6 @@ impl Uplink {
             };
             match event.map_err(|error| LinkError::Connection(chain(&error)))? {
                 Event::Incoming(Packet::PubAck(_)) => {
-                    self.session.acknowledged(self.now());
                     self.acknowledged();
                 }
                 Event::Incoming(Packet::Publish(publish)) => {
@@ -222,11 +241,13 @@ impl Uplink {
             let now = self.now();
             match self.session.next(now) {
                 Next::Idle { until } => {
+                    self.tell_progress(now);
                     let in_flight = self.session.records_in_flight();
                     self.status.send_if_modified(|status| {
                         std::mem::replace(&mut status.in_flight_records, in_flight) != in_flight
                     });
-                    return Ok(until.min(now + Duration::from_hours(1)));
+                    let tell = if self.told.1 > 0 { self.told.0 + TELL_EVERY } else { Duration::MAX };
+                    return Ok(until.min(tell).min(now + Duration::from_hours(1)));
                 }
                 Next::GiveUp => {
                     self.session.fell_silent();
@@ -334,9 +355,25 @@ impl Uplink {
         Ok(true)
     }
 
-    fn acknowledged(&self) {
-        let now = self.clock.now().wall;
-        self.status.send_modify(|status| status.last_acknowledgement_ms = Some(now.0));
+    fn acknowledged(&mut self) {
+        let (wall, now) = (self.clock.now().wall, self.now());
+        self.acknowledged += self.session.acknowledged(now);
+        self.acknowledgements.mark(now, self.acknowledged);
+        self.status.send_modify(|status| status.last_acknowledgement_ms = Some(wall.0));
+    }
+
+    /// Says how much is to be sent, and how fast it goes, at most once a second: it is counted through.
+    fn tell_progress(&mut self, now: Duration) {
+        if now < self.told.0 + TELL_EVERY {
+            return;
+        }
+        let to_send = self.session.to_send();
+        self.told = (now, to_send);
+        let rate = self.acknowledgements.per_hour(now, self.acknowledged);
+        self.status.send_modify(|status| {
+            status.to_send_records = to_send;
+            status.acknowledged_per_hour = rate;
+        });
     }
 
     fn client(&self) -> Result<(AsyncClient, EventLoop), LinkError> {

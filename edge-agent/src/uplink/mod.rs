@@ -14,5 +14,5 @@ mod tests;
 mod tls;
 
 pub use client::{Uplink, UplinkError};
-pub(crate) use session::{Session, Speaker};
+pub use session::{Heard, Next, Session, Speaker};
 pub use tls::TlsError;

@@ -38,36 +38,43 @@ const ENVELOPE_BYTES: usize = 160;
 
 /// Who speaks, for the hello.
 #[derive(Clone, Debug)]
-pub(crate) struct Speaker {
+pub struct Speaker {
+    /// Version of the agent.
     pub agent_version: String,
+    /// Serial number of its hardware; empty if it has none.
     pub hardware_serial: String,
+    /// Generation of the configuration that runs.
     pub generation: u64,
 }
 
 /// What the shell is to do next.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+pub enum Next {
     /// Publish what [`Session::hello`] returns.
     Hello,
     /// Read this from the outbox, describe it if need be, and publish what [`Session::frame`] makes of it.
     Read(Place, ReadLimit),
     /// Nothing before this moment, unless something happens.
-    Idle { until: Duration },
+    Idle {
+        /// Of the same clock as the `now` of all methods.
+        until: Duration,
+    },
     /// The connection is dead: make a new one.
     GiveUp,
 }
 
 /// What became of a position.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
+pub enum Heard {
     /// It replaces the one before.
     Believed,
     /// Of another connection, or not newer than the last (D8).
     Ignored,
 }
 
+/// One agent's side of the conversation, over all of its connections. `now` is monotonic, from any fixed moment on.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub struct Session {
     speaker: Speaker,
     outbox: OutboxState,
     held: BTreeMap<(RunId, Log), Arc<Pieces>>,
@@ -104,7 +111,8 @@ struct InFlight {
 }
 
 impl Session {
-    pub(crate) fn new(speaker: Speaker, outbox: OutboxState) -> Self {
+    /// Begins with what the outbox holds, and what the last position that it kept lists; not connected.
+    pub fn new(speaker: Speaker, outbox: OutboxState) -> Self {
         let mut held = BTreeMap::new();
         for run in &outbox.runs {
             for log in Log::ALL {
@@ -123,11 +131,13 @@ impl Session {
         }
     }
 
-    pub(crate) fn outbox_changed(&mut self, state: OutboxState) {
+    /// The outbox holds this now.
+    pub fn outbox_changed(&mut self, state: OutboxState) {
         self.outbox = state;
     }
 
-    pub(crate) fn connected(&mut self, nonce: Nonce, now: Duration) {
+    /// A connection was made, whose nonce is drawn by the shell (D8).
+    pub fn connected(&mut self, nonce: Nonce, now: Duration) {
         self.disconnected();
         let live_from = self.outbox.runs.last().map_or([0, 0], |run| [run.samples.end, run.events.end]);
         self.link = Some(Link {
@@ -146,7 +156,7 @@ impl Session {
     }
 
     /// What was in flight is owed again; what was acknowledged counts as before everything of the next connection.
-    pub(crate) fn disconnected(&mut self) {
+    pub fn disconnected(&mut self) {
         let Some(link) = self.link.take() else { return };
         for sent in link.in_flight.into_iter().filter_map(|one| one.frame) {
             self.forget(sent.stretch);
@@ -154,7 +164,8 @@ impl Session {
         self.sent.of_an_earlier_connection();
     }
 
-    pub(crate) fn next(&mut self, now: Duration) -> Next {
+    /// What to do next. Asked again after each event, and when the moment that it names has come.
+    pub fn next(&mut self, now: Duration) -> Next {
         for stretch in self.resends.due(now) {
             self.forget(stretch);
         }
@@ -185,7 +196,7 @@ impl Session {
     }
 
     /// A hello to publish: it opens the connection, or is said again (D8).
-    pub(crate) fn hello(&mut self, now: Duration) -> Option<Vec<u8>> {
+    pub fn hello(&mut self, now: Duration) -> Option<Vec<u8>> {
         let runs = self.runs_to_name();
         let link = self.link.as_mut()?;
         link.count += 1;
@@ -209,12 +220,12 @@ impl Session {
     }
 
     /// Whether this description was sent on this connection: it goes before the first frame that needs it (D4).
-    pub(crate) fn is_described(&self, digest: Digest) -> bool {
+    pub fn is_described(&self, digest: Digest) -> bool {
         self.link.as_ref().is_some_and(|link| link.described.contains(&digest))
     }
 
     /// Records that were read, as a frame to publish; none without a connection.
-    pub(crate) fn frame(&mut self, chunk: Chunk, now: Duration) -> Option<Vec<u8>> {
+    pub fn frame(&mut self, chunk: Chunk, now: Duration) -> Option<Vec<u8>> {
         let link = self.link.as_mut()?;
         link.count += 1;
         let frame = Frame {
@@ -235,7 +246,7 @@ impl Session {
     }
 
     /// A description's payload is about to be published.
-    pub(crate) fn describe(&mut self, digest: Digest, bytes: usize, now: Duration) {
+    pub fn describe(&mut self, digest: Digest, bytes: usize, now: Duration) {
         if let Some(link) = &mut self.link {
             link.described.insert(digest);
             link.put(InFlight { bytes, is_hello: false, frame: None }, now);
@@ -243,27 +254,29 @@ impl Session {
     }
 
     /// The outbox could not give these records: they are asked for again when their back-off is over.
-    pub(crate) fn unreadable(&mut self, place: Place, last: u64, now: Duration) {
+    pub fn unreadable(&mut self, place: Place, last: u64, now: Duration) {
         let stretch = Stretch { run: place.run, log: place.log, first: place.sequence, last };
         self.under_way.entry((stretch.run, stretch.log)).or_default().insert(stretch.first, stretch.last);
         self.resends.unreadable(stretch, now);
     }
 
-    /// The oldest publish in flight was acknowledged: it opens the window and says "sent" (D5).
-    pub(crate) fn acknowledged(&mut self, now: Duration) {
-        let Some(link) = &mut self.link else { return };
+    /// The oldest publish in flight was acknowledged: it opens the window and says "sent" (D5). Says how many records it
+    /// had.
+    pub fn acknowledged(&mut self, now: Duration) -> u64 {
+        let Some(link) = &mut self.link else { return 0 };
         link.last_puback = now;
         self.silences = 0;
-        let Some(done) = link.in_flight.pop_front() else { return };
+        let Some(done) = link.in_flight.pop_front() else { return 0 };
         link.bytes -= done.bytes;
-        if let Some(sent) = done.frame {
-            link.records -= sent.stretch.len();
-            self.sent.push(sent);
-        }
+        let Some(sent) = done.frame else { return 0 };
+        let records = sent.stretch.len();
+        link.records -= records;
+        self.sent.push(sent);
+        records as u64
     }
 
     /// A position arrived (D7 to D9).
-    pub(crate) fn position(&mut self, position: &Position, now: Duration) -> Heard {
+    pub fn position(&mut self, position: &Position, now: Duration) -> Heard {
         let Some(link) = &mut self.link else { return Heard::Ignored };
         let newer = link.last_position.is_none_or(|last| position.server_time > last);
         if position.nonce != link.nonce || !newer {
@@ -297,16 +310,35 @@ impl Session {
     }
 
     /// Nothing is awaited any more from a silent server: the next connection waits longer (D6).
-    pub(crate) fn fell_silent(&mut self) {
+    pub fn fell_silent(&mut self) {
         self.silences = (self.silences + 1).min(6);
     }
 
-    pub(crate) fn records_in_flight(&self) -> u64 {
+    /// Records sent on this connection and not yet acknowledged.
+    pub fn records_in_flight(&self) -> u64 {
         self.link.as_ref().map_or(0, |link| link.records as u64)
     }
 
+    /// Records on disk that are neither held nor under way.
+    pub fn to_send(&self) -> u64 {
+        static NONE: Pieces = Pieces::new();
+        let mut owed = 0;
+        for run in &self.outbox.runs {
+            for log in Log::ALL {
+                let key = (run.run, log);
+                let held = self.held.get(&key).map_or(&NONE, |held| held);
+                let under_way = self.under_way.get(&key).unwrap_or(&NONE);
+                let missing =
+                    run.log(log).on_disk.ranges().flat_map(|(first, last)| held.missing_in(first, last));
+                let unsent = missing.flat_map(|(first, last)| under_way.missing_in(first, last));
+                owed += unsent.map(|(first, last)| last - first + 1).sum::<u64>();
+            }
+        }
+        owed
+    }
+
     /// Records on disk that no position has named yet.
-    pub(crate) fn backlog(outbox: &OutboxState) -> u64 {
+    pub fn backlog(outbox: &OutboxState) -> u64 {
         let logs = outbox.runs.iter().flat_map(|run| Log::ALL.map(|log| run.log(log)));
         let missing = logs.flat_map(|log| {
             let held = Arc::clone(&log.held);

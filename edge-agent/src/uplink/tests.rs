@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use super::session::{Heard, Next, Session, Speaker};
 use super::stretch::{Sent, SentList, Stretch};
-use crate::outbox::{Chunk, LogState, OutboxState, RunState};
+use crate::outbox::{Chunk, DropCounts, LogState, OutboxState, Place, RunState};
 
 const RECORD_BYTES: usize = 100;
 
@@ -29,8 +29,11 @@ fn outbox(ends: &[(u64, u64)]) -> OutboxState {
         run: runs.last().map_or(RunId([0; 16]), |run| run.run),
         runs,
         bytes: 0,
+        capacity: 0,
+        appended_per_hour: None,
         oldest: None,
         refused: 0,
+        dropped: DropCounts::default(),
         damaged: 0,
     }
 }
@@ -437,4 +440,24 @@ fn what_is_acknowledged_and_never_named_takes_bounded_memory() {
     // Nothing is forgotten, and what was joined counts as sent when the last of it was.
     assert_eq!(all.iter().map(|one| one.stretch.len()).sum::<usize>(), 100_000);
     assert!(all.iter().all(|one| one.count == Some(one.stretch.last)));
+}
+
+#[test]
+fn what_is_to_be_sent_is_neither_held_nor_under_way() {
+    let (mut session, now) = (session(&[(10, 1), (5, 1)]), Duration::ZERO);
+    assert_eq!(session.to_send(), 17);
+    session.connected(Nonce([1; 16]), now);
+    assert!(session.hello(now).is_some());
+    assert_eq!(session.acknowledged(now), 0);
+    let chunk = Chunk {
+        place: Place { run: RunId([2; 16]), log: Log::Samples, sequence: 0 },
+        description: Digest([1; 32]),
+        records: vec![Bytes::from_static(b"one"), Bytes::from_static(b"two")],
+    };
+    assert!(session.frame(chunk, now).is_some());
+    assert_eq!(session.to_send(), 15);
+    assert_eq!(session.acknowledged(now), 2);
+    assert_eq!(session.to_send(), 15);
+    session.disconnected();
+    assert_eq!(session.to_send(), 15);
 }

@@ -96,6 +96,12 @@ impl Restore {
             Body::Run(run) => self.ingest.run(&run)?,
             Body::Opening(opening) => self.ingest.opening(&opening)?,
             Body::Named(named) => self.ingest.named(&named)?,
+            Body::Ledger(_)
+            | Body::Account(_)
+            | Body::Dropped(_)
+            | Body::Outbox(_)
+            | Body::Life(_)
+            | Body::Tallied(_) => self.ingest.ledger(part)?,
             Body::Quarantined(quarantined) => self.ingest.quarantined(quarantined)?,
             Body::Tail(tail) => self.tail.tail(tail),
             Body::Series(series) => self.tail.series(series)?,

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use lamplighter_protocol::DropReason;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -27,6 +28,12 @@ pub enum Verdict {
     UnknownProperty,
     /// Rejected: the lamppost has more series than one may have.
     TooManySeries,
+    /// Dropped by the lamppost: newer records needed the space (D11).
+    DroppedBytes,
+    /// Dropped by the lamppost: older than it keeps anything.
+    DroppedAge,
+    /// Dropped by the lamppost: damaged on its disk.
+    DroppedDamaged,
 }
 
 /// What could not be used at all.
@@ -50,7 +57,7 @@ pub enum Malformed {
 
 impl Verdict {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Stored,
         Self::Merged,
         Self::OlderThanTail,
@@ -59,7 +66,19 @@ impl Verdict {
         Self::Type,
         Self::UnknownProperty,
         Self::TooManySeries,
+        Self::DroppedBytes,
+        Self::DroppedAge,
+        Self::DroppedDamaged,
     ];
+
+    /// The verdict on what a lamppost reports as dropped for this reason.
+    pub fn dropped(reason: DropReason) -> Self {
+        match reason {
+            DropReason::Bytes => Self::DroppedBytes,
+            DropReason::Age => Self::DroppedAge,
+            DropReason::Damaged => Self::DroppedDamaged,
+        }
+    }
 }
 
 impl Malformed {

@@ -12,6 +12,7 @@ mod current;
 mod days;
 mod known;
 mod lamppost;
+mod ledger;
 mod lengths;
 mod metrics;
 mod named;
@@ -27,6 +28,11 @@ pub(crate) use self::core::IngestRestore;
 pub use self::core::{Fresh, Ingest, IngestSnapshot};
 pub use current::CurrentSeries;
 pub use lamppost::{DeviceReport, LamppostReport, Stop};
+pub use ledger::{
+    Course, CoursePart, DroppedCounts, DroppedSpan, ForkReport, ForkedRun, LamppostLedger, LogCounts,
+    Missing, OutboxDecision, OutboxReport, OutboxStanding, RecordVerdict, Rejection, RunReport, SeriesCourse,
+    Span, Spans,
+};
 pub use metrics::{IngestMetrics, Malformed, QuarantineMetrics, Verdict};
 pub use pulse::Pulse;
 pub(crate) use quarantine::MOST_BYTES as QUARANTINE_BYTES;

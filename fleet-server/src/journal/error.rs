@@ -12,7 +12,7 @@ pub enum JournalError {
     #[error("{} is in use by another server: stop that one, or choose another data directory", .0.display())]
     InUse(PathBuf),
     /// The directory cannot be created, listed or locked.
-    #[error("cannot use the journal's directory {} (the server must be able to write there)", .path.display())]
+    #[error("cannot use the journal's directory {} (it must be writable)", .path.display())]
     Directory {
         /// The directory, or the lock in it.
         path: PathBuf,

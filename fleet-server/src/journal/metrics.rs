@@ -7,6 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::commit_times::CommitTimes;
+use super::damage_seen::DamageSeen;
 use super::lag::Lag;
 
 /// Counters of one journal; a clone counts into the same place.
@@ -40,6 +41,8 @@ pub struct JournalMetrics {
     pub below_low_water: Gauge,
     /// Regions of segments that could not be read at the last start.
     pub damaged_regions: Gauge,
+    /// The first of them. They are text, and so no metric.
+    pub damage_seen: DamageSeen,
     /// Entries that the numbering shows as missing at the last start.
     pub missing_entries: Gauge,
 }

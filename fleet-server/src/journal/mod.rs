@@ -20,6 +20,7 @@
 
 mod batch;
 mod commit_times;
+mod damage_seen;
 mod disk;
 mod entry;
 mod error;
@@ -51,6 +52,7 @@ use std::sync::mpsc::SyncSender;
 use lamplighter_protocol::UtcMillis;
 
 pub use commit_times::CommitTimes;
+pub use damage_seen::DamageSeen;
 pub use disk::{Disk, DiskFile, FileDisk, Space};
 pub(crate) use disk::{space_of, sync_directory};
 pub use entry::{Draft, Entry, LARGEST_PAYLOAD_BYTES};

@@ -148,6 +148,7 @@ impl<'a, F: FnMut(Entry)> Replay<'a, F> {
         self.report.seconds = clock::monotonic().duration_since(self.began).as_secs_f64();
         let metrics = &self.options.metrics;
         metrics.damaged_regions.set(i64::try_from(self.report.damaged.len()).unwrap_or(i64::MAX));
+        metrics.damage_seen.found(&self.report.damaged);
         metrics.missing_entries.set(i64::try_from(self.report.missing).unwrap_or(i64::MAX));
         self.tell("the journal is replayed");
         self.report

@@ -92,6 +92,6 @@ fn tell(report: &ReplayReport) {
         "the journal is read"
     );
     for damage in &report.damaged {
-        tracing::error!(?damage, "the journal is damaged; the rest of it is served");
+        tracing::error!(%damage, "the journal is damaged; the rest of it is served");
     }
 }

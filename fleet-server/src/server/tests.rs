@@ -2,8 +2,10 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
+use lamplighter_protocol::Leaf;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -54,21 +56,21 @@ fn d15_a_stop_seals_and_the_next_start_reads_the_checkpoint_alone() {
     let system = started.becomes("/server/phase", &json!("ready"));
     assert_eq!(system["checkpoint"]["newest"], Value::Null);
     assert_eq!(system["checkpoint"]["start"]["checkpoint"], Value::Null);
-    assert_eq!(system["checkpoint"]["start"]["entries"], 162);
+    assert_eq!(system["checkpoint"]["start"]["entries"], 177);
     let ingest = system["ingest"].clone();
 
     let again = Running::start_in(started.stop(), |_| {});
     let system = again.becomes("/server/phase", &json!("ready"));
     let start = &system["checkpoint"]["start"];
-    assert_eq!((&start["checkpoint"], &start["entries"]), (&json!(162), &json!(0)));
+    assert_eq!((&start["checkpoint"], &start["entries"]), (&json!(177), &json!(0)));
     assert_eq!((&start["damaged_checkpoints"], &start["lost_entries"]), (&json!(0), &json!(0)));
-    assert_eq!(system["checkpoint"]["newest"]["sequence"], 162);
+    assert_eq!(system["checkpoint"]["newest"]["sequence"], 177);
     assert_eq!(system["ingest"], ingest);
     again.becomes("/store/observations", &json!(300));
 
     // Damaged on purpose: named, and the journal read instead.
     let directory = again.stop();
-    let name = directory.path().join("data/checkpoints/checkpoint-00000000000000000162");
+    let name = directory.path().join("data/checkpoints/checkpoint-00000000000000000177");
     let mut bytes = std::fs::read(&name).unwrap();
     bytes[300] ^= 1;
     #[expect(clippy::disallowed_methods, reason = "it is to be damaged")]
@@ -76,7 +78,7 @@ fn d15_a_stop_seals_and_the_next_start_reads_the_checkpoint_alone() {
     let last = Running::start_in(directory, |_| {});
     let system = last.becomes("/server/phase", &json!("ready"));
     let start = &system["checkpoint"]["start"];
-    assert_eq!((&start["checkpoint"], &start["entries"]), (&Value::Null, &json!(162)));
+    assert_eq!((&start["checkpoint"], &start["entries"]), (&Value::Null, &json!(177)));
     assert_eq!(start["damaged_checkpoints"], 1);
     assert_eq!(system["ingest"], ingest);
     last.stop();
@@ -88,7 +90,7 @@ fn a_checkpoint_is_written_while_the_server_runs() {
     write_journal(&directory, &some_entries(5));
     let running = Running::start_in(directory, |args| args.checkpoint_every = Some(1));
     let system = running.becomes("/checkpoint/written", &json!(1));
-    assert_eq!(system["checkpoint"]["newest"]["sequence"], 27);
+    assert_eq!(system["checkpoint"]["newest"]["sequence"], 42);
     assert!(system["checkpoint"]["copy_ms"].as_f64().unwrap() > 0.0);
     running.stop();
 }
@@ -103,6 +105,41 @@ fn write_journal(directory: &TempDir, entries: &[Entry]) {
         journal.push(Draft { received, lamppost, leaf, payload });
     }
     journal.commit().unwrap();
+}
+
+#[test]
+fn damage_in_the_middle_of_the_journal_is_shown_and_the_rest_is_served() {
+    let running = Running::start(|args| {
+        let options = JournalOptions::in_directory(args.data.join(Journal::DIRECTORY_NAME));
+        std::fs::create_dir(&args.data).unwrap();
+        let mut journal = Journal::open(options).unwrap().stepped();
+        for _ in 0..20 {
+            let (lamppost, leaf) = ("DF1".parse().unwrap(), Leaf::Hello);
+            let payload = vec![0xff; 200].into();
+            journal.push(Draft { received: UtcMillis(0), lamppost, leaf, payload });
+            journal.commit().unwrap();
+        }
+        drop(journal);
+        let segment = args.data.join("journal/00000000000000000000.log");
+        let segment = std::fs::OpenOptions::new().write(true).open(segment).unwrap();
+        segment.write_all_at(&[0; 300], 1000).unwrap();
+    });
+    let system = running.becomes("/server/phase", &json!("ready"));
+    let journal = &system["journal"];
+    assert_eq!((&journal["damaged_regions"], &journal["missing_entries"]), (&json!(2), &json!(2)));
+    let [records, gap] = &journal["damage"].as_array().unwrap()[..] else { panic!("{journal}") };
+    assert_eq!(
+        (&records["segment"], &records["kind"]),
+        (&json!("00000000000000000000.log"), &json!("records"))
+    );
+    assert!(records["offset"].as_u64().unwrap() <= 1000 && records["bytes"].as_u64().unwrap() >= 300);
+    assert_eq!((&gap["kind"], &gap["expected"], &gap["found"]), (&json!("gap"), &json!(4), &json!(6)));
+    assert_eq!(system["ingest"]["malformed"]["hello"], 18, "the others are read");
+    let figures = running.get("/metrics").body_mut().read_to_string().unwrap();
+    for line in ["lamplighter_journal_damaged_regions 2", "lamplighter_journal_missing_entries 2"] {
+        assert!(figures.lines().any(|one| one == line), "{line} is not in\n{figures}");
+    }
+    running.stop();
 }
 
 /// A server that runs.
@@ -146,10 +183,14 @@ impl Running {
         Self { runtime, task, stop, lampposts, people, token, directory }
     }
 
-    fn system(&self) -> Value {
-        let request = ureq::get(format!("http://{}/api/v1/system", self.people));
+    fn get(&self, path: &str) -> ureq::http::Response<ureq::Body> {
+        let request = ureq::get(format!("http://{}{path}", self.people));
         let request = request.header("authorization", format!("Bearer {}", self.token.expose()));
-        request.call().unwrap().body_mut().read_json().unwrap()
+        request.call().unwrap()
+    }
+
+    fn system(&self) -> Value {
+        self.get("/api/v1/system").body_mut().read_json().unwrap()
     }
 
     /// Waits until the system page says so, and returns it.

@@ -3,11 +3,13 @@
 mod console;
 mod figures;
 mod large_city;
+mod outbox;
 mod path;
 mod process;
 mod replay;
 
 pub use console::{console, soak};
 pub use figures::{Figure, Figures};
+pub use outbox::outbox;
 pub use path::{PathOptions, path};
 pub use replay::replay;

@@ -1,4 +1,4 @@
-//! What the system accounts a process: memory and processor time.
+//! What the system accounts a process: memory, processor time, bytes written.
 
 use anyhow::Context as _;
 
@@ -17,4 +17,11 @@ pub(super) fn cpu_seconds(process: u32) -> anyhow::Result<f64> {
     let mut fields = after_name.split_whitespace().skip(11);
     let mut ticks = || fields.next().and_then(|field| field.parse::<f64>().ok()).context("no times");
     Ok((ticks()? + ticks()?) / 100.0)
+}
+
+/// Bytes that it gave the storage layer to write so far: `write_bytes` of proc(5)'s io.
+pub(super) fn written_bytes(process: u32) -> anyhow::Result<f64> {
+    let io = std::fs::read_to_string(format!("/proc/{process}/io"))?;
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes:")).context("no write_bytes")?;
+    Ok(line.trim().parse()?)
 }

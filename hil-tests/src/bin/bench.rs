@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use hil_tests::bench::{PathOptions, console, path, replay, soak};
+use hil_tests::bench::{PathOptions, console, outbox, path, replay, soak};
 use hil_tests::fleet::Binaries;
 
 /// Measures, prints a table, and writes target/bench/NAME.json.
@@ -27,6 +27,8 @@ enum Name {
     Path,
     /// A start: seconds for each gigabyte of journal
     Replay,
+    /// An outage: the agent with a backlog of 1 GB and 22 series each second: memory, processor time, opening, writes
+    Outbox,
     /// The console in a browser: bytes of its pages; with 100,000 lampposts positions, live changes, search
     Console,
     /// The console left open (--seconds, say 3600) on more than 1,000 changes a second: memory, and what it missed
@@ -58,6 +60,10 @@ fn run(options: &Options) -> anyhow::Result<()> {
             Name::Replay => {
                 writeln!(out, "replay: a journal of 256 MB is written, then replayed as a start does")?;
                 (replay(directory.path(), 256_000_000)?, "replay")
+            }
+            Name::Outbox => {
+                writeln!(out, "outbox: a backlog of 1 GB is written and opened; then {} s", options.seconds)?;
+                (outbox(&binaries, directory.path(), 1_000_000_000, options.seconds)?, "outbox")
             }
             Name::Console => (console(&binaries, directory.path())?, "console"),
             Name::Soak => {

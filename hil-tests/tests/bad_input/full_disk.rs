@@ -1,5 +1,5 @@
-//! A full disk under the journal: what cannot be written is not acknowledged, the server says so and stays up, and as
-//! soon as there is space everything goes on.
+//! A disk under the journal that is full, or nearly: what is not written is not acknowledged, the server says so and
+//! stays up, and as soon as there is space everything goes on.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::commands::binaries;
 use super::connection::End;
 use super::counters::counted;
-use super::lamppost::{Lamppost, certified};
+use super::lamppost::{Lamppost, SAMPLES, certified};
 use super::mounts::{Mount, ballast};
 use super::server_log::{assert_says, server_log};
 
@@ -34,7 +34,9 @@ fn a_full_disk_withholds_acknowledgements_and_loses_nothing_that_has_one() {
             return;
         }
     };
-    let mut server = ServerProcess::start(&binaries(), folder.path()).unwrap();
+    // Else it stops before the disk does.
+    let options = ["--low-water", "0"];
+    let mut server = ServerProcess::start_with(&binaries(), folder.path(), &options).unwrap();
     let [lamppost, other] = certified(&server, ["DF3637", "DF3638"]);
     other.log_in(&server).describe().unwrap();
     let ballast = ballast(&data, ROOM_BYTES);
@@ -97,6 +99,48 @@ fn a_full_disk_withholds_acknowledgements_and_loses_nothing_that_has_one() {
     );
     assert_eq!(counted(api, "lamplighter_journal_damaged_regions", ""), 0);
     assert_eq!(counted(api, "lamplighter_journal_missing_entries", ""), 0);
+}
+
+#[test]
+fn below_low_water_a_connection_stays_and_has_its_acknowledgement_once_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    // Of which 5 % are low water.
+    let _disk = match Mount::small_disk(&data, 4) {
+        Ok(disk) => disk,
+        Err(reason) => {
+            eprintln!("not tested: nothing can be mounted here: {reason}");
+            return;
+        }
+    };
+    let server = ServerProcess::start(&binaries(), folder.path()).unwrap();
+    let [lamppost] = certified(&server, ["DF3637"]);
+    let mut session = lamppost.log_in(&server);
+    session.describe().unwrap();
+    session.send(0..TICKS_PER_FRAME).unwrap();
+    let ballast = ballast(&data, ROOM_BYTES);
+
+    let frame = session.frame(TICKS_PER_FRAME..2 * TICKS_PER_FRAME);
+    let packet_id = session.connection.publish(SAMPLES, &frame.encode()).unwrap();
+    session.connection.wait_for_at_most(Duration::from_secs(3));
+    assert_eq!(session.connection.acknowledged(packet_id), Err(End::Silent));
+    session.connection.ping();
+    let api = server.api();
+    assert_eq!((api.ask("/readyz").unwrap().0, api.ask("/healthz").unwrap().0), (503, 503));
+    assert_eq!(counted(api, "lamplighter_journal_below_low_water", ""), 1);
+    assert_eq!(lamppost.stored(api), (0..TICKS_PER_FRAME).collect::<Vec<_>>());
+
+    std::fs::remove_file(ballast).unwrap();
+    session.connection.wait_for_at_most(PATIENCE);
+    session.connection.acknowledged(packet_id).unwrap();
+    let ready = || (api.ask("/readyz").unwrap().0 == 200).then_some(());
+    wait_for("/readyz to say yes", PATIENCE, ready).unwrap();
+    let position = session.greet(2 * TICKS_PER_FRAME);
+    assert_eq!(lamppost.held(&position), [(0, 2 * TICKS_PER_FRAME - 1)]);
+    assert_eq!(counted(api, "lamplighter_journal_forgotten_total", ""), 0);
+    let log = server_log(folder.path());
+    assert_says(&log, &["the disk is nearly full: nothing new is acknowledged", "free_bytes="]);
+    assert_says(&log, &["there is room on the disk again"]);
 }
 
 /// Sends frames in order, and remembers how many were acknowledged.

@@ -63,10 +63,10 @@ pub(super) const MISTAKES: &[(&str, &str, &[&str])] = &[
         "[outbox]",
         &[
             "1:1: server: this table is missing; add [server]: How to reach the fleet server, and as whom",
-            "4:1: outbox.host: there is no such key; the keys here are max_mb, sync_every_ms",
-            "5:1: outbox.ca_file: there is no such key; the keys here are max_mb, sync_every_ms",
-            "6:1: outbox.certificate_file: there is no such key; the keys here are max_mb, sync_every_ms",
-            "7:1: outbox.key_file: there is no such key; the keys here are max_mb, sync_every_ms",
+            "4:1: outbox.host: there is no such key; the keys here are max_mb, max_age_days, sync_every_ms",
+            "5:1: outbox.ca_file: there is no such key; the keys here are max_mb, max_age_days, sync_every_ms",
+            "6:1: outbox.certificate_file: there is no such key; the keys here are max_mb, max_age_days, sync_every_ms",
+            "7:1: outbox.key_file: there is no such key; the keys here are max_mb, max_age_days, sync_every_ms",
         ],
     ),
     // kinds of values
@@ -134,6 +134,11 @@ pub(super) const MISTAKES: &[(&str, &str, &[&str])] = &[
         "[server]",
         "[outbox]\nmax_mb = 0\n[server]",
         &["4:10: outbox.max_mb: 0 is out of range; choose from 16 to 1048576"],
+    ),
+    (
+        "[server]",
+        "[outbox]\nmax_age_days = 0\n[server]",
+        &["4:16: outbox.max_age_days: 0 is out of range; choose from 1 to 3650"],
     ),
     (
         "[server]",

@@ -71,7 +71,8 @@ fn a_short_file_gets_the_defaults_and_paths_start_at_its_folder() {
     assert_eq!(config.server.ca_file, Path::new("/etc/lamplighter/ca.pem"));
     assert_eq!(config.server.certificate_file, Path::new("/keys/DF3637.pem"));
     assert_eq!(config.server.keep_alive, Duration::from_secs(30));
-    assert_eq!(config.outbox, OutboxConfig { max_bytes: 1 << 30, sync_every: Duration::from_secs(2) });
+    let (max_age, sync_every) = (Duration::from_hours(30 * 24), Duration::from_secs(2));
+    assert_eq!(config.outbox, OutboxConfig { max_bytes: 64 << 20, max_age, sync_every });
     assert_eq!(config.health.grid, Grid { period_ms: 60_000, phase_ms: 0 });
     assert_eq!(config.buses[1].kind, BusKind::Serial { path: "/dev/ttyS1".into(), baud: 9600 });
     assert_eq!(config.devices[0].sensor, Sensor::Bme280 { address: 0x76 });
@@ -146,7 +147,7 @@ fn a_folder_whose_status_socket_would_have_too_long_a_path_is_refused() {
 fn what_print_writes_is_read_as_the_same_configuration() {
     let full = GOOD
         .replacen("lamppost", "generation = 7\nhardware_serial = \"a \\\"b\\\\ ü\"\nstate_dir = \"state\"\nlamppost", 1)
-        .replacen("[server]", "[health]\nevery_s = 30\nphase_s = 1.5\n[outbox]\nmax_mb = 16\nsync_every_ms = 0\n[server]\nport = 1\nkeep_alive_s = 5", 1)
+        .replacen("[server]", "[health]\nevery_s = 30\nphase_s = 1.5\n[outbox]\nmax_mb = 16\nmax_age_days = 3650\nsync_every_ms = 0\n[server]\nport = 1\nkeep_alive_s = 5", 1)
         .replacen("\"/dev/ttyS1\"", "\"tty\"\nbaud = 115200", 1)
         .replacen("phase_s = 0.125", "phase_s = 0.001\nwarm_up_s = 0.25", 1);
     for text in [GOOD, &full, GOOD.split("[[bus]]").next().unwrap()] {

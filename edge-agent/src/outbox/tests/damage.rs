@@ -196,14 +196,14 @@ proptest! {
         for (place, record) in records.iter().enumerate() {
             segment::write_record(&mut bytes, seed, u32::try_from(place).unwrap(), record);
         }
-        let before = segment::scan(&bytes, seed);
+        let before = segment::scan(&bytes, seed, |_| {});
         let last = u32::try_from(records.len() - 1).unwrap();
         prop_assert_eq!((before.whole, before.whole_bytes, before.damaged), (vec![(0, last)], bytes.len(), 0));
         for harm in harms {
             harm.apply(&mut bytes);
         }
 
-        let found = segment::scan(&bytes, seed);
+        let found = segment::scan(&bytes, seed, |_| {});
         for (first, last) in found.whole {
             for place in first..=last {
                 // As a read does it: from the nearest known offset.
@@ -226,7 +226,7 @@ fn a_lost_page_costs_only_the_records_in_it() {
     (0..1_000_u32)
         .for_each(|place| segment::write_record(&mut bytes, seed, place, &place.to_le_bytes().repeat(10)));
     bytes[8_192..12_288].fill(0);
-    let found = segment::scan(&bytes, seed);
+    let found = segment::scan(&bytes, seed, |_| {});
     // 48 bytes each: records 169 to 254 touch the page.
     assert_eq!((found.whole, found.damaged), (vec![(0, 168), (255, 999)], 1));
 }
@@ -244,6 +244,6 @@ fn records_of_another_run_or_segment_are_never_taken_for_ours() {
     for other in others {
         let mut bytes = head.to_vec();
         (0..9).for_each(|place| segment::write_record(&mut bytes, other.encode().1, place, b"stray"));
-        assert!(segment::scan(&bytes, seed).whole.is_empty(), "{other:?}");
+        assert!(segment::scan(&bytes, seed, |_| {}).whole.is_empty(), "{other:?}");
     }
 }

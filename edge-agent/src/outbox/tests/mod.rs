@@ -1,39 +1,44 @@
 //! The outbox on a real file system. What a power cut would leave is made by hand; syncs are counted, not waited for.
 
-use std::fs::{self, File};
-use std::io;
-use std::ops::Range;
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lamplighter_protocol::{
-    Description, Device, Digest, Log, LogHeld, Nonce, Observation, Opening, Pieces, Position, Reason, Record,
-    RunId, RunPosition, Tick, UtcMillis,
+    Decimal, Description, Device, Digest, DropReason, Dropped, DroppedSeries, Log, LogHeld, Nonce,
+    Observation, Opening, Pieces, Position, Reason, Record, RunId, RunPosition, Series, SeriesName, Tick,
+    UtcMillis, ValueType,
 };
 use tempfile::TempDir;
 
-use super::disk::{Disk, SystemDisk};
-use super::files::Medium;
 use super::{
-    Chunk, Outbox, OutboxError, OutboxOptions, OutboxState, OutboxThread, Place, ReadLimit, RunState,
+    Chunk, Outbox, OutboxError, OutboxOptions, OutboxState, OutboxThread, Place, Random, ReadLimit, RunState,
+    SteppedOutbox,
 };
+use crate::clock::{Clock, ClockTrust, Now, Stop, Waited};
 
 mod damage;
+mod defaults;
+mod dropping;
 mod faults;
+mod faulty_disk;
+mod full;
 mod life;
 mod model;
 mod space;
 mod unread;
+
+use faulty_disk::FaultyDisk;
 
 /// A lamppost's disk, and how its outbox is opened.
 struct Bench {
     /// Removes itself when the bench goes.
     kept: TempDir,
     options: OutboxOptions,
-    segment_bytes: u64,
-    disk: Arc<FaultyDisk>,
+    disk: FaultyDisk,
 }
 
 impl Bench {
@@ -46,9 +51,11 @@ impl Bench {
             lamppost: "DF3637".parse().unwrap(),
             hardware_serial: "100000001".to_owned(),
             max_bytes: 1 << 30,
+            segment_bytes: 512,
+            max_age: Duration::from_hours(24 * 30),
             sync_every: Duration::from_hours(1),
         };
-        Self { kept, options, segment_bytes: 512, disk: Arc::default() }
+        Self { kept, options, disk: FaultyDisk::default() }
     }
 
     fn open(&self) -> (Outbox, OutboxThread) {
@@ -56,8 +63,19 @@ impl Bench {
     }
 
     fn try_open(&self) -> Result<(Outbox, OutboxThread), OutboxError> {
-        let medium = Medium { disk: self.disk.clone(), segment_bytes: self.segment_bytes };
-        Outbox::open_on(medium, self.options.clone(), &description("bme280"), UtcMillis(5_000))
+        Outbox::open_on(
+            Arc::new(self.disk.clone()),
+            self.options.clone(),
+            &description("bme280"),
+            Arc::new(BenchClock),
+        )
+    }
+
+    /// Without its thread.
+    fn step(&self) -> SteppedOutbox {
+        let (disk, random) = (Arc::new(self.disk.clone()), Random::system());
+        SteppedOutbox::open(disk, random, self.options.clone(), &description("bme280"), UtcMillis(5_000))
+            .unwrap()
     }
 
     /// The directories of runs, in the order of their names.
@@ -67,7 +85,7 @@ impl Bench {
 
     /// The same lamppost's disk once more, to be harmed.
     fn copy(&self) -> Self {
-        let copy = Self { options: self.options.clone(), segment_bytes: self.segment_bytes, ..Self::new() };
+        let copy = Self { options: self.options.clone(), ..Self::new() };
         let directory = copy.kept.path().join("outbox");
         copy_all(&self.options.directory, &directory);
         Self { options: OutboxOptions { directory, ..copy.options.clone() }, ..copy }
@@ -108,67 +126,38 @@ fn overwrite(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
-/// A disk that writes, but fails on command. It does not sync: nothing here cuts the power.
+/// A clock that stands still, and that nobody trusts.
 #[derive(Debug)]
-struct FaultyDisk {
-    /// So many more appends work.
-    appends: AtomicU32,
-    /// So many more syncs work.
-    syncs: AtomicU32,
-    /// These bytes of this file cannot be read.
-    unreadable: Mutex<Option<(PathBuf, Range<u64>)>>,
+struct BenchClock;
+
+impl Clock for BenchClock {
+    fn now(&self) -> Now {
+        Now { monotonic: Duration::ZERO, wall: UtcMillis(5_000), trust: ClockTrust::Unsure }
+    }
+
+    fn wait(&self, _until: Duration, _stop: &Stop) -> Waited {
+        Waited::Stopped
+    }
+
+    fn hear_server_time(&self, _server: UtcMillis) {}
 }
 
-impl FaultyDisk {
-    fn cannot_read(&self, path: &Path, bytes: Range<u64>) {
-        *self.unreadable.lock().unwrap() = Some((path.to_owned(), bytes));
-    }
-
-    fn reads_again(&self) {
-        *self.unreadable.lock().unwrap() = None;
-    }
-}
-
-impl Default for FaultyDisk {
-    fn default() -> Self {
-        let (appends, syncs) = (AtomicU32::new(u32::MAX), AtomicU32::new(u32::MAX));
-        Self { appends, syncs, unreadable: Mutex::default() }
-    }
-}
-
-impl Disk for FaultyDisk {
-    fn append(&self, file: &File, bytes: &[u8]) -> io::Result<()> {
-        if self.appends.fetch_sub(1, Ordering::SeqCst) == 0 {
-            SystemDisk.append(file, &bytes[..bytes.len() / 2])?;
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        SystemDisk.append(file, bytes)
-    }
-
-    fn sync(&self, _file: &File) -> io::Result<()> {
-        match self.syncs.fetch_sub(1, Ordering::SeqCst) {
-            0 => Err(io::Error::other("the card is gone")),
-            1.. => Ok(()),
-        }
-    }
-
-    fn read_at(&self, file: &File, path: &Path, to: &mut [u8], offset: u64) -> io::Result<usize> {
-        let unreadable = self.unreadable.lock().unwrap().clone();
-        let most = match unreadable.filter(|one| one.0 == path && offset < one.1.end) {
-            Some((_, bytes)) if bytes.start <= offset => return Err(io::Error::from_raw_os_error(5)),
-            Some((_, bytes)) => usize::try_from(bytes.start - offset).unwrap_or(usize::MAX).min(to.len()),
-            None => to.len(),
-        };
-        SystemDisk.read_at(file, path, &mut to[..most], offset)
-    }
-}
+/// What the device of these tests observes.
+const PROPERTIES: [&str; 3] = ["air_temperature", "relative_humidity", "air_pressure"];
 
 fn description(model: &str) -> Description {
+    let series = |property: &str| Series {
+        property: property.parse().unwrap(),
+        channel: None,
+        value_type: ValueType::Quantity,
+        unit: "1".to_owned(),
+        resolution: Decimal::new(1, 0).unwrap(),
+    };
     let device = Device {
         name: "weather-1".parse().unwrap(),
         grid: None,
         model: model.to_owned(),
-        series: Vec::new(),
+        series: PROPERTIES.map(series).into(),
     };
     Description { grids: Vec::new(), devices: vec![device] }
 }
@@ -187,6 +176,19 @@ fn tick(number: i64) -> Record {
 /// Appends ticks of these numbers.
 fn append(outbox: &Outbox, log: Log, numbers: std::ops::Range<i64>) {
     numbers.for_each(|number| outbox.append(log, &tick(number)).unwrap());
+}
+
+/// Appends ticks until the outbox, or its disk, is as wanted. Nothing is dropped for that.
+fn append_until(outbox: &Outbox, wanted: impl Fn(&OutboxState) -> bool) {
+    for number in 1_000..3_000 {
+        let state = settled(outbox);
+        assert_eq!(state.dropped.bytes, 0);
+        if wanted(&state) {
+            return;
+        }
+        append(outbox, Log::Samples, number..number + 1);
+    }
+    panic!("it never is: {:?}", settled(outbox));
 }
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
@@ -225,6 +227,35 @@ fn read_all(outbox: &Outbox, run: RunId, log: Log) -> Vec<(u64, Record, Digest)>
         }
     }
     all
+}
+
+/// All reports of drops on disk, and whose run each is in.
+fn reports(outbox: &Outbox) -> Vec<Dropped> {
+    let runs = settled(outbox).runs;
+    let events = runs.iter().flat_map(|run| read_all(outbox, run.run, Log::Events));
+    let reports = events.filter_map(|(_, record, _)| match record {
+        Record::Dropped(report) => Some(report),
+        Record::Tick(_) | Record::Opening(_) | Record::Command(_) => None,
+    });
+    reports.collect()
+}
+
+/// What is in these records, by the series of `PROPERTIES`.
+fn counted<'a>(records: impl Iterator<Item = &'a Record>) -> Vec<DroppedSeries> {
+    let mut counted: BTreeMap<usize, (u64, UtcMillis, UtcMillis)> = BTreeMap::new();
+    for record in records {
+        let Record::Tick(tick) = record else { continue };
+        for observation in &tick.observations {
+            let (count, first, last) = counted.entry(observation.series).or_insert((0, tick.time, tick.time));
+            (*count, *first, *last) = (*count + 1, (*first).min(tick.time), (*last).max(tick.time));
+        }
+    }
+    let named = counted.into_iter().map(|(series, (count, first, last))| {
+        let device = "weather-1".parse().unwrap();
+        let property = PROPERTIES[series].parse().unwrap();
+        DroppedSeries { series: SeriesName { device, property, channel: None }, count, first, last }
+    });
+    named.collect()
 }
 
 fn opening(outbox: &Outbox, run: RunId) -> Opening {

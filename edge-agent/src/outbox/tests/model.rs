@@ -28,12 +28,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What was written, and what the last position listed.
+/// What was written, what the last position listed, and what was reported as dropped.
 #[derive(Default)]
 struct Model {
     written: BTreeMap<(RunId, Log), Vec<(Record, Digest)>>,
     held: BTreeMap<(RunId, Log), Pieces>,
     on_disk: BTreeMap<(RunId, Log), Pieces>,
+    reported: BTreeMap<(RunId, Log), Pieces>,
     number: i64,
 }
 
@@ -56,11 +57,13 @@ impl Model {
             let found = run_of(&state, *run).log(*log);
             assert_eq!(found.end, written.len() as u64);
             assert_eq!(*found.held, self.held.get(&(*run, *log)).cloned().unwrap_or_default());
-            // Nothing comes, and what goes is held at that time.
+            // Nothing comes, and what goes is held at that time, or was reported.
             let before = self.on_disk.entry((*run, *log)).or_default();
+            let mut may_go = Pieces::clone(&found.held);
+            may_go.union(self.reported.get(&(*run, *log)).unwrap_or(&Pieces::new()));
             for (first, last) in before.ranges() {
                 for (from, to) in found.on_disk.missing_in(first, last) {
-                    assert!(found.held.contains_all(from, to), "{from} to {to} went and is not held");
+                    assert!(may_go.contains_all(from, to), "{from} to {to} went, and nobody says why");
                 }
             }
             *before = found.on_disk.clone();
@@ -78,18 +81,50 @@ impl Model {
         for _ in 0..count {
             self.number += 1;
             let (record, before) = (tick(self.number), settled(outbox));
+            let (first, first_event) = (run_of(&before, run).log(log).end, run_of(&before, run).events.end);
             outbox.append(log, &record).unwrap();
             let after = settled(outbox);
-            let taken = run_of(&after, run).log(log).end - run_of(&before, run).log(log).end;
-            assert_eq!(taken + after.refused - before.refused, 1);
-            if taken == 1 {
-                self.on_disk
-                    .entry((run, log))
-                    .or_default()
-                    .insert(run_of(&before, run).log(log).end, run_of(&before, run).log(log).end);
-                self.log(run, log).push((record, digest(model)));
+            let written = first_event..run_of(&after, run).events.end;
+            let mut taken = 1 - (after.refused - before.refused);
+            if log == Log::Samples {
+                assert_eq!(run_of(&after, run).samples.end - first, taken);
+                if taken == 1 {
+                    self.log(run, log).push((record.clone(), digest(model)));
+                    self.on_disk.entry((run, log)).or_default().insert(first, first);
+                }
             }
+            for sequence in written {
+                let chunk =
+                    read(outbox, run, Log::Events, sequence, ReadLimit { records: 1, ..ALL }).unwrap();
+                let event = Record::decode(&chunk.records[0]).unwrap();
+                match &event {
+                    Record::Dropped(report) => self.dropped(report),
+                    other @ (Record::Tick(_) | Record::Opening(_) | Record::Command(_)) => {
+                        assert_eq!((log, other), (Log::Events, &record));
+                        taken -= 1;
+                    }
+                }
+                self.on_disk.entry((run, Log::Events)).or_default().insert(sequence, sequence);
+                self.log(run, Log::Events).push((event, digest(model)));
+            }
+            assert!(log == Log::Samples || taken == 0);
         }
+    }
+
+    /// A report says what was written, nothing that is held, and nothing twice.
+    fn dropped(&mut self, report: &Dropped) {
+        let key = (report.run, report.log);
+        assert_eq!(report.reason, DropReason::Bytes);
+        let records: Vec<u64> = report.pieces.ranges().flat_map(|(first, last)| first..=last).collect();
+        let written = &self.written[&key];
+        let expected =
+            counted(records.iter().map(|sequence| &written[usize::try_from(*sequence).unwrap()].0));
+        assert_eq!(report.series, expected);
+        let (held, reported) = (self.held.get(&key), self.reported.entry(key).or_default());
+        for sequence in records {
+            assert!(held.is_none_or(|held| !held.contains(sequence)) && !reported.contains(sequence));
+        }
+        reported.union(&report.pieces);
     }
 
     fn believe(&mut self, outbox: &Outbox, parts: &[(u16, u16)]) {
@@ -120,9 +155,9 @@ impl Model {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn the_outbox_keeps_every_record_until_the_server_holds_it(steps in prop::collection::vec(step(), 1..40)) {
+    fn the_outbox_keeps_every_record_until_the_server_holds_it_or_a_report_says_that_it_goes(steps in prop::collection::vec(step(), 1..40)) {
         let mut bench = Bench::new();
-        bench.options.max_bytes = 6_000;
+        bench.options.max_bytes = 8_000;
         let mut model = Model::default();
         let mut described = "bme280".to_owned();
         let (mut outbox, mut thread) = bench.open();
@@ -155,7 +190,7 @@ proptest! {
 /// Cuts bytes off the last segment of the samples, and what they held off the model.
 fn cut(bench: &Bench, model: &mut Model, run: RunId, bytes: u8) {
     let Some(path) = segments(bench.runs().last().unwrap(), Log::Samples).pop() else { return };
-    let file = File::options().write(true).open(&path).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
     let length = file.metadata().unwrap().len();
     let kept = length.saturating_sub(u64::from(bytes));
     file.set_len(kept).unwrap();

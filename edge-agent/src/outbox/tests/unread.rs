@@ -1,11 +1,12 @@
 //! What cannot be read at the moment is not lost yet: it is not freed (D9), and the next start tries it again.
 
+use std::ops::Range;
+
 use tokio::sync::{oneshot, watch};
 
 use super::*;
-use crate::outbox::files::Files;
 use crate::outbox::opening;
-use crate::outbox::queue::{Append, Request};
+use crate::outbox::queue::Request;
 use crate::outbox::segment::{HEADER_BYTES, PREFIX_BYTES};
 use crate::outbox::thread;
 
@@ -24,10 +25,9 @@ fn numbers(outbox: &Outbox, run: RunId) -> Vec<i64> {
     read_all(outbox, run, Log::Samples).iter().map(|one| number(&one.1)).collect()
 }
 
-/// Writes samples until all that may be freed is freed.
-fn fill(outbox: &Outbox) {
-    append(outbox, Log::Samples, 1_000..1_400);
-    assert!(settled(outbox).refused > 0);
+/// Writes samples until these segments are freed; the others are there then.
+fn free(outbox: &Outbox, all: &[PathBuf], freed: &[usize]) {
+    append_until(outbox, |_| freed.iter().all(|at| !all[*at].exists()));
 }
 
 /// Offset of the record with this number, all before it being of the same segment.
@@ -40,15 +40,10 @@ fn offset_of(numbers: Range<i64>) -> u64 {
 fn whoever_learns_that_a_record_cannot_be_read_finds_it_no_longer_stated() {
     for (damage, last) in [(true, 7), (false, 7)] {
         let bench = Bench::new();
-        let medium = Medium { disk: bench.disk.clone(), segment_bytes: 512 };
-        let (payload, digest) = description("bme280").encode();
-        let mut files = Files::open(medium, &bench.options, (&payload, digest), UtcMillis(5_000)).unwrap();
-        for number in 0..8 {
-            let bytes = tick(number).encode();
-            files.append(Append::Record { log: Log::Samples, bytes, time: None }).unwrap();
-        }
-        files.write().unwrap();
-        let (publish, state) = watch::channel(files.state());
+        let mut stepped = bench.step();
+        (0..8).for_each(|number| stepped.append(Log::Samples, &tick(number)).unwrap());
+        stepped.write().unwrap();
+        let (publish, state) = watch::channel(stepped.state());
         let run = state.borrow().run;
         let path = segments(&bench.runs()[0], Log::Samples).remove(0);
         if damage {
@@ -60,7 +55,7 @@ fn whoever_learns_that_a_record_cannot_be_read_finds_it_no_longer_stated() {
         }
         let (answer, mut answered) = oneshot::channel();
         let from = Place { run, log: Log::Samples, sequence: last };
-        thread::answer(&mut files, Request::Read { from, limit: ALL, answer }, &publish).unwrap();
+        thread::answer(&mut stepped, Request::Read { from, limit: ALL, answer }, &publish).unwrap();
         assert!(!matches!(answered.try_recv().unwrap(), Ok(Some(_))));
         assert_eq!(run_of(&state.borrow(), run).samples.on_disk, Pieces::below(last));
     }
@@ -70,7 +65,7 @@ fn whoever_learns_that_a_record_cannot_be_read_finds_it_no_longer_stated() {
 fn a_segment_that_fails_to_be_read_once_is_not_freed_and_read_after_a_restart() {
     let bench = small();
     let (outbox, thread) = bench.open();
-    append(&outbox, Log::Samples, 0..60);
+    append(&outbox, Log::Samples, 0..90);
     let run = settled(&outbox).run;
     let all = segments(&bench.runs()[0], Log::Samples);
     let (first, end) = (first_of(&all[1]), first_of(&all[2]));
@@ -78,12 +73,12 @@ fn a_segment_that_fails_to_be_read_once_is_not_freed_and_read_after_a_restart() 
     let place = Place { run, log: Log::Samples, sequence: first };
     assert!(matches!(wait(outbox.read(place, ALL)), Err(OutboxError::Read { path, .. }) if path == all[1]));
     // Of the segment the server holds nothing, of the others all.
-    wait(outbox.believe(position(&[(run, &[(0, first - 1), (end, 59)], &[])]))).unwrap();
-    fill(&outbox);
-    assert!(!all[0].exists() && !all[2].exists() && all[1].exists());
+    wait(outbox.believe(position(&[(run, &[(0, first - 1), (end, 89)], &[])]))).unwrap();
+    free(&outbox, &all, &[0, 2]);
+    assert!(all[1].exists());
     // Not even when it holds it: what is in it is not known.
-    wait(outbox.believe(position(&[(run, &[(0, 59)], &[])]))).unwrap();
-    fill(&outbox);
+    wait(outbox.believe(position(&[(run, &[(0, 89)], &[])]))).unwrap();
+    free(&outbox, &all, &[3]);
     assert!(all[1].exists());
     close(outbox, thread);
 
@@ -91,8 +86,7 @@ fn a_segment_that_fails_to_be_read_once_is_not_freed_and_read_after_a_restart() 
     let (outbox, thread) = bench.open();
     let expected: Vec<_> = (first..end).map(|sequence| i64::try_from(sequence).unwrap()).collect();
     assert_eq!(numbers(&outbox, run)[..expected.len()], expected);
-    fill(&outbox);
-    assert!(!all[1].exists());
+    free(&outbox, &all, &[1]);
     close(outbox, thread);
 }
 
@@ -125,8 +119,8 @@ fn records_behind_a_damaged_one_are_not_freed_before_they_are_held_or_found_agai
     assert!(read(&outbox, run, Log::Samples, 4, ALL).is_none());
     assert_eq!(numbers(&outbox, run)[..3], [0, 1, i64::try_from(end).unwrap()]);
     wait(outbox.believe(position(&[(run, &[(0, 1), (end, 59)], &[])]))).unwrap();
-    fill(&outbox);
-    assert!(all[0].exists() && !all[1].exists());
+    free(&outbox, &all, &[1]);
+    assert!(all[0].exists());
     close(outbox, thread);
 
     let (outbox, thread) = bench.open();
@@ -134,8 +128,7 @@ fn records_behind_a_damaged_one_are_not_freed_before_they_are_held_or_found_agai
     assert_eq!(numbers(&outbox, run)[..found.len()], found);
     // The damaged one itself is no reason to keep the others.
     wait(outbox.believe(position(&[(run, &[(0, 1), (3, end - 1)], &[])]))).unwrap();
-    fill(&outbox);
-    assert!(!all[0].exists());
+    free(&outbox, &all, &[0]);
     close(outbox, thread);
 }
 
@@ -151,8 +144,7 @@ fn a_segment_with_a_damaged_record_is_freed_once_the_others_are_held() {
     overwrite(&path, &bytes);
     assert!(read(&outbox, run, Log::Samples, 2, ALL).is_none());
     wait(outbox.believe(position(&[(run, &[(0, 1), (3, 59)], &[])]))).unwrap();
-    fill(&outbox);
-    assert!(!path.exists());
+    append_until(&outbox, |_| !path.exists());
     close(outbox, thread);
 }
 
@@ -179,8 +171,8 @@ fn a_segment_that_a_start_cannot_read_is_kept_with_its_description_until_one_can
         let state = settled(&outbox);
         assert_eq!(state.damaged, 1);
         assert_eq!(run_of(&state, run).samples.on_disk.missing_in(0, 59), [(missing, 29)]);
-        fill(&outbox);
-        assert!(other.exists() && all.iter().all(|path| path == other || !path.exists()));
+        append_until(&outbox, |_| all.iter().all(|path| path == other || !path.exists()));
+        assert!(other.exists());
         close(outbox, thread);
 
         bench.disk.reads_again();
@@ -238,7 +230,7 @@ fn d1_an_opening_that_cannot_be_read_was_written() {
 #[test]
 fn records_behind_a_page_that_a_start_cannot_read_are_found_and_so_is_the_logs_end() {
     let mut bench = Bench::new();
-    bench.segment_bytes = 64 << 10;
+    bench.options.segment_bytes = 64 << 10;
     let (outbox, thread) = bench.open();
     append(&outbox, Log::Samples, 0..1_000);
     let run = settled(&outbox).run;

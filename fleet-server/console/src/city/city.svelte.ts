@@ -203,6 +203,8 @@ export class City {
       this.#read(name, signal),
       property === null ? undefined : this.#loadValues(),
     ]);
+    // While the code of values loaded, another property may have been chosen.
+    signal.throwIfAborted();
     const isNew = fleet !== this.#fleet;
     fleet.load(states, name);
     clock.set(Date.parse(states.time));

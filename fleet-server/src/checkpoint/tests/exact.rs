@@ -1,10 +1,11 @@
 //! A server that went over a checkpoint knows what it would know without it.
 
-use lamplighter_protocol::{Leaf, Log, Position};
+use lamplighter_protocol::{Leaf, Log, OutboxId, Position};
 use proptest::prelude::*;
 
 use super::{Act, Bench, LAMPPOSTS, NOW, What, journal, open, some_entries};
 use crate::checkpoint::Snapshot;
+use crate::ingest::OutboxDecision;
 use crate::journal::memory_disk::MemoryDisk;
 
 proptest! {
@@ -47,9 +48,25 @@ fn d15_nothing_of_a_snapshot_is_lost_on_the_way() {
     let written = open(&disk).write(bench.snapshot()).unwrap();
     let again = Bench::read(&mut open(&disk), 1_000).unwrap();
     assert_eq!(parts(again.snapshot()), parts(bench.snapshot()));
-    assert_eq!(written.sequence, 3 * 204);
+    assert_eq!(written.sequence, 3 * 209);
     assert_eq!(again.tail.size().observations, bench.tail.size().observations);
     assert!(bench.tail.tally().evicted > 0, "floors and an uneven beginning are among it");
+}
+
+#[test]
+fn d14_what_an_operator_has_decided_of_an_outbox_is_kept() {
+    let number = LAMPPOSTS[0].parse().unwrap();
+    let outbox = OutboxId([3; 16]);
+    for decision in [OutboxDecision::Close { at: NOW }, OutboxDecision::Release { at: NOW.plus_ms(1) }] {
+        let mut bench = Bench::new(10);
+        bench.apply(&some_entries(1));
+        assert!(bench.ingest.decide(&number, outbox, decision));
+        let disk = MemoryDisk::new(1);
+        open(&disk).write(bench.snapshot()).unwrap();
+        let again = Bench::read(&mut open(&disk), 10).unwrap();
+        assert_eq!(parts(again.snapshot()), parts(bench.snapshot()));
+        assert!(parts(again.snapshot()).iter().any(|part| part.contains("edMs(")), "{decision:?}");
+    }
 }
 
 #[test]
@@ -111,6 +128,8 @@ fn any_what() -> impl Strategy<Value = What> {
         4 => which().prop_map(|which| What::Describe { which }),
         12 => (1_u8..5, 0_u64..60, which(), ticks)
             .prop_map(|(run, first, which, ticks)| What::Samples { run, first, which, ticks }),
+        1 => (1_u8..5, 0_u64..60, 1_u8..5, 0_u64..9)
+            .prop_map(|(run, first, of, count)| What::Dropped { run, first, of, count }),
         1 => (1_u8..5, 0_u64..60, which()).prop_map(|(run, first, which)| What::Garbage { run, first, which }),
         2 => (1_u8..5, prop::option::of(1_u8..4), which())
             .prop_map(|(run, before, which)| What::Opening { run, before, which }),

@@ -7,9 +7,9 @@ mod starting;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
-    Catalogue, Description, Device, Digest, Frame, Grid, Hello, LamppostNumber, Leaf, Log, Nonce,
-    Observation, Opening, OutboxId, Pieces, Position, Reason, Record, RunHeld, RunId, Series, Tick,
-    UtcMillis, ValueType,
+    Catalogue, Description, Device, Digest, DropReason, Dropped, DroppedSeries, Frame, Grid, Hello,
+    LamppostNumber, Leaf, Log, Nonce, Observation, Opening, OutboxId, Pieces, Position, Reason, Record,
+    RunHeld, RunId, Series, Tick, UtcMillis, ValueType,
 };
 
 use super::{Checkpoints, Fresh, Snapshot};
@@ -35,6 +35,7 @@ enum What {
     Hello { run: u8, held: u64 },
     Describe { which: usize },
     Samples { run: u8, first: u64, which: usize, ticks: Vec<(i64, Option<i64>)> },
+    Dropped { run: u8, first: u64, of: u8, count: u64 },
     Garbage { run: u8, first: u64, which: usize },
     Opening { run: u8, before: Option<u8>, which: usize },
     Unreadable { leaf: Leaf, payload: Vec<u8> },
@@ -78,8 +79,15 @@ impl Bench {
         let lampposts = numbers.each_ref().map(|number| {
             let ingest = &mut self.ingest;
             let current = ingest.current_series(number);
+            let (from, to) = (NOW.plus_ms(-86_400_000), NOW.plus_ms(86_400_000));
+            let verdicts: Vec<_> = (1..5)
+                .flat_map(|run| (0..70).map(move |sequence| (RunId([run; 16]), sequence)))
+                .flat_map(|(run, sequence)| Log::ALL.map(|log| ingest.verdict(number, run, log, sequence)))
+                .collect();
             format!(
-                "{:?} {:?} {:?} {:?} {:?}",
+                "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {verdicts:?}",
+                ingest.ledger(number),
+                ingest.course(number, from, to),
                 ingest.position(number, NOW).map(|position| timeless(&position)),
                 ingest.report(number),
                 ingest.pulse(number),
@@ -179,6 +187,12 @@ pub(crate) fn some_entries(ticks: i64) -> Vec<Entry> {
             let ticks = vec![(tick * 1000, Some(tick)), (tick * 1000 + 500, None)];
             acts.push(act(What::Samples { run: 1, first, which: 0, ticks }));
         }
+        acts.push(act(What::Describe { which: 3 }));
+        let ticks = vec![(-90_000, Some(1)), (-9_000_000, Some(2)), (9_000_000, Some(3))];
+        acts.push(act(What::Samples { run: 2, first: 0, which: 3, ticks }));
+        acts.push(act(What::Garbage { run: 2, first: 50, which: 0 }));
+        acts.push(act(What::Dropped { run: 1, first: 5, of: 3, count: 4 }));
+        acts.push(act(What::Hello { run: 2, held: 60 }));
     }
     journal(&acts)
 }
@@ -218,6 +232,22 @@ impl What {
             Self::Garbage { run, first, which } => {
                 let records = vec![Bytes::from_static(b"\xff\xff"), Bytes::from_static(b"")];
                 (Leaf::Frames(Log::Samples), frame(*run, *first, digest(*which), records))
+            }
+            Self::Dropped { run, first, of, count } => {
+                let series = description(0).devices[0].name_of(&description(0).devices[0].series[0]);
+                let (earliest, latest) = (NOW.plus_ms(-5_000), NOW.plus_ms(20_000));
+                let mut pieces = Pieces::new();
+                pieces.insert(*first, first + count);
+                let dropped = Dropped {
+                    run: RunId([*of; 16]),
+                    log: Log::Samples,
+                    pieces,
+                    reason: DropReason::ALL[usize::try_from(first % 3).unwrap()],
+                    time: NOW,
+                    series: vec![DroppedSeries { series, count: *count + 1, first: earliest, last: latest }],
+                };
+                let records = vec![Record::Dropped(dropped).encode().into()];
+                (Leaf::Frames(Log::Events), frame(*run, *first + 1, digest(0), records))
             }
             Self::Opening { run, before, which } => {
                 let opening = Opening {

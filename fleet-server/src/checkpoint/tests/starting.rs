@@ -85,7 +85,7 @@ fn d15_a_start_reads_the_newest_checkpoint_and_the_journal_behind_it() {
     let (disks, told) = Disks::new();
     let start = disks.start();
     assert_eq!(start.told, told);
-    assert_eq!((start.checkpoint, start.entries, start.lost), (Some(60), 72, None));
+    assert_eq!((start.checkpoint, start.entries, start.lost), (Some(60), 87, None));
 }
 
 #[test]
@@ -94,11 +94,11 @@ fn d15_with_a_damaged_checkpoint_it_reads_more_of_the_journal_and_comes_to_the_s
     disks.damage(60);
     let start = disks.start();
     assert_eq!(start.told, told);
-    assert_eq!((start.checkpoint, start.damaged, start.entries), (Some(30), vec![60], 102));
+    assert_eq!((start.checkpoint, start.damaged, start.entries), (Some(30), vec![60], 117));
     disks.damage(30);
     let start = disks.start();
     assert_eq!(start.told, told);
-    assert_eq!((start.checkpoint, start.damaged, start.entries), (None, vec![60, 30], 132));
+    assert_eq!((start.checkpoint, start.damaged, start.entries), (None, vec![60, 30], 147));
     assert_eq!((start.lost, start.missing), (None, 0));
 }
 

@@ -1,5 +1,7 @@
 //! Trying again what is in quarantine (D12).
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use lamplighter_protocol::{Frame, Leaf, Nonce};
 
@@ -72,8 +74,11 @@ impl Ingest {
             store,
             live,
             newest: None,
+            times: None,
+            tallied: BTreeMap::new(),
         };
         recorder.record(place.sequence);
+        recorder.tally();
         if let Some(newest) = recorder.newest
             && lamppost.written(description, &known, newest, now)
         {

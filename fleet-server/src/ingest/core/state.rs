@@ -6,6 +6,7 @@ use bytes::Bytes;
 use lamplighter_protocol::{Catalogue, Description, Digest, LamppostNumber, Log, RunId, UtcMillis};
 
 use super::super::lamppost::Lamppost;
+use super::super::ledger::LedgerRestore;
 use super::super::metrics::{IngestMetrics, Malformed, QuarantineMetrics, Verdict};
 use super::super::quarantine::{Quarantined, RecordPlace, Waits};
 use super::Ingest;
@@ -25,7 +26,10 @@ pub(crate) struct IngestRestore {
     counted: wire::Ingest,
     /// The one whose runs and openings come now.
     lamppost: Option<(LamppostNumber, Lamppost)>,
+    ledger: LedgerRestore,
 }
+
+const WITHOUT_LAMPPOST: WrongPart = WrongPart("a part of a lamppost without the lamppost");
 
 impl IngestSnapshot {
     /// The sequence of the first entry that is not in it.
@@ -88,7 +92,12 @@ impl Ingest {
 
 impl IngestRestore {
     pub(crate) fn new(catalogue: Catalogue, metrics: IngestMetrics) -> Self {
-        Self { ingest: Ingest::new(catalogue, metrics), counted: wire::Ingest::default(), lamppost: None }
+        Self {
+            ingest: Ingest::new(catalogue, metrics),
+            counted: wire::Ingest::default(),
+            lamppost: None,
+            ledger: LedgerRestore::default(),
+        }
     }
 
     pub(crate) fn ingest(&mut self, message: wire::Ingest) {
@@ -128,6 +137,12 @@ impl IngestRestore {
 
     pub(crate) fn named(&mut self, message: &wire::NamedLog) -> Result<(), WrongPart> {
         self.present()?.restore_named(message)
+    }
+
+    /// A part of the lamppost's ledger.
+    pub(crate) fn ledger(&mut self, part: wire::part::Body) -> Result<(), WrongPart> {
+        let (_, lamppost) = self.lamppost.as_mut().ok_or(WITHOUT_LAMPPOST)?;
+        self.ledger.restore(&mut lamppost.ledger, part)
     }
 
     pub(crate) fn quarantined(&mut self, message: wire::Quarantined) -> Result<(), WrongPart> {
@@ -180,7 +195,7 @@ impl IngestRestore {
 
     fn present(&mut self) -> Result<&mut Lamppost, WrongPart> {
         let lamppost = self.lamppost.as_mut().map(|(_, lamppost)| lamppost);
-        lamppost.ok_or(WrongPart("a part of a lamppost without the lamppost"))
+        lamppost.ok_or(WITHOUT_LAMPPOST)
     }
 
     fn put_lamppost(&mut self) {
@@ -217,6 +232,9 @@ fn verdict_place(verdicts: &mut wire::Verdicts, verdict: Verdict) -> &mut u64 {
         Verdict::Type => &mut verdicts.r#type,
         Verdict::UnknownProperty => &mut verdicts.unknown_property,
         Verdict::TooManySeries => &mut verdicts.too_many_series,
+        Verdict::DroppedBytes => &mut verdicts.dropped_bytes,
+        Verdict::DroppedAge => &mut verdicts.dropped_age,
+        Verdict::DroppedDamaged => &mut verdicts.dropped_damaged,
     }
 }
 

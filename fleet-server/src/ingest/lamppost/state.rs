@@ -45,9 +45,10 @@ impl Lamppost {
                 sequences: lengths(sequences),
             })
         }));
+        self.ledger.parts(into);
     }
 
-    /// A lamppost that is put together again; its runs, openings and named logs follow.
+    /// A lamppost that is put together again; its runs, openings and named logs follow, and its ledger.
     pub(in crate::ingest) fn restored(
         message: wire::Lamppost,
         descriptions: &Descriptions,

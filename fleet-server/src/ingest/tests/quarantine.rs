@@ -58,6 +58,19 @@ impl Bench {
         bench
     }
 
+    /// How many observations of a property the ledger has as rejected.
+    fn rejected(&self, property: &str) -> u64 {
+        let (from, to) = (NOW.plus_ms(-24 * HOUR), NOW.plus_ms(24 * HOUR));
+        let course = self.ingest.course(&Self::number(), from, to).unwrap();
+        let name = SeriesName {
+            device: "weather-1".parse().unwrap(),
+            property: property.parse().unwrap(),
+            channel: None,
+        };
+        let of_series = course.of(&name);
+        of_series.rejected.iter().map(|(_, spans)| spans.count_in(from, to)).sum()
+    }
+
     fn waiting(&self) -> i64 {
         self.metrics.quarantine.records.get()
     }
@@ -92,6 +105,7 @@ fn d12_a_new_catalogue_takes_what_waited_and_gives_each_observation_one_verdict(
 
     let again = Bench::start(&disk, Catalogue::built_in());
     assert_eq!((again.waiting(), again.metrics.quarantine.released.get()), (3, 0));
+    assert_eq!(again.rejected("phlogiston"), 2);
     assert_eq!(again.metrics.observations(Verdict::UnknownProperty), 2);
     assert_eq!(again.metrics.malformed(Malformed::Record), 1);
 
@@ -103,6 +117,7 @@ fn d12_a_new_catalogue_takes_what_waited_and_gives_each_observation_one_verdict(
         let counted = [Verdict::Stored, Verdict::Merged, Verdict::UnknownProperty];
         assert_eq!(counted.map(|verdict| again.metrics.observations(verdict)), [4, 0, 0]);
         assert_eq!((again.waiting(), again.metrics.quarantine.released.get()), (1, 2));
+        assert_eq!(again.rejected("phlogiston"), 0, "stored goes over rejected");
     }
     Bench::start(&disk, later_catalogue()).seal(&disk);
     let sealed = Bench::start(&disk, later_catalogue());

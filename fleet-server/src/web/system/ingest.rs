@@ -45,6 +45,12 @@ pub(in crate::web) struct VerdictsDocument {
     unknown_property: u64,
     /// Rejected: the lamppost has more series than one may have.
     too_many_series: u64,
+    /// Dropped by a lamppost whose outbox was full: newer ones needed the space.
+    dropped_bytes: u64,
+    /// Dropped by a lamppost: older than it keeps anything.
+    dropped_age: u64,
+    /// Dropped by a lamppost: damaged on its disk.
+    dropped_damaged: u64,
 }
 
 /// Records that could not be taken for want of a property in the catalogue, or of a release that can read them. They are
@@ -124,6 +130,9 @@ impl VerdictsDocument {
             Verdict::Type => &mut self.kind,
             Verdict::UnknownProperty => &mut self.unknown_property,
             Verdict::TooManySeries => &mut self.too_many_series,
+            Verdict::DroppedBytes => &mut self.dropped_bytes,
+            Verdict::DroppedAge => &mut self.dropped_age,
+            Verdict::DroppedDamaged => &mut self.dropped_damaged,
         }
     }
 }

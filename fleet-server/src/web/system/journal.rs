@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::size;
-use crate::journal::{CommitTimes, JournalMetrics, Operation};
+use crate::journal::{CommitTimes, Damage, DamageKind, JournalMetrics, Operation};
 
 /// What is acknowledged is here first, on disk.
 #[derive(Serialize, ToSchema)]
@@ -38,6 +38,9 @@ pub(in crate::web) struct JournalDocument {
     damaged_regions: u64,
     /// Entries that had been committed and could not be read at the start.
     missing_entries: u64,
+    /// The first 32 of the damaged regions; `fleet-server journal verify` names all.
+    #[schema(max_items = 32)]
+    damage: Vec<DamageDocument>,
 }
 
 /// How long commits took, from taking what had gathered to the end of its sync.
@@ -90,6 +93,38 @@ pub(in crate::web) struct FailuresDocument {
     remove: u64,
 }
 
+/// A region of the journal that could not be read at the start.
+#[derive(Serialize, ToSchema)]
+pub(in crate::web) struct DamageDocument {
+    /// The segment, by its file name.
+    #[schema(example = "00000000000000000000.log")]
+    segment: String,
+    /// Where in it, in bytes.
+    offset: u64,
+    /// How many bytes are not understood; 0 where only the numbering shows that something is missing.
+    bytes: u64,
+    /// What is wrong.
+    kind: DamageName,
+    /// With `gap` and `repeated`: the sequence that should have come; else null.
+    #[schema(required = true)]
+    expected: Option<u64>,
+    /// With `gap` and `repeated`: the sequence that came; else null.
+    #[schema(required = true)]
+    found: Option<u64>,
+}
+
+/// What is wrong with a region of the journal. `header`: the beginning of a segment. `records`: bytes that are no
+/// records. `gap`: entries are missing before this place. `repeated`: an entry came again, and was left out.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = DamageKind)]
+pub(in crate::web) enum DamageName {
+    Header,
+    Records,
+    Gap,
+    Repeated,
+}
+
 impl JournalDocument {
     pub(super) fn new(metrics: &JournalMetrics, now: Instant) -> Self {
         let mut failures = FailuresDocument::default();
@@ -115,6 +150,28 @@ impl JournalDocument {
             forgotten: metrics.forgotten.get(),
             damaged_regions: size(&metrics.damaged_regions),
             missing_entries: size(&metrics.missing_entries),
+            damage: metrics.damage_seen.regions().iter().map(DamageDocument::new).collect(),
+        }
+    }
+}
+
+impl DamageDocument {
+    fn new(damage: &Damage) -> Self {
+        let kind = match damage.kind {
+            DamageKind::Header => DamageName::Header,
+            DamageKind::Records => DamageName::Records,
+            DamageKind::Gap { .. } => DamageName::Gap,
+            DamageKind::Repeated { .. } => DamageName::Repeated,
+        };
+        let segment = damage.path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let (expected, found) = damage.kind.sequences().unzip();
+        Self {
+            segment: segment.unwrap_or_default(),
+            offset: damage.offset,
+            bytes: damage.bytes,
+            kind,
+            expected,
+            found,
         }
     }
 }

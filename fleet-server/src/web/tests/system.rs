@@ -127,7 +127,8 @@ fn the_way_from_the_journal_into_the_store_is_counted_and_its_lag_is_shown() {
     let ingest = &after["ingest"];
     let observations = json!({
         "stored": 1, "merged": 1, "older_than_tail": 0, "future": 1, "retention": 0, "type": 0,
-        "unknown_property": 0, "too_many_series": 0,
+        "unknown_property": 0, "too_many_series": 0, "dropped_bytes": 0, "dropped_age": 0,
+        "dropped_damaged": 0,
     });
     let malformed = json!({
         "hello": 0, "description": 0, "envelope": 1, "record": 0, "newer": 0, "undescribed": 0, "too_many": 0,

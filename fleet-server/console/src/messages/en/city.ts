@@ -65,6 +65,7 @@ export const city = {
     "The browser has taken the graphics card away from it. It comes back with that; the table has the same lampposts.",
   "city.map.table": "Show the table",
   "city.map.coast": "The city's own basemap cannot be read, so only the coast is shown.",
+  "city.map.parts": "Parts of the map could not be read. Reload the page to try again.",
 
   "city.legend.label": "Legend",
   "city.legend.fit": "Fit to values",

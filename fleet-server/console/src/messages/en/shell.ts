@@ -37,7 +37,8 @@ export const shell = {
   "status.late": "Late",
   "status.offline": "Offline",
   "status.never": "Never heard",
-  "status.reporting.help": "Connected, and its newest data is no older than three of its shortest periods.",
+  "status.reporting.help":
+    "Connected, and within three of its shortest periods it has sent data or come back.",
   "status.late.help": "Connected, but without data for longer than three of its shortest periods.",
   "status.offline.help": "Not connected. It keeps what it reads, and sends it when it is back.",
   "status.never.help": "Registered, and has never said hello.",

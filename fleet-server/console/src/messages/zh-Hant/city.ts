@@ -64,6 +64,7 @@ export const city: Part<typeof english> = {
   "city.map.lost": "瀏覽器暫時收回了地圖所用的顯示卡，恢復後地圖會自動重現；列表載有同一批燈柱。",
   "city.map.table": "顯示列表",
   "city.map.coast": "未能讀取本市底圖，現只顯示海岸線。",
+  "city.map.parts": "未能讀取部分地圖。請重新載入頁面再試。",
 
   "city.legend.label": "圖例",
   "city.legend.fit": "按數值調整",

@@ -39,7 +39,7 @@ export const shell: Part<typeof english> = {
   "status.late": "遲報",
   "status.offline": "離線",
   "status.never": "從未聯絡",
-  "status.reporting.help": "已連線，最新資料不超過其最短週期的三倍。",
+  "status.reporting.help": "已連線，並在其最短週期三倍的時間內有資料或恢復連線。",
   "status.late.help": "已連線，但超過其最短週期三倍的時間沒有資料。",
   "status.offline.help": "沒有連線。燈柱會保存讀數，恢復連線後補傳。",
   "status.never.help": "已登記，但從未與伺服器聯絡。",

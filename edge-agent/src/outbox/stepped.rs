@@ -1,0 +1,131 @@
+//! The outbox without its thread: each step is one call, on a disk and a source of randomness that are handed in.
+
+use std::sync::Arc;
+
+use lamplighter_protocol::{Description, Digest, Log, Position, Record, UtcMillis};
+
+use super::disk::Disk;
+use super::error::OutboxError;
+use super::files::Files;
+use super::queue::Append;
+use super::random::Random;
+use super::{Chunk, OutboxOptions, OutboxState, Place, ReadLimit};
+use crate::clock::Now;
+
+/// An open outbox whose caller decides when it writes and syncs. [`super::Outbox`] is the same, with a thread that
+/// decides by the stated policy; a simulation steps this one itself.
+///
+/// After an error of anything but [`Self::read`] and [`Self::description`] the run is over (D2): drop it, and open the
+/// outbox again.
+#[derive(Debug)]
+pub struct SteppedOutbox {
+    files: Files,
+}
+
+impl SteppedOutbox {
+    /// Opens the outbox and a new run in it, whose opening is synced when this returns. What an earlier run left is
+    /// synced and verified first. `opened` is the wall time.
+    ///
+    /// # Errors
+    /// [`OutboxError::InUse`] if another agent has it open; otherwise the file that could not be used, and why.
+    #[expect(clippy::needless_pass_by_value, reason = "taken for good: nobody else draws from it")]
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        random: Random,
+        options: OutboxOptions,
+        description: &Description,
+        opened: UtcMillis,
+    ) -> Result<Self, OutboxError> {
+        let (payload, digest) = description.encode();
+        let files = Files::open(disk, &random, &options, (&payload, digest), opened)?;
+        Ok(Self { files })
+    }
+
+    /// Takes a record; [`Self::write`] writes it. Where there is no space left the oldest samples are dropped for it and
+    /// reported, and last of all events (D11).
+    ///
+    /// # Errors
+    /// The file that could not be made, written or freed.
+    pub fn append(&mut self, log: Log, record: &Record) -> Result<(), OutboxError> {
+        self.take(Append::record(log, record))
+    }
+
+    /// Records appended from now on are written in this description.
+    ///
+    /// # Errors
+    /// The file that could not be written.
+    pub fn describe(&mut self, description: &Description) -> Result<(), OutboxError> {
+        let (payload, digest) = description.encode();
+        self.take(Append::Description { digest, payload })
+    }
+
+    /// Writes what was appended, and syncs the events among it (D2).
+    ///
+    /// # Errors
+    /// The write or sync that failed.
+    pub fn write(&mut self) -> Result<(), OutboxError> {
+        self.files.write()
+    }
+
+    /// Syncs what was written.
+    ///
+    /// # Errors
+    /// The sync that failed.
+    pub fn sync(&mut self) -> Result<(), OutboxError> {
+        self.files.sync()
+    }
+
+    /// Hears what time it is, about once a minute. Reports of what is dropped carry it; and once it is trusted and has not
+    /// jumped for an hour, what is older than [`OutboxOptions::max_age`] and still not held is dropped (D11).
+    ///
+    /// # Errors
+    /// The file that could not be read, written, synced or removed.
+    pub fn hear_time(&mut self, now: Now) -> Result<(), OutboxError> {
+        self.files.hear_time(now)
+    }
+
+    /// Reads records from `from` on: of its run and log, in one description. None if `from` is not on disk.
+    ///
+    /// # Errors
+    /// The file that could not be read. Once either this or None is returned, the record is no longer stated as on
+    /// disk, unless reading it again may help.
+    pub fn read(&mut self, from: Place, limit: ReadLimit) -> Result<Option<Chunk>, OutboxError> {
+        self.files.read(from, limit)
+    }
+
+    /// The payload of a description, as it was stored. None if it is not here.
+    ///
+    /// # Errors
+    /// The file that could not be read.
+    pub fn description(&self, digest: Digest) -> Result<Option<Vec<u8>>, OutboxError> {
+        self.files.description(digest)
+    }
+
+    /// Takes what this position lists, and that alone, as held by the server (D9). It is on disk when this returns.
+    /// Whether a position is to be believed (D8) is for the caller to know.
+    ///
+    /// # Errors
+    /// The position could not be written: it does not count.
+    pub fn believe(&mut self, position: &Position) -> Result<(), OutboxError> {
+        self.files.believe(position)
+    }
+
+    /// What the outbox holds, what is appended and not yet written included.
+    pub fn state(&mut self) -> OutboxState {
+        self.files.state()
+    }
+
+    pub(super) fn take(&mut self, append: Append) -> Result<(), OutboxError> {
+        self.files.append(append)
+    }
+
+    /// Whether a sample is written and not synced.
+    pub(super) fn has_unsynced(&self) -> bool {
+        self.files.has_unsynced()
+    }
+
+    /// How many places on disk were found unreadable.
+    pub(super) fn damaged(&self) -> u64 {
+        self.files.damaged()
+    }
+}

@@ -1,0 +1,224 @@
+//! The system's disk, but failing on command.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::{Deref, Range};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::outbox::{Disk, DiskFile, SystemDisk};
+
+/// It does not sync: nothing here cuts the power.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FaultyDisk(Arc<Faults>);
+
+#[derive(Debug)]
+pub(super) struct Faults {
+    /// So many more appends work; the next fails half-way.
+    pub(super) appends: AtomicU32,
+    /// So many more syncs work.
+    pub(super) syncs: AtomicU32,
+    /// So many more segments can be removed.
+    pub(super) removals: AtomicU32,
+    /// Everything that writes fails.
+    pub(super) read_only: AtomicBool,
+    /// Bytes that the disk has room for.
+    pub(super) capacity: AtomicU64,
+    /// Bytes that each file takes.
+    taken: Mutex<BTreeMap<PathBuf, u64>>,
+    /// These bytes of this file cannot be read.
+    unreadable: Mutex<Option<(PathBuf, Range<u64>)>>,
+}
+
+#[derive(Debug)]
+struct FaultyFile {
+    file: Box<dyn DiskFile>,
+    path: PathBuf,
+    faults: Arc<Faults>,
+}
+
+impl Deref for FaultyDisk {
+    type Target = Faults;
+
+    fn deref(&self) -> &Faults {
+        &self.0
+    }
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        let endless = || AtomicU32::new(u32::MAX);
+        Self {
+            appends: endless(),
+            syncs: endless(),
+            removals: endless(),
+            read_only: AtomicBool::new(false),
+            capacity: AtomicU64::new(u64::MAX),
+            taken: Mutex::default(),
+            unreadable: Mutex::default(),
+        }
+    }
+}
+
+impl Faults {
+    pub(super) fn cannot_read(&self, path: &Path, bytes: Range<u64>) {
+        *self.unreadable.lock().unwrap() = Some((path.to_owned(), bytes));
+    }
+
+    pub(super) fn reads_again(&self) {
+        *self.unreadable.lock().unwrap() = None;
+    }
+
+    /// Something else takes all the space that is left.
+    pub(super) fn fill(&self) {
+        let taken = self.taken.lock().unwrap().values().sum();
+        self.capacity.store(taken, Ordering::SeqCst);
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        match self.syncs.fetch_sub(1, Ordering::SeqCst) {
+            0 => Err(io::Error::other("the card is gone")),
+            1.. => Ok(()),
+        }
+    }
+
+    fn write(&self) -> io::Result<()> {
+        if self.read_only.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        Ok(())
+    }
+
+    /// Takes space for a file to have so many bytes.
+    fn take(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        let mut taken = self.taken.lock().unwrap();
+        let all: u64 = taken.values().sum();
+        let more = bytes.saturating_sub(taken.get(path).copied().unwrap_or(0));
+        if more > 0 && all + more > self.capacity.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        *taken.entry(path.to_owned()).or_default() += more;
+        Ok(())
+    }
+}
+
+impl FaultyDisk {
+    fn faulty(&self, path: &Path, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
+        Box::new(FaultyFile { file, path: path.to_owned(), faults: Arc::clone(&self.0) })
+    }
+}
+
+impl Disk for FaultyDisk {
+    fn make_directory(&self, path: &Path) -> io::Result<()> {
+        self.write()?;
+        SystemDisk.make_directory(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        SystemDisk.list(directory)
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        SystemDisk.exists(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(self.faulty(path, SystemDisk.open(path)?))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.write()?;
+        Ok(self.faulty(path, SystemDisk.create(path)?))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.write()?;
+        SystemDisk.rename(from, to)?;
+        let mut taken = self.taken.lock().unwrap();
+        let moved = taken.keys().filter(|path| path.starts_with(from)).cloned().collect::<Vec<_>>();
+        for path in moved {
+            let bytes = taken.remove(&path).unwrap_or(0);
+            let rest = path.strip_prefix(from).unwrap();
+            let named = if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) };
+            taken.insert(named, bytes);
+        }
+        Ok(())
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.write()?;
+        let is_segment = path.extension().is_some_and(|kind| kind == "log");
+        if is_segment && self.removals.fetch_sub(1, Ordering::SeqCst) == 0 {
+            return Err(io::Error::other("the power is cut"));
+        }
+        SystemDisk.remove_file(path)?;
+        self.taken.lock().unwrap().remove(path);
+        Ok(())
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        self.write()?;
+        SystemDisk.remove_directory(path)
+    }
+
+    fn sync_directory(&self, _path: &Path) -> io::Result<()> {
+        self.0.sync()
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.write()?;
+        SystemDisk.lock(path)
+    }
+
+    fn free_bytes(&self, directory: &Path) -> io::Result<u64> {
+        SystemDisk.free_bytes(directory)
+    }
+}
+
+impl DiskFile for FaultyFile {
+    fn length(&self) -> io::Result<u64> {
+        self.file.length()
+    }
+
+    fn read_at(&self, to: &mut [u8], offset: u64) -> io::Result<usize> {
+        let unreadable = self.faults.unreadable.lock().unwrap().clone();
+        let most = match unreadable.filter(|one| one.0 == self.path && offset < one.1.end) {
+            Some((_, bytes)) if bytes.start <= offset => return Err(io::Error::from_raw_os_error(5)),
+            Some((_, bytes)) => usize::try_from(bytes.start - offset).unwrap_or(usize::MAX).min(to.len()),
+            None => to.len(),
+        };
+        self.file.read_at(&mut to[..most], offset)
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        self.faults.write()?;
+        if self.faults.appends.fetch_sub(1, Ordering::SeqCst) == 0 {
+            self.file.append(&bytes[..bytes.len() / 2])?;
+            return Err(io::Error::other("the card is gone"));
+        }
+        self.faults.take(&self.path, self.file.length()? + bytes.len() as u64)?;
+        self.file.append(bytes)
+    }
+
+    fn write_over(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.faults.write()?;
+        self.file.write_over(bytes, offset)
+    }
+
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        self.faults.write()?;
+        self.faults.take(&self.path, length)
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.faults.write()?;
+        self.file.cut(length)?;
+        self.faults.taken.lock().unwrap().insert(self.path.clone(), length);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.faults.sync()
+    }
+}

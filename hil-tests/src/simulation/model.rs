@@ -1,0 +1,117 @@
+//! The reference: what was read, and what may have become of it. It knows nothing of how anything works.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lamplighter_protocol::{LamppostNumber, Log, Quality, Reason, RunId, SeriesName, UtcMillis};
+
+/// One record: (run, log, sequence).
+pub(super) type RecordKey = (RunId, Log, u64);
+
+/// What one observation says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Said {
+    pub(super) value: Option<f64>,
+    pub(super) reason: Reason,
+}
+
+/// One observation of a record.
+#[derive(Clone, Debug)]
+pub(super) struct Observed {
+    pub(super) series: SeriesName,
+    pub(super) time: UtcMillis,
+    pub(super) said: Said,
+}
+
+/// What is known of a record.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) lamppost: LamppostNumber,
+    pub(super) observed: Vec<Observed>,
+    pub(super) state: State,
+    /// It was read while the lamppost's clock was so far ahead that the server may refuse it.
+    pub(super) may_be_rejected: bool,
+}
+
+/// From when a server may refuse an observation as one of the future; the server's own bound is ten minutes.
+const FUTURE_MS: i64 = 9 * 60 * 1000;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Appended, and not synced yet: it may go with the power.
+    Appended,
+    /// Synced: it was read (D2).
+    Read,
+    /// It may be missing, for this reason.
+    Excused(&'static str),
+}
+
+/// All that was ever appended.
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    pub(super) records: BTreeMap<RecordKey, Known>,
+    /// What may stand in a series at a time.
+    said: BTreeMap<(LamppostNumber, SeriesName), BTreeMap<UtcMillis, Vec<Said>>>,
+}
+
+impl Model {
+    /// A record was appended by a lamppost whose clock was so many milliseconds ahead.
+    pub(super) fn appended(
+        &mut self,
+        key: RecordKey,
+        lamppost: &LamppostNumber,
+        observed: Vec<Observed>,
+        ahead_ms: i64,
+    ) {
+        for one in &observed {
+            let series = self.said.entry((lamppost.clone(), one.series.clone())).or_default();
+            series.entry(one.time).or_default().push(one.said);
+        }
+        let may_be_rejected = ahead_ms > FUTURE_MS;
+        let known = Known { lamppost: lamppost.clone(), observed, state: State::Appended, may_be_rejected };
+        self.records.insert(key, known);
+    }
+
+    /// All records of a log below this sequence are synced.
+    pub(super) fn synced(&mut self, run: RunId, log: Log, end: u64) {
+        for (_, known) in self.records.range_mut((run, log, 0)..(run, log, end)) {
+            if known.state == State::Appended {
+                known.state = State::Read;
+            }
+        }
+    }
+
+    /// These records may be missing from now on.
+    pub(super) fn excuse(&mut self, keys: &BTreeSet<RecordKey>, why: &'static str) {
+        for key in keys {
+            if let Some(known) = self.records.get_mut(key) {
+                known.state = State::Excused(why);
+            }
+        }
+    }
+
+    /// What a series may say at a time; empty: nothing was observed there.
+    pub(super) fn may_say(&self, lamppost: &LamppostNumber, series: &SeriesName, time: UtcMillis) -> &[Said] {
+        let times = self.said.get(&(lamppost.clone(), series.clone()));
+        times.and_then(|times| times.get(&time)).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Said {
+    /// Rule D13, written again: whether this is kept rather than the other one.
+    pub(super) fn is_kept_before(self, other: Self) -> bool {
+        let rank = |said: Self| match said.reason.quality() {
+            Quality::Good => 0,
+            Quality::Uncertain => 1,
+            Quality::Bad => 2,
+        };
+        if rank(self) != rank(other) {
+            return rank(self) < rank(other);
+        }
+        match (self.value, other.value) {
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (Some(ours), Some(theirs)) if ours.total_cmp(&theirs).is_ne() => ours > theirs,
+            (Some(_), Some(_)) | (None, None) => self.reason.0 < other.reason.0,
+        }
+    }
+}

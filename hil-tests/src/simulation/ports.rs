@@ -1,0 +1,205 @@
+//! The simulated disk behind the ports of both ends.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use fleet_server::journal::{Disk, DiskFile, Space};
+
+use super::dice::Dice;
+use super::disk::{SimDisk, SimFile};
+
+/// The journal's directory on a simulated disk.
+#[derive(Debug)]
+pub(super) struct JournalDisk(pub(super) SimDisk);
+
+impl JournalDisk {
+    pub(super) fn directory() -> &'static Path {
+        Path::new("/journal")
+    }
+}
+
+impl Disk for JournalDisk {
+    fn names(&self) -> io::Result<Vec<String>> {
+        self.0.list(Self::directory())
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(self.0.open(&Self::directory().join(name))?))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(self.0.create(&Self::directory().join(name), false)?))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.remove_file(&Self::directory().join(name))
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        self.0.sync_directory(Self::directory())
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        Ok(Space { free_bytes: self.0.free_bytes(), total_bytes: 1 << 40 })
+    }
+}
+
+impl DiskFile for SimFile {
+    fn length(&self) -> io::Result<u64> {
+        SimFile::length(self)
+    }
+
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        SimFile::read_at(self, into, offset)
+    }
+
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        SimFile::write_at(self, bytes, offset)
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        SimFile::cut(self, length)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        SimFile::sync(self)
+    }
+}
+
+/// The outbox's file system on a simulated disk.
+#[derive(Debug)]
+pub(super) struct OutboxDisk(pub(super) SimDisk);
+
+/// A locked file.
+#[derive(Debug)]
+struct Locked {
+    file: SimFile,
+    disk: SimDisk,
+    path: std::path::PathBuf,
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        self.disk.unlock(&self.path, self.file.life());
+    }
+}
+
+impl edge_agent::outbox::Disk for OutboxDisk {
+    fn make_directory(&self, path: &Path) -> io::Result<()> {
+        self.0.create_directory(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        self.0.list(directory)
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.0.exists(path))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn edge_agent::outbox::DiskFile>> {
+        Ok(Box::new(self.0.open(path)?))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn edge_agent::outbox::DiskFile>> {
+        Ok(Box::new(self.0.create(path, true)?))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.0.remove_file(path)
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        self.0.remove_directory(path)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        self.0.sync_directory(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn edge_agent::outbox::DiskFile>> {
+        let file = if self.0.exists(path) { self.0.open(path)? } else { self.0.create(path, true)? };
+        if !self.0.try_lock(path)? {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(Box::new(Locked { file, disk: self.0.clone(), path: path.to_owned() }))
+    }
+
+    fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
+        Ok(self.0.free_bytes())
+    }
+}
+
+impl edge_agent::outbox::DiskFile for SimFile {
+    fn length(&self) -> io::Result<u64> {
+        SimFile::length(self)
+    }
+
+    fn read_at(&self, to: &mut [u8], offset: u64) -> io::Result<usize> {
+        SimFile::read_at(self, to, offset)
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        SimFile::append(self, bytes)
+    }
+
+    fn write_over(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        SimFile::write_at(self, bytes, offset)
+    }
+
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        SimFile::allocate(self, length)
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        SimFile::cut(self, length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        SimFile::sync(self)
+    }
+}
+
+impl edge_agent::outbox::DiskFile for Locked {
+    fn length(&self) -> io::Result<u64> {
+        self.file.length()
+    }
+
+    fn read_at(&self, to: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(to, offset)
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        self.file.append(bytes)
+    }
+
+    fn write_over(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        SimFile::write_at(&self.file, bytes, offset)
+    }
+
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        self.file.allocate(length)
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.file.cut(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+}
+
+/// A source of ids that follows from the dice.
+pub(super) fn filler(dice: &mut Dice) -> impl Fn(&mut [u8]) -> io::Result<()> + Send + Sync + use<> {
+    let dice = Arc::new(Mutex::new(dice.fork()));
+    move |bytes| {
+        dice.lock().unwrap_or_else(std::sync::PoisonError::into_inner).fill(bytes);
+        Ok(())
+    }
+}

@@ -1,0 +1,359 @@
+//! A lamppost in the simulation: its disk, its clock, and the agent on it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_agent::clock::{ClockTrust, Now};
+use edge_agent::outbox::{OutboxError, OutboxOptions, Place, ReadLimit, SteppedOutbox};
+use edge_agent::uplink::{Heard, Next, Session, Speaker};
+use fleet_server::gateway::Incoming;
+use lamplighter_protocol::{
+    Decimal, Description, Device, Grid, LamppostNumber, Leaf, Log, Nonce, Observation, Position, Reason,
+    Record, RunId, Series, SeriesName, Tick, Topic, UtcMillis, ValueType,
+};
+use rumqttc::mqttbytes::QoS;
+use rumqttc::mqttbytes::v4::Publish;
+
+use super::dice::Dice;
+use super::disk::SimDisk;
+use super::model::{Observed, Said};
+use super::ports::{OutboxDisk, filler};
+use super::server::LinkId;
+
+/// A lamppost, or a second card with the same identity.
+#[derive(Debug)]
+pub(super) struct Post {
+    pub(super) number: LamppostNumber,
+    pub(super) serial: String,
+    pub(super) disk: SimDisk,
+    /// By how much its clock is ahead of the true time, in milliseconds.
+    pub(super) clock_ahead_ms: i64,
+    /// Which of the [`descriptions`] it is configured with.
+    pub(super) variant: usize,
+    pub(super) agent: Option<Agent>,
+    pub(super) dice: Dice,
+    pub(super) max_bytes: u64,
+    pub(super) max_age: Duration,
+}
+
+/// An agent's process.
+#[derive(Debug)]
+pub(super) struct Agent {
+    pub(super) outbox: SteppedOutbox,
+    pub(super) session: Session,
+    pub(super) link: Option<LinkId>,
+    /// CONNACK came.
+    pub(super) connected: bool,
+    next_packet: u16,
+    started_ms: i64,
+    description: Description,
+    last_tick: UtcMillis,
+}
+
+/// What was appended: where, and what it says.
+pub(super) type Appended = (RunId, Log, u64, Vec<Observed>);
+
+/// A process ended: a write or sync failed (D2), or the clock was set back by so much that a new run begins (D3).
+#[derive(Debug)]
+pub(super) struct Ended;
+
+impl From<OutboxError> for Ended {
+    fn from(_: OutboxError) -> Self {
+        Self
+    }
+}
+
+impl Post {
+    pub(super) fn new(number: usize, dice: &mut Dice) -> Self {
+        let number: LamppostNumber = format!("SIM{number:04}").parse().expect("letters and digits");
+        // Some outboxes are so small that they fill up.
+        let max_bytes = if dice.chance(50) { 2_000 } else { 1 << 20 };
+        let max_age = if dice.chance(20) { Duration::from_mins(10) } else { Duration::from_hours(24 * 30) };
+        Self {
+            serial: format!("board-{}", number.as_str()),
+            number,
+            disk: SimDisk::new(dice.fork()),
+            clock_ahead_ms: 0,
+            variant: 0,
+            agent: None,
+            dice: dice.fork(),
+            max_bytes,
+            max_age,
+        }
+    }
+
+    /// The directory of the outbox on the disk.
+    pub(super) fn directory() -> &'static Path {
+        Path::new("/outbox")
+    }
+
+    pub(super) fn options(&self) -> OutboxOptions {
+        OutboxOptions {
+            directory: PathBuf::from(Self::directory()),
+            lamppost: self.number.clone(),
+            hardware_serial: self.serial.clone(),
+            max_bytes: self.max_bytes,
+            max_age: self.max_age,
+            sync_every: Duration::from_secs(2),
+            // Small, so that a run of some hundred records has many of them.
+            segment_bytes: 400,
+        }
+    }
+
+    /// Opens what is on a disk as this lamppost's agent would.
+    pub(super) fn open(&mut self, disk: &SimDisk, wall: UtcMillis) -> Result<SteppedOutbox, OutboxError> {
+        let disk = Arc::new(OutboxDisk(disk.clone()));
+        let random = edge_agent::outbox::Random::new(filler(&mut self.dice));
+        SteppedOutbox::open(disk, random, self.options(), &descriptions(self.variant), wall)
+    }
+
+    /// Starts the agent, unless it runs.
+    pub(super) fn start(&mut self, now_ms: i64) -> Result<(), OutboxError> {
+        if self.agent.is_some() {
+            return Ok(());
+        }
+        self.disk.kill();
+        let disk = self.disk.clone();
+        let wall = self.wall(now_ms);
+        let mut outbox = self.open(&disk, wall)?;
+        let speaker = Speaker {
+            agent_version: "simulated".to_owned(),
+            hardware_serial: self.serial.clone(),
+            generation: self.variant as u64,
+        };
+        let session = Session::new(speaker, outbox.state());
+        let description = descriptions(self.variant);
+        self.agent = Some(Agent {
+            outbox,
+            session,
+            link: None,
+            connected: false,
+            next_packet: 0,
+            started_ms: now_ms,
+            description,
+            last_tick: UtcMillis(i64::MIN),
+        });
+        Ok(())
+    }
+
+    /// The process is gone; its file handles go with it. What the page cache holds stays.
+    pub(super) fn kill(&mut self) -> Option<LinkId> {
+        let agent = self.agent.take();
+        self.disk.kill();
+        agent.and_then(|agent| agent.link)
+    }
+
+    /// Whether its outbox has anything that the server is not known to hold.
+    pub(super) fn owes(&mut self) -> bool {
+        let Some(agent) = &mut self.agent else { return true };
+        let state = agent.outbox.state();
+        state.runs.iter().any(|run| {
+            Log::ALL.iter().any(|log| {
+                let log = run.log(*log);
+                log.on_disk.ranges().any(|(first, last)| !log.held.contains_all(first, last))
+            })
+        })
+    }
+
+    pub(super) fn wall(&self, now_ms: i64) -> UtcMillis {
+        super::world::wall(now_ms).plus_ms(self.clock_ahead_ms)
+    }
+}
+
+impl Agent {
+    /// Reads a device, and appends what it says.
+    pub(super) fn sample(
+        &mut self,
+        wall: UtcMillis,
+        count: &mut i64,
+        dice: &mut Dice,
+    ) -> Result<Option<Appended>, Ended> {
+        let back_ms = self.last_tick.since_ms(wall);
+        if self.last_tick.0 != i64::MIN && back_ms >= 0 {
+            // A clock that was set back by less than an hour is waited out (D3).
+            return if back_ms < 3_600_000 { Ok(None) } else { Err(Ended) };
+        }
+        self.last_tick = wall;
+        let place = dice.below(self.description.devices.len());
+        let Some(device) = self.description.devices.get(place) else { return Ok(None) };
+        let mut observations = Vec::new();
+        let mut observed = Vec::new();
+        for (place, series) in device.series.iter().enumerate() {
+            // No two observations say the same, so that one in a wrong place is seen.
+            *count += 1;
+            let reason = match dice.below(10) {
+                0 => Reason::NO_ANSWER,
+                1 => Reason::OUT_OF_RANGE,
+                _ => Reason::GOOD,
+            };
+            let value = (reason != Reason::NO_ANSWER).then_some(*count);
+            observations.push(Observation { series: place, value, reason });
+            let value = value.map(|value| series.resolution.to_f64(value));
+            let name: SeriesName = device.name_of(series);
+            observed.push(Observed { series: name, time: wall, said: Said { value, reason } });
+        }
+        let record = Record::Tick(Tick { device: place, time: wall, observations });
+        let state = self.outbox.state();
+        let end =
+            |state: &edge_agent::outbox::OutboxState| state.runs.last().map_or(0, |run| run.samples.end);
+        self.outbox.append(Log::Samples, &record)?;
+        let after = self.outbox.state();
+        if end(&after) == end(&state) {
+            // Refused: there is no room.
+            return Ok(None);
+        }
+        Ok(Some((state.run, Log::Samples, end(&state), observed)))
+    }
+
+    /// The configuration changed while the agent runs.
+    pub(super) fn describe(&mut self, variant: usize) -> Result<(), Ended> {
+        self.description = descriptions(variant);
+        Ok(self.outbox.describe(&self.description)?)
+    }
+
+    pub(super) fn now(&self, now_ms: i64) -> Duration {
+        Duration::from_millis(u64::try_from(now_ms - self.started_ms).unwrap_or(0))
+    }
+
+    /// CONNACK came.
+    pub(super) fn connected(&mut self, nonce: Nonce, now_ms: i64) {
+        let now = self.now(now_ms);
+        self.session.outbox_changed(self.outbox.state());
+        self.session.connected(nonce, now);
+        self.connected = true;
+    }
+
+    /// About once a minute the outbox hears what time it is.
+    pub(super) fn hear_time(&mut self, wall: UtcMillis, now_ms: i64) -> Result<(), Ended> {
+        let monotonic = self.now(now_ms);
+        Ok(self.outbox.hear_time(Now { monotonic, wall, trust: ClockTrust::Sure })?)
+    }
+
+    /// The connection is gone.
+    pub(super) fn disconnected(&mut self) {
+        self.session.disconnected();
+        self.link = None;
+        self.connected = false;
+    }
+
+    /// Does up to so many things that are due; what is to be published, and whether the connection is given up.
+    pub(super) fn pump(
+        &mut self,
+        number: &LamppostNumber,
+        most: usize,
+        now_ms: i64,
+    ) -> (Vec<Incoming>, bool) {
+        let mut packets = Vec::new();
+        let now = self.now(now_ms);
+        self.session.outbox_changed(self.outbox.state());
+        for _ in 0..most {
+            match self.session.next(now) {
+                Next::Idle { .. } => break,
+                Next::GiveUp => {
+                    self.session.fell_silent();
+                    return (packets, true);
+                }
+                Next::Hello => {
+                    if let Some(payload) = self.session.hello(now) {
+                        packets.push(self.publish(number, Leaf::Hello, payload));
+                    }
+                }
+                Next::Read(place, limit) => self.send(number, place, limit, now, &mut packets),
+            }
+        }
+        (packets, false)
+    }
+
+    fn send(
+        &mut self,
+        number: &LamppostNumber,
+        place: Place,
+        limit: ReadLimit,
+        now: Duration,
+        packets: &mut Vec<Incoming>,
+    ) {
+        let last = match self.outbox.read(place, limit) {
+            Ok(Some(chunk)) => {
+                let digest = chunk.description;
+                let described = self.session.is_described(digest);
+                let payload = if described { Ok(None) } else { self.outbox.description(digest) };
+                match payload {
+                    Ok(payload) if described || payload.is_some() => {
+                        if let Some(payload) = payload {
+                            self.session.describe(digest, payload.len(), now);
+                            packets.push(self.publish(number, Leaf::Description, payload));
+                        }
+                        let log = chunk.place.log;
+                        if let Some(payload) = self.session.frame(chunk, now) {
+                            packets.push(self.publish(number, Leaf::Frames(log), payload));
+                        }
+                        return;
+                    }
+                    Ok(_) | Err(_) => place.sequence + (chunk.records.len() as u64).saturating_sub(1),
+                }
+            }
+            Ok(None) => place.sequence,
+            Err(_) => limit.last,
+        };
+        self.session.outbox_changed(self.outbox.state());
+        self.session.unreadable(place, last, now);
+    }
+
+    fn publish(&mut self, number: &LamppostNumber, leaf: Leaf, payload: Vec<u8>) -> Incoming {
+        self.next_packet = self.next_packet.checked_add(1).unwrap_or(1);
+        let topic = Topic::new(number.clone(), leaf).to_string();
+        let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload);
+        publish.pkid = self.next_packet;
+        Incoming::Publish(publish)
+    }
+
+    pub(super) fn acknowledged(&mut self, now_ms: i64) {
+        let now = self.now(now_ms);
+        self.session.acknowledged(now);
+    }
+
+    /// A position came.
+    pub(super) fn position(&mut self, payload: &[u8], now_ms: i64) -> Result<(), Ended> {
+        let Ok(position) = Position::decode(payload) else { return Ok(()) };
+        let now = self.now(now_ms);
+        match self.session.position(&position, now) {
+            Heard::Believed => Ok(self.outbox.believe(&position)?),
+            Heard::Ignored => Ok(()),
+        }
+    }
+}
+
+/// So many configurations there are.
+pub(super) const VARIANTS: usize = 4;
+
+/// What a lamppost may be configured to read: as it was at first; with a device renamed; with one removed, and the other
+/// in another place; with another resolution.
+pub(super) fn descriptions(variant: usize) -> Description {
+    let quantity = |property: &str, unit: &str, exponent| Series {
+        property: property.parse().expect("a name of the catalogue"),
+        channel: None,
+        value_type: ValueType::Quantity,
+        unit: unit.to_owned(),
+        resolution: Decimal::new(1, exponent).expect("a power of ten"),
+    };
+    let weather = |name: &str, exponent| Device {
+        name: name.parse().expect("a name"),
+        grid: Some(0),
+        model: "bme280".to_owned(),
+        series: vec![quantity("air_temperature", "Cel", exponent), quantity("relative_humidity", "%", -2)],
+    };
+    let air = Device {
+        name: "air-1".parse().expect("a name"),
+        grid: Some(0),
+        model: "pms5003".to_owned(),
+        series: vec![quantity("pm2_5", "ug/m3", -1)],
+    };
+    let devices = match variant % VARIANTS {
+        0 => vec![weather("weather-1", -2), air],
+        1 => vec![weather("weather-2", -2), air],
+        2 => vec![air],
+        _ => vec![air, weather("weather-1", -1)],
+    };
+    Description { grids: vec![Grid { period_ms: 1_000, phase_ms: 0 }], devices }
+}

@@ -1,0 +1,43 @@
+use std::path::Path;
+
+use super::action::{Action, Plan, What};
+use super::cli::attempt;
+use super::dice::Dice;
+use super::disk::SimDisk;
+use super::shrink::shrink;
+
+#[test]
+fn a_seed_always_makes_the_same_plan_and_ends_the_same_way() {
+    let plan = Plan::of(7);
+    assert_eq!(plan, Plan::of(7));
+    assert_ne!(plan.actions, Plan::of(8).actions);
+    assert_eq!(attempt(&plan, &plan.actions), attempt(&plan, &plan.actions));
+}
+
+#[test]
+fn what_was_not_synced_may_go_with_the_power_and_what_was_synced_stays() {
+    let mut lost = 0;
+    for seed in 0..64 {
+        let disk = SimDisk::new(Dice::new(seed));
+        let file = disk.create(Path::new("/a"), true).unwrap();
+        disk.sync_directory(Path::new("/")).unwrap();
+        file.append(b"kept").unwrap();
+        file.sync().unwrap();
+        file.append(b"perhaps").unwrap();
+        disk.cut_power();
+        let file = disk.open(Path::new("/a")).unwrap();
+        let mut bytes = [0; 16];
+        let length = file.read_at(&mut bytes, 0).unwrap();
+        assert_eq!(&bytes[..4], b"kept");
+        lost += usize::from(&bytes[4..length] != b"perhaps");
+    }
+    assert!((16..64).contains(&lost), "{lost} of 64 power cuts took something");
+}
+
+#[test]
+fn a_plan_shrinks_to_what_matters() {
+    let action = |what| Action { what, chance: 0 };
+    let actions: Vec<Action> = Plan::of(1).actions.into_iter().chain([action(What::Restore)]).collect();
+    let fails = |actions: &[Action]| actions.contains(&action(What::Restore));
+    assert_eq!(shrink(&actions, fails), [action(What::Restore)]);
+}

@@ -1,0 +1,76 @@
+//! Which records may be missing, because nothing that is left has them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lamplighter_protocol::{Log, Pieces, RunId};
+
+use super::World;
+use crate::simulation::dice::Dice;
+use crate::simulation::model::{RecordKey, State};
+
+impl World {
+    /// What the damaged disks turned out not to hold any more.
+    pub(in crate::simulation) fn excuse_damage(&mut self) {
+        for post in 0..self.posts.len() {
+            if self.damaged[post]
+                && let Some(state) = self.posts[post].agent.as_mut().map(|agent| agent.outbox.state())
+            {
+                self.opened(post, &state);
+            }
+        }
+    }
+
+    /// What was on a post's disk is there no more.
+    pub(super) fn forget_home(&mut self, post: usize, why: &'static str) {
+        let runs = std::mem::take(&mut self.homes[post]);
+        self.damaged[post] = false;
+        let mut gone = BTreeSet::new();
+        for run in runs {
+            let records = self.model.records.range((run, Log::Samples, 0)..=(run, Log::Events, u64::MAX));
+            gone.extend(records.map(|(key, _)| *key));
+        }
+        self.excuse_unless_safe(&gone, why);
+    }
+
+    /// Excuses those of these records that neither the server's journal nor any outbox has.
+    pub(super) fn excuse_unless_safe(&mut self, keys: &BTreeSet<RecordKey>, why: &'static str) {
+        let held = self.on_disks();
+        let mut unsafe_ones = BTreeSet::new();
+        for key in keys {
+            let on_disk = held.get(&(key.0, key.1)).is_some_and(|pieces| pieces.contains(key.2));
+            let excused =
+                self.model.records.get(key).is_none_or(|known| matches!(known.state, State::Excused(_)));
+            if !on_disk && !excused && !self.is_stored(key) {
+                unsafe_ones.insert(*key);
+            }
+        }
+        self.model.excuse(&unsafe_ones, why);
+    }
+
+    /// What all outboxes hold and must keep, those of agents that do not run among them.
+    pub(super) fn on_disks(&mut self) -> BTreeMap<(RunId, Log), Pieces> {
+        let mut held: BTreeMap<(RunId, Log), Pieces> = BTreeMap::new();
+        for post in 0..self.posts.len() {
+            let wall = self.posts[post].wall(self.now_ms);
+            let at = &mut self.posts[post];
+            let state = if let Some(agent) = &mut at.agent {
+                Some(agent.outbox.state())
+            } else {
+                let copy = at.disk.copy(Dice::new(0));
+                at.open(&copy, wall).ok().map(|mut outbox| outbox.state())
+            };
+            for run in state.iter().flat_map(|state| &state.runs) {
+                for log in Log::ALL {
+                    let pieces = held.entry((run.run, log)).or_default();
+                    // What the outbox was told to be held may go at any time, though a restored server holds it no more.
+                    for (first, last) in run.log(log).on_disk.ranges() {
+                        for (first, last) in run.log(log).held.missing_in(first, last) {
+                            pieces.insert(first, last);
+                        }
+                    }
+                }
+            }
+        }
+        held
+    }
+}

@@ -1,0 +1,289 @@
+//! Connections between agents and server, and the broker that may stand between them.
+
+use std::collections::VecDeque;
+
+use fleet_server::gateway::{Incoming, Outgoing};
+use lamplighter_protocol::{LamppostNumber, Leaf, Nonce, Topic};
+use rumqttc::mqttbytes::QoS;
+use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, Subscribe};
+
+use super::World;
+use crate::simulation::dice::Dice;
+use crate::simulation::server::{LinkId, Said};
+
+/// One connection.
+#[derive(Debug, Default)]
+pub(super) struct Link {
+    number: Option<LamppostNumber>,
+    /// The post whose agent is at its end, while it is.
+    post: Option<usize>,
+    up: VecDeque<Incoming>,
+    down: VecDeque<Outgoing>,
+    /// What the broker in between took, acknowledged, and has not passed on.
+    held: VecDeque<Incoming>,
+}
+
+impl World {
+    /// Every connection breaks.
+    pub(in crate::simulation) fn cut_all_links(&mut self) {
+        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        for link in links {
+            self.drop_link(link);
+        }
+    }
+
+    /// Connects, and takes over from an older connection of the lamppost, if the server has noticed.
+    pub(in crate::simulation) fn connect(&mut self, post: usize, takes_over: bool) {
+        let at = &mut self.posts[post];
+        let Some(agent) = at.agent.as_mut().filter(|agent| agent.link.is_none()) else { return };
+        self.next_link += 1;
+        agent.link = Some(self.next_link);
+        let mut link = Link { number: Some(at.number.clone()), post: Some(post), ..Link::default() };
+        link.up.push_back(Incoming::Connect(Connect::new(at.number.as_str())));
+        let mut subscribe = Subscribe::new(Topic::down_filter(&at.number), QoS::AtLeastOnce);
+        subscribe.pkid = 1;
+        link.up.push_back(Incoming::Subscribe(subscribe));
+        self.links.insert(self.next_link, link);
+        if takes_over {
+            let newer = self.next_link;
+            let number = self.posts[post].number.clone();
+            let said = self.server.take_over(newer, &number, self.now_ms);
+            self.hear(said);
+        }
+    }
+
+    /// What an agent sends is written before, as the outbox's thread does.
+    pub(in crate::simulation) fn pump(&mut self, post: usize, most: usize) {
+        self.outbox(post, |agent| Ok(agent.outbox.write()?));
+        let at = &mut self.posts[post];
+        let number = at.number.clone();
+        let Some(agent) = at.agent.as_mut().filter(|agent| agent.connected) else { return };
+        let Some(link) = agent.link else { return };
+        let (packets, given_up) = agent.pump(&number, most, self.now_ms);
+        if let Some(link) = self.links.get_mut(&link) {
+            link.up.extend(packets);
+        }
+        if given_up {
+            self.leave(link);
+        }
+    }
+
+    /// A packet moves up one hop.
+    pub(in crate::simulation) fn deliver_up(&mut self, dice: &mut Dice) {
+        let waiting = self.links.iter().filter(|(_, link)| !link.up.is_empty() || !link.held.is_empty());
+        let waiting: Vec<LinkId> = waiting.map(|(link, _)| *link).collect();
+        let Some(&id) = dice.pick(&waiting) else { return };
+        let from_broker = dice.chance(50);
+        self.move_up(id, from_broker);
+    }
+
+    pub(super) fn move_up(&mut self, id: LinkId, from_broker: bool) {
+        let (broker, now_ms) = (self.broker, self.now_ms);
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let packet = if broker && (from_broker || link.up.is_empty()) {
+            link.held.pop_front()
+        } else if broker {
+            let packet = link.up.pop_front();
+            if let Some(Incoming::Publish(publish)) = &packet {
+                link.down.push_back(Outgoing::PubAck(publish.pkid));
+            }
+            link.held.extend(packet);
+            return;
+        } else if self.server.reads(id, now_ms) {
+            link.up.pop_front()
+        } else {
+            None
+        };
+        let Some(packet) = packet else { return };
+        if matches!(packet, Incoming::Connect(_))
+            && let Some(number) = &link.number
+        {
+            self.server.accept(id, number, now_ms);
+        }
+        let said = self.server.packet(id, packet, now_ms);
+        self.hear(said);
+        // Whoever left is gone once what it had said has arrived.
+        let is_over = |link: &Link| link.post.is_none() && link.up.is_empty() && link.held.is_empty();
+        if self.links.get(&id).is_some_and(is_over) {
+            self.drop_link(id);
+        }
+    }
+
+    /// What the server wants of the network.
+    pub(super) fn hear(&mut self, said: Vec<Said>) {
+        for one in said {
+            match one {
+                Said::Packet(link, packet) => {
+                    // The broker has acknowledged long ago.
+                    if self.broker && matches!(packet, Outgoing::PubAck(_)) {
+                        continue;
+                    }
+                    let Some(link) = self.links.get_mut(&link) else { continue };
+                    if let (true, Outgoing::Publish { .. }, Some(post)) = (self.broker, &packet, link.post) {
+                        self.positions_sent.resize(self.posts.len(), Vec::new());
+                        self.positions_sent[post].push(packet.clone());
+                    }
+                    link.down.push_back(packet);
+                }
+                Said::Closed(link) => self.drop_link(link),
+            }
+        }
+    }
+
+    pub(in crate::simulation) fn deliver_down(&mut self, dice: &mut Dice) {
+        let waiting: Vec<LinkId> =
+            self.links.iter().filter(|(_, link)| !link.down.is_empty()).map(|(link, _)| *link).collect();
+        let Some(&id) = dice.pick(&waiting) else { return };
+        self.move_down(id, dice);
+    }
+
+    pub(super) fn move_down(&mut self, id: LinkId, dice: &mut Dice) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(packet) = link.down.pop_front() else { return };
+        let Some(post) = link.post else { return };
+        let now_ms = self.now_ms;
+        let Some(agent) = &mut self.posts[post].agent else { return };
+        let outcome = match packet {
+            Outgoing::ConnAck(ConnectReturnCode::Success) => {
+                let mut nonce = [0; 16];
+                dice.fill(&mut nonce);
+                agent.connected(Nonce(nonce), now_ms);
+                Ok(())
+            }
+            Outgoing::PubAck(_) => {
+                agent.acknowledged(now_ms);
+                Ok(())
+            }
+            Outgoing::Publish { leaf: Leaf::Position, packet_id, payload, .. } => {
+                if packet_id != 0 {
+                    link.up.push_back(Incoming::PubAck(packet_id));
+                }
+                agent.position(&payload, now_ms)
+            }
+            Outgoing::ConnAck(_)
+            | Outgoing::ConnAckVersion5
+            | Outgoing::SubAck(..)
+            | Outgoing::UnsubAck(_)
+            | Outgoing::PingResp
+            | Outgoing::Publish { .. } => Ok(()),
+        };
+        if outcome.is_err() {
+            self.kill_agent(post);
+        }
+    }
+
+    pub(in crate::simulation) fn commit(&mut self) {
+        let said = self.server.commit(self.now_ms);
+        self.hear(said);
+    }
+
+    pub(in crate::simulation) fn ingest(&mut self, most: usize) {
+        let said = self.server.ingest(most, self.now_ms);
+        self.hear(said);
+    }
+
+    pub(in crate::simulation) fn positions(&mut self) {
+        let said = self.server.positions(self.now_ms);
+        self.hear(said);
+    }
+
+    /// Everything that is under way arrives, over and over, until nothing is.
+    pub(in crate::simulation) fn deliver_all(&mut self, dice: &mut Dice) {
+        for _ in 0..10_000 {
+            let busy: Vec<LinkId> = self.links.keys().copied().collect();
+            let mut moved = false;
+            for id in busy {
+                for from_broker in [false, true] {
+                    let before = self.links.get(&id).map(|link| link.up.len() + link.held.len());
+                    self.move_up(id, from_broker);
+                    moved |= before != self.links.get(&id).map(|link| link.up.len() + link.held.len());
+                }
+                while self.links.get(&id).is_some_and(|link| !link.down.is_empty() && link.post.is_some()) {
+                    self.move_down(id, dice);
+                    moved = true;
+                }
+            }
+            self.commit();
+            self.ingest(usize::MAX);
+            self.bury_the_dead();
+            let waits = |link: &Link| !link.up.is_empty() || !link.held.is_empty();
+            if !moved && !self.links.values().any(waits) && self.server.is_quiet_but_for_positions() {
+                return;
+            }
+        }
+    }
+
+    /// What a lamppost has is sent, stored, and answered.
+    pub(in crate::simulation) fn round(&mut self, post: usize, dice: &mut Dice) {
+        self.sync(post);
+        self.connect(post, true);
+        self.deliver_all(dice);
+        self.pump(post, 10_000);
+        self.deliver_all(dice);
+        self.positions();
+        self.deliver_all(dice);
+    }
+
+    pub(super) fn cut_link(&mut self, dice: &mut Dice) {
+        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        let Some(&id) = dice.pick(&links) else { return };
+        self.tally("cuts");
+        // What is on its way is lost, or arrives although the lamppost has gone.
+        if dice.chance(50) { self.drop_link(id) } else { self.leave(id) }
+    }
+
+    /// The agent's end is gone; what it said may still arrive.
+    pub(super) fn leave(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if let Some(agent) = link.post.take().and_then(|post| self.posts[post].agent.as_mut())
+            && agent.link == Some(id)
+        {
+            agent.disconnected();
+        }
+        if link.up.is_empty() && link.held.is_empty() {
+            self.drop_link(id);
+        }
+    }
+
+    /// Both ends are gone, and all that was between them.
+    pub(super) fn drop_link(&mut self, id: LinkId) {
+        let Some(link) = self.links.remove(&id) else { return };
+        if let Some(agent) = link.post.and_then(|post| self.posts[post].agent.as_mut())
+            && agent.link == Some(id)
+        {
+            agent.disconnected();
+        }
+        self.server.hang_up(id);
+    }
+
+    pub(super) fn broker_forgets(&mut self, dice: &mut Dice) {
+        if !self.broker {
+            return;
+        }
+        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        let Some(&id) = dice.pick(&links) else { return };
+        let Some(link) = self.links.get_mut(&id) else { return };
+        // Publishes alone: what it needs for its own connection it remembers.
+        link.held.retain(|packet| !matches!(packet, Incoming::Publish(_)) || dice.chance(40));
+        self.tally("times that a broker forgot what it had acknowledged");
+    }
+
+    /// A broker sends again what it sent on this connection or an earlier one.
+    pub(super) fn broker_repeats(&mut self, post: usize, dice: &mut Dice) {
+        let Some(packet) = self.positions_sent.get(post).and_then(|sent| dice.pick(sent)).cloned() else {
+            return;
+        };
+        let Some(link) =
+            self.posts[post].agent.as_ref().filter(|agent| agent.connected).and_then(|agent| agent.link)
+        else {
+            return;
+        };
+        if let (Some(link), Outgoing::Publish { lamppost, leaf, payload, .. }) =
+            (self.links.get_mut(&link), packet)
+        {
+            // At QoS 0: the server awaits no acknowledgement of it.
+            link.down.push_back(Outgoing::Publish { lamppost, leaf, packet_id: 0, payload });
+            self.tally("positions that a broker repeated");
+        }
+    }
+}
