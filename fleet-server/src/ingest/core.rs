@@ -1,14 +1,19 @@
 //! The pure core of ingest.
 
-use std::collections::BTreeMap;
+mod retry;
+mod state;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use lamplighter_protocol::{
     Catalogue, Description, DescriptionError, Digest, Frame, FrameError, Hello, HelloError, LamppostNumber,
     Leaf, Log, OutboxId, Record, RunId, Tick, UtcMillis,
 };
 
 use super::current::CurrentSeries;
+use super::days::Days;
 use super::known::{Descriptions, Known, SeriesKind};
 use super::lamppost::{Lamppost, LamppostReport};
 use super::ledger::{
@@ -17,9 +22,13 @@ use super::ledger::{
 use super::metrics::{IngestMetrics, Malformed, Verdict};
 use super::places::{Places, places};
 use super::pulse::Pulse;
+use super::quarantine::{KEPT_MS, Quarantine, Quarantined, RecordPlace, Waits};
 use crate::journal::Entry;
 use crate::live::{LiveObservation, LiveSeries};
 use crate::store::{Inserted, Merge, Point, SeriesId, Tail};
+
+pub(crate) use state::IngestRestore;
+pub use state::IngestSnapshot;
 
 /// An observation may lie this far ahead of its receipt: clocks of lampposts are not always right.
 const FUTURE_MS: i64 = 10 * 60 * 1000;
@@ -37,6 +46,10 @@ pub struct Ingest {
     lampposts: BTreeMap<LamppostNumber, Lamppost>,
     /// Greatest time of receipt so far: a server's clock that was set back does not make good observations future ones.
     latest_received: UtcMillis,
+    /// The sequence behind the last entry.
+    next: u64,
+    days: Days,
+    quarantine: Quarantine,
     metrics: IngestMetrics,
 }
 
@@ -58,6 +71,9 @@ impl Ingest {
             descriptions: Descriptions::new(catalogue),
             lampposts: BTreeMap::new(),
             latest_received: UtcMillis::default(),
+            next: 0,
+            days: Days::default(),
+            quarantine: Quarantine::default(),
             metrics,
         }
     }
@@ -65,6 +81,8 @@ impl Ingest {
     /// Takes one committed entry. Observations that become the newest of their series, or replace it (D13), are
     /// handed to `live`.
     pub fn apply(&mut self, entry: &Entry, store: &mut Tail, live: &mut dyn FnMut(LiveObservation)) -> Fresh {
+        self.next = entry.sequence.saturating_add(1);
+        self.days.received(entry.received, entry.sequence);
         self.lamppost(&entry.lamppost).last_acknowledged = Some(entry.received);
         match entry.leaf {
             Leaf::Hello => self.hello(entry),
@@ -73,6 +91,17 @@ impl Ingest {
             // The gateway lets nobody publish downwards.
             Leaf::Position | Leaf::Command => Fresh::Nothing,
         }
+    }
+
+    /// The sequence of the entry that comes next.
+    pub fn next_sequence(&self) -> u64 {
+        self.next
+    }
+
+    /// All entries below this sequence were received before this time; it is found by whole days, so that some that
+    /// lie above it may have been, too.
+    pub fn received_before(&self, time: UtcMillis) -> u64 {
+        self.days.first_since(time).unwrap_or(self.next)
     }
 
     /// The position that answers a lamppost's last hello, serialised; none if it never said one.
@@ -153,7 +182,9 @@ impl Ingest {
                 if !self.lamppost(&entry.lamppost).introduces(entry.payload.len()) {
                     return self.refuse(entry, Malformed::TooMany);
                 }
-                self.descriptions.keep(digest, description);
+                // Copied: the entry may be part of a larger buffer.
+                let payload = Bytes::copy_from_slice(&entry.payload);
+                self.descriptions.keep(digest, payload, description);
                 Fresh::Held
             }
             Err(DescriptionError::Newer(_)) => self.refuse(entry, Malformed::Newer),
@@ -174,6 +205,7 @@ impl Ingest {
         live: &mut dyn FnMut(LiveObservation),
     ) -> Fresh {
         self.latest_received = self.latest_received.max(entry.received);
+        self.quarantine.expire(self.latest_received.plus_ms(-KEPT_MS), &self.metrics.quarantine);
         let frame = match Frame::decode(entry.payload.clone()) {
             Ok(frame) => frame,
             Err(FrameError::Newer(_)) => return self.refuse(entry, Malformed::Newer),
@@ -210,6 +242,9 @@ impl Ingest {
             places: &places,
             lamppost,
             latest_received: self.latest_received,
+            now: entry.received,
+            again: None,
+            quarantine: &mut self.quarantine,
             metrics: &self.metrics,
             store,
             live,
@@ -249,6 +284,11 @@ struct Recorder<'a> {
     places: &'a Places,
     lamppost: &'a mut Lamppost,
     latest_received: UtcMillis,
+    /// The last receipt of the lamppost.
+    now: UtcMillis,
+    /// What of the record is tried again; none: all of it comes for the first time.
+    again: Option<Waits>,
+    quarantine: &'a mut Quarantine,
     metrics: &'a IngestMetrics,
     store: &'a mut Tail,
     live: &'a mut dyn FnMut(LiveObservation),
@@ -276,8 +316,12 @@ impl Recorder<'_> {
     fn record(&mut self, sequence: u64) {
         let place = usize::try_from(sequence - self.frame.first).unwrap_or(usize::MAX);
         let Some(bytes) = self.frame.records.get(place) else { return };
+        if self.again == Some(Waits::Record) {
+            self.metrics.take_back_refused(Malformed::Record);
+            self.lamppost.ledger.tallies.take_back_unreadable();
+        }
         match Record::decode(bytes) {
-            Ok(Record::Tick(tick)) => self.tick(&tick),
+            Ok(Record::Tick(tick)) => self.tick(sequence, tick),
             Ok(Record::Opening(opening)) if self.log == Log::Events && sequence == 0 => {
                 self.dated(opening.opened);
                 let written = (self.frame.description, self.known);
@@ -302,21 +346,27 @@ impl Recorder<'_> {
             Ok(Record::Opening(_) | Record::Dropped(_)) => self.metrics.refuse(Malformed::Record),
             Err(error) => {
                 self.metrics.refuse(Malformed::Record);
+                self.quarantine(sequence, Waits::Record);
                 self.lamppost.ledger.tallies.unreadable += 1;
                 tracing::debug!(lamppost = %self.entry.lamppost, run = %self.frame.run, sequence, %error, "unreadable");
             }
         }
     }
 
-    fn tick(&mut self, tick: &Tick) {
+    fn tick(&mut self, sequence: u64, mut tick: Tick) {
+        if let Some(Waits::Series(waits)) = &self.again {
+            tick.observations.retain(|observation| waits.contains(&observation.series));
+            self.metrics.take_back(Verdict::UnknownProperty, tick.observations.len() as u64);
+            self.take_back(&tick);
+        }
         let count = tick.observations.len() as u64;
         if self.is_ahead(tick.time) {
-            self.note_all(tick, Tallied::Rejected(Rejection::Future));
+            self.note_all(&tick, Tallied::Rejected(Rejection::Future));
             return self.metrics.observed(Verdict::Future, count);
         }
         self.dated(tick.time);
         if self.entry.received.since_ms(tick.time) > PAST_MS {
-            self.note_all(tick, Tallied::Rejected(Rejection::Retention));
+            self.note_all(&tick, Tallied::Rejected(Rejection::Retention));
             return self.metrics.observed(Verdict::Retention, count);
         }
         self.times = Some(Times::with(self.times, tick.time));
@@ -324,6 +374,7 @@ impl Recorder<'_> {
             self.lamppost.ledger.tallies.unplaced += count;
             return self.metrics.observed(Verdict::Type, count);
         };
+        let mut unknown = BTreeSet::new();
         for observation in &tick.observations {
             let verdict = match kinds.get(observation.series) {
                 None => Verdict::Type,
@@ -337,12 +388,37 @@ impl Recorder<'_> {
                     }
                 }
             };
+            if verdict == Verdict::UnknownProperty {
+                unknown.insert(observation.series);
+            }
             self.metrics.observed(verdict, 1);
-            if let Some(why) = self.tallied_as(verdict, tick) {
-                self.note(tick, observation.series, why);
+            if let Some(why) = self.tallied_as(verdict, &tick) {
+                self.note(&tick, observation.series, why);
             }
         }
-        self.lamppost.observed(tick.time, self.entry.received);
+        if !unknown.is_empty() {
+            self.quarantine(sequence, Waits::Series(unknown));
+        }
+        self.lamppost.observed(tick.time, self.now);
+    }
+
+    fn quarantine(&mut self, sequence: u64, waits: Waits) {
+        let place = RecordPlace {
+            lamppost: self.entry.lamppost.clone(),
+            run: self.frame.run,
+            log: self.log,
+            sequence,
+        };
+        let index = usize::try_from(sequence - self.frame.first).unwrap_or(usize::MAX);
+        let Some(record) = self.frame.records.get(index) else { return };
+        let one = Quarantined {
+            description: self.frame.description,
+            received: self.entry.received,
+            // Copied: it is part of a larger buffer.
+            record: record.as_ref().into(),
+            waits,
+        };
+        self.quarantine.put(place, one, &self.metrics.quarantine);
     }
 
     /// What is to be counted by series and time, of an observation with this verdict.
@@ -363,6 +439,18 @@ impl Recorder<'_> {
     fn note(&mut self, tick: &Tick, series: usize, why: Tallied) {
         let period_ms = self.period_ms(tick.device);
         self.tallied.entry((tick.device, series, why)).or_default().insert(tick.time, period_ms);
+    }
+
+    /// Observations of an unknown property are tried again: they are not tallied as such any more.
+    fn take_back(&mut self, tick: &Tick) {
+        let Some(device) = self.known.description.devices.get(tick.device) else { return };
+        let tallies = &mut self.lamppost.ledger.tallies;
+        for observation in &tick.observations {
+            if let Some(series) = device.series.get(observation.series) {
+                let why = Tallied::Rejected(Rejection::UnknownProperty);
+                tallies.take_back(&device.name_of(series), why, tick.time);
+            }
+        }
     }
 
     /// Hands on what came late or was rejected, by the names of its series.
