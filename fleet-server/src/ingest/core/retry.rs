@@ -7,7 +7,8 @@ use lamplighter_protocol::{Frame, Leaf, Nonce};
 
 use super::super::places::places;
 use super::super::quarantine::{Quarantined, RecordPlace};
-use super::{Ingest, Recorder};
+use super::Ingest;
+use super::recorder::Recorder;
 use crate::journal::Entry;
 use crate::live::LiveObservation;
 use crate::store::Tail;
