@@ -20,8 +20,10 @@ pub(super) struct Pen {
     pub(super) drops: Drops,
     /// Time of its first record; none until there is one.
     pub(super) began: Option<UtcMillis>,
-    /// Bytes of the segment, those of `pending` among them.
+    /// Bytes of the segment, those of `pending` among them; of its seal, none.
     pub(super) bytes: u64,
+    /// Bytes of its seal, once it has one.
+    seal_bytes: u64,
     /// What is appended and not yet written.
     pending: Vec<u8>,
     pub(super) written: Written,
@@ -62,6 +64,7 @@ impl Pen {
             drops,
             began: None,
             bytes: bytes.len() as u64,
+            seal_bytes: 0,
             pending: bytes.to_vec(),
             written: Written::New,
         })
@@ -102,9 +105,19 @@ impl Pen {
         Ok(())
     }
 
-    /// Gives back what was allocated ahead and not used: nothing more will be appended.
+    /// Writes the seal behind what is written: nothing more will be appended.
+    pub(super) fn seal(&mut self, seal: &[u8]) -> Result<(), OutboxError> {
+        disk::append(&*self.file, &self.path, seal)?;
+        self.seal_bytes = seal.len() as u64;
+        if self.written == Written::Synced {
+            self.written = Written::Unsynced;
+        }
+        Ok(())
+    }
+
+    /// Gives back what was allocated ahead and not used.
     pub(super) fn give_back(&self) -> Result<(), OutboxError> {
-        self.file.cut(self.bytes).map_err(unwritten(&self.path))
+        self.file.cut(self.bytes + self.seal_bytes).map_err(unwritten(&self.path))
     }
 
     /// Syncs what is written, and the segment's name.

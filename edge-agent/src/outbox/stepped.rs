@@ -23,8 +23,8 @@ pub struct SteppedOutbox {
 }
 
 impl SteppedOutbox {
-    /// Opens the outbox and a new run in it, whose opening is synced when this returns. What an earlier run left is
-    /// synced and verified first. `opened` is the wall time.
+    /// Opens the outbox and a new run in it, whose opening is synced when this returns. The end of what an earlier run left
+    /// is synced and verified first. `opened` is the wall time.
     ///
     /// # Errors
     /// [`OutboxError::InUse`] if another agent has it open; otherwise the file that could not be used, and why.

@@ -1,5 +1,6 @@
 //! What has to go before the server holds it is reported first, once, and exactly (D11).
 
+use super::seals::{harm, seal_of};
 use super::*;
 use crate::outbox::Disk as _;
 use crate::outbox::segment::{HEADER_BYTES, PREFIX_BYTES};
@@ -226,16 +227,12 @@ fn d11_proven_damage_is_reported_once_with_its_range() {
     // A run that another one follows: what its last segment lacks was there.
     let (outbox, thread) = bench.open();
     close(outbox, thread);
-    let harm = |path: &Path, at: usize| {
-        let mut bytes = fs::read(path).unwrap();
-        let at = at.min(bytes.len() - 1);
-        bytes[at] ^= 0x10;
-        overwrite(path, &bytes);
-    };
-    harm(&all[0], HEADER_BYTES + 4);
-    harm(&all[1], 3);
-    harm(&all[2], usize::MAX);
-    harm(&all[last], usize::MAX);
+    // With their seals, so that a start reads them.
+    for (at, byte) in [(0, Some(HEADER_BYTES as u64 + 4)), (1, Some(3)), (2, None), (last, None)] {
+        let records_end = seal_of(&all[at], run, Log::Samples).unwrap().bytes;
+        harm(&all[at], records_end);
+        harm(&all[at], byte.unwrap_or(records_end - 1));
+    }
     for _ in 0..3 {
         let (outbox, thread) = bench.open();
         let said = reports(&outbox);

@@ -97,8 +97,8 @@ fn nothing_is_believed_at_a_start_that_cannot_sync_it() {
             Err(other) => panic!("{other:?}"),
         }
     }
-    // Each segment, the directories, the opening and what it needs.
-    assert!(failed > segments(&bench.runs()[0], Log::Samples).len());
+    // The last segment of each log and the opening, the directories, the next opening and what it needs.
+    assert!(failed > 8, "{failed}");
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub(super) struct Faults {
     pub(super) syncs: AtomicU32,
     /// So many more segments can be removed.
     pub(super) removals: AtomicU32,
+    /// Bytes that were read.
+    pub(super) read: AtomicU64,
     /// Everything that writes fails.
     pub(super) read_only: AtomicBool,
     /// Bytes that the disk has room for.
@@ -53,6 +55,7 @@ impl Default for Faults {
             appends: endless(),
             syncs: endless(),
             removals: endless(),
+            read: AtomicU64::new(0),
             read_only: AtomicBool::new(false),
             capacity: AtomicU64::new(u64::MAX),
             taken: Mutex::default(),
@@ -188,7 +191,9 @@ impl DiskFile for FaultyFile {
             Some((_, bytes)) => usize::try_from(bytes.start - offset).unwrap_or(usize::MAX).min(to.len()),
             None => to.len(),
         };
-        self.file.read_at(&mut to[..most], offset)
+        let read = self.file.read_at(&mut to[..most], offset)?;
+        self.faults.read.fetch_add(read as u64, Ordering::SeqCst);
+        Ok(read)
     }
 
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
@@ -203,6 +208,7 @@ impl DiskFile for FaultyFile {
 
     fn write_over(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.faults.write()?;
+        self.faults.take(&self.path, self.file.length()?.max(offset + bytes.len() as u64))?;
         self.file.write_over(bytes, offset)
     }
 
