@@ -345,13 +345,11 @@ impl Files {
         let Some(pen) = self.pen(log).as_mut().filter(|pen| pen.began.is_some()) else { return Ok(()) };
         pen.write()?;
         let seal = self.current().log(log).segments.back().and_then(seal::seal);
-        if let Some((pen, seal)) = self.pen(log).as_mut().zip(seal) {
-            pen.seal(&seal)?;
+        if let Some(pen) = self.pen(log) {
+            pen.close(seal.as_deref())?;
         }
         self.sync_log(log)?;
-        if let Some(closed) = self.pen(log).take() {
-            closed.give_back()?;
-        }
+        *self.pen(log) = None;
         if let Some(segment) = self.current().log_mut(log).segments.back_mut() {
             segment.offsets.settle();
         }

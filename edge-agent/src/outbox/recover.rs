@@ -8,12 +8,12 @@ use lamplighter_protocol::{Dropped, Log, Record, RunId};
 
 use super::disk::{self, Disk, DiskFile};
 use super::dropping::Drops;
-use super::error::{OutboxError, manage, unwritten};
+use super::error::{OutboxError, manage};
 use super::run::{Run, Segment, parse_run_name, parse_segment_name};
 use super::seal::{self, Seal};
 use super::sealed::VERSION;
-use super::segment::{self, BadHeader, Header, Scan};
-use super::{opening, order};
+use super::segment::{self, BadHeader, HEADER_BYTES, Header, Scan};
+use super::{opening, order, settle};
 
 /// Begins the name of a run's directory until its opening is synced. What has it after a restart never was a run.
 pub(super) const UNOPENED: &str = "opening-";
@@ -73,10 +73,10 @@ pub(super) fn recover(disk: &dyn Disk, directory: &Path) -> Result<Recovered, Ou
     order::state_ends(&mut recovered.runs);
     if let Some((last, earlier)) = recovered.runs.split_last_mut() {
         for run in earlier {
-            damaged_tails(run, &recovered.cut_short);
+            settle::damaged_tails(run, &recovered.cut_short);
         }
         for log in Log::ALL {
-            settle_tail(disk, last, log)?;
+            settle::settle_tail(disk, last, log)?;
         }
     }
     Ok(recovered)
@@ -171,7 +171,7 @@ fn recover_segment(
             Some((header, seed))
         }
         Err(BadHeader::Newer(version)) => return Err(OutboxError::Newer { path, version, ours: VERSION }),
-        Err(BadHeader::Short) if readable => {
+        Err(BadHeader::Short | BadHeader::Damaged) if readable && was_not_begun(bytes, tail) => {
             tracing::warn!(path = %path.display(), "the segment ends before its first record: it is removed");
             return disk::remove_file(disk, &path);
         }
@@ -212,6 +212,9 @@ fn recover_segment(
     });
     let newest = last.and_then(|record| Some(opening::time_in(&Record::decode(record).ok()?)));
     let end = found.whole.last().map_or(first, |(_, last)| first + u64::from(*last) + 1);
+    if tail == Tail::MayBeTorn && readable {
+        length = used(bytes).max(found.whole_bytes) as u64;
+    }
     if tail == (Tail::Synced { next: end }) && readable && found.whole_bytes as u64 != length {
         tracing::warn!(path = %path.display(), "the segment's seal is damaged: its records were verified");
         length = found.whole_bytes as u64;
@@ -239,6 +242,21 @@ fn recover_segment(
     Ok(())
 }
 
+/// Whether nothing was written of a segment, or no more than part of its header: behind that there is at most the space that
+/// was taken ahead.
+fn was_not_begun(bytes: &[u8], tail: Tail) -> bool {
+    let most = match tail {
+        Tail::MayBeTorn => used(bytes),
+        Tail::Synced { .. } | Tail::Settled => bytes.len(),
+    };
+    most < HEADER_BYTES
+}
+
+/// How many bytes there are up to the last that is not zero.
+fn used(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+}
+
 /// Takes a segment as its seal says: whether its records are still as they were written is found when they are read.
 fn believe(run: &mut Run, (log, first): (Log, u64), seal: &Seal) {
     let index = run.log_mut(log);
@@ -264,7 +282,7 @@ pub(super) enum Readable {
 }
 
 /// Reads a segment. Reading goes on behind what cannot be read: there may be whole records, and the end of the log.
-fn read_segment(file: &dyn DiskFile, path: &Path, length: u64, bytes: &mut Vec<u8>) -> Readable {
+pub(super) fn read_segment(file: &dyn DiskFile, path: &Path, length: u64, bytes: &mut Vec<u8>) -> Readable {
     let length = usize::try_from(length.min(MAX_SEGMENT_BYTES)).unwrap_or(usize::MAX);
     bytes.clear();
     bytes.resize(length, 0);
@@ -301,56 +319,4 @@ fn report(path: &Path, found: &Scan, length: u64, tail: Tail, readable: bool) ->
         tracing::warn!(%path, bytes = rest, "the segment ends in bytes that are no whole record");
     }
     damaged
-}
-
-/// The last records of a run that another one follows were on disk when that one began: bytes of the last segment that
-/// are no record were those records.
-fn damaged_tails(run: &mut Run, cut_short: &HashSet<(RunId, Log)>) {
-    let id = run.id;
-    for log in Log::ALL.into_iter().filter(|log| cut_short.contains(&(id, *log))) {
-        let index = run.log_mut(log);
-        if let (Some(segment), Some(last)) = (index.segments.back(), index.state.end.checked_sub(1)) {
-            index.damaged.insert(segment.end, last);
-        }
-    }
-}
-
-/// Settles the end of the run that was the last to write: bytes are written over themselves and synced, because after
-/// a sync that failed, and a process that died of it, the system may show bytes as clean that never reached the disk
-/// (D2). What a power cut left of the last record is cut off; a segment that is whole is sealed.
-fn settle_tail(disk: &dyn Disk, run: &mut Run, log: Log) -> Result<(), OutboxError> {
-    // Bytes that could not be read are no torn write.
-    let Some(last) = run.log(log).segments.back().filter(|last| !last.unread) else { return Ok(()) };
-    let path = run.segment_path(log, last.first);
-    let Some((_, seed)) = &last.header else { return Ok(()) };
-    let (seed, length) = (*seed, last.bytes);
-    // Read again: each run was read into the same place.
-    let file = disk.open(&path).map_err(manage("open", &path))?;
-    let mut bytes = Vec::new();
-    let readable = read_segment(&*file, &path, length, &mut bytes);
-    let whole = match readable {
-        // What cannot be read is neither written again nor cut.
-        Readable::Partly => length,
-        Readable::Wholly => {
-            file.write_over(&bytes, 0).map_err(unwritten(&path))?;
-            let whole = segment::scan(&bytes, seed, |_| {}).whole_bytes as u64;
-            // Too much for one torn write is more than was looked through for whole records.
-            if length - whole <= segment::LOOK_AHEAD_BYTES as u64 { whole } else { length }
-        }
-    };
-    // What was allocated ahead is given back too, and so is a seal.
-    file.cut(whole).map_err(unwritten(&path))?;
-    let index = run.log_mut(log);
-    if let Some(last) = index.segments.back_mut() {
-        last.bytes = whole;
-        let unharmed = last.end > last.first && index.state.on_disk.contains_all(last.first, last.end - 1);
-        if let Some(seal) = seal::seal(last).filter(|_| unharmed && readable == Readable::Wholly) {
-            match file.write_over(&seal, whole).map_err(unwritten(&path)) {
-                // What follows needs the space more.
-                Err(error) if error.is_full_disk() => file.cut(whole).map_err(unwritten(&path))?,
-                done => done?,
-            }
-        }
-    }
-    disk::sync(&*file, &path)
 }

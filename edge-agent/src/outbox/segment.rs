@@ -237,7 +237,7 @@ pub(super) fn scan<'a>(bytes: &'a [u8], seed: u32, mut each: impl FnMut(&'a [u8]
 }
 
 /// Looks for a whole record behind damage that begins at `offset`, where the record at `place` should be. To be
-/// taken, it has to be followed by another whole one, or by the end.
+/// taken, it has to be followed by another whole one, by the end, or by zeros: space that was taken ahead.
 fn next_whole(bytes: &[u8], offset: usize, seed: u32, place: u32) -> Option<(usize, u32)> {
     let end = bytes.len().min(offset.saturating_add(LOOK_AHEAD_BYTES));
     (offset + PREFIX_BYTES + 1..end).find_map(|at| {
@@ -249,8 +249,9 @@ fn next_whole(bytes: &[u8], offset: usize, seed: u32, place: u32) -> Option<(usi
         }
         let found = place.checked_add(u32::from(ahead))?;
         let after = at + PREFIX_BYTES + record_at(bytes, at, seed, found)?.len();
-        let confirmed =
-            after == bytes.len() || record_at(bytes, after, seed, found.checked_add(1)?).is_some();
+        let ends =
+            || bytes.get(after..).is_some_and(|rest| rest.iter().take(PREFIX_BYTES).all(|byte| *byte == 0));
+        let confirmed = ends() || record_at(bytes, after, seed, found.checked_add(1)?).is_some();
         confirmed.then_some((at, found))
     })
 }

@@ -84,7 +84,8 @@ impl SteppedOutbox {
         self.files.hear_time(now)
     }
 
-    /// Reads records from `from` on: of its run and log, in one description. None if `from` is not on disk.
+    /// Reads records from `from` on: of its run and log, in one description. None if `from` is not on disk. What was
+    /// appended is to be [written](Self::write) first.
     ///
     /// # Errors
     /// The file that could not be read. Once either this or None is returned, the record is no longer stated as on

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::seals::seal_of;
+use super::seals::{harm_last_record, seal_of};
 use super::*;
 use crate::outbox::segment::{self, HEADER_BYTES, Header, PREFIX_BYTES};
 
@@ -94,9 +94,7 @@ fn a_record_that_rots_after_the_start_is_found_out_when_it_is_read() {
     append(&outbox, Log::Samples, 0..8);
     let state = settled(&outbox);
     let path = segments(&bench.runs()[0], Log::Samples).remove(0);
-    let mut bytes = fs::read(&path).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    overwrite(&path, &bytes);
+    harm_last_record(&path);
     assert_eq!(read(&outbox, state.run, Log::Samples, 0, ALL).unwrap().records.len(), 7);
     assert!(read(&outbox, state.run, Log::Samples, 7, ALL).is_none());
     let after = settled(&outbox);

@@ -1,6 +1,6 @@
 //! What has to go before the server holds it is reported first, once, and exactly (D11).
 
-use super::seals::{harm, seal_of};
+use super::seals::{harm, harm_last_record, seal_of};
 use super::*;
 use crate::outbox::Disk as _;
 use crate::outbox::segment::{HEADER_BYTES, PREFIX_BYTES};
@@ -254,9 +254,7 @@ fn d11_damage_that_the_server_holds_is_no_loss_and_what_rots_later_is_reported_t
     let run = settled(&outbox).run;
     wait(outbox.believe(position(&[(run, &[(0, 1)], &[])]))).unwrap();
     let path = segments(&bench.runs()[0], Log::Samples).remove(0);
-    let mut bytes = fs::read(&path).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    overwrite(&path, &bytes);
+    harm_last_record(&path);
     assert!(read(&outbox, run, Log::Samples, 7, ALL).is_none());
     append(&outbox, Log::Samples, 8..9);
     let said = reports(&outbox);

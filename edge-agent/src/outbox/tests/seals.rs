@@ -19,6 +19,12 @@ pub(super) fn harm(path: &Path, at: u64) {
     overwrite(path, &bytes);
 }
 
+/// Changes the last byte that was written: behind it are the zeros of space that was taken ahead.
+pub(super) fn harm_last_record(path: &Path) {
+    let written = fs::read(path).unwrap();
+    harm(path, written.iter().rposition(|byte| *byte != 0).unwrap() as u64);
+}
+
 /// Sixty samples in several segments, and the run that wrote them.
 fn written() -> (Bench, RunId, Vec<PathBuf>) {
     let bench = Bench::new();
@@ -158,11 +164,11 @@ fn d2_the_last_segment_of_the_last_run_is_read_though_it_is_sealed() {
 #[test]
 fn d2_a_death_in_any_write_leaves_an_outbox_that_opens_with_all_that_was_synced() {
     let mut torn_seals = 0;
-    for appends in 2.. {
+    for writes in 2.. {
         let bench = Bench::new();
         let mut outbox = bench.step();
         let run = outbox.state().run;
-        bench.disk.appends.store(appends, Ordering::SeqCst);
+        bench.disk.writes.store(writes, Ordering::SeqCst);
         let mut synced = 0;
         let died = (0..60).try_for_each(|number| {
             outbox.append(Log::Samples, &tick(number))?;
@@ -171,13 +177,13 @@ fn d2_a_death_in_any_write_leaves_an_outbox_that_opens_with_all_that_was_synced(
             Ok::<(), OutboxError>(())
         });
         drop(outbox);
-        bench.disk.appends.store(u32::MAX, Ordering::SeqCst);
+        bench.disk.writes.store(u32::MAX, Ordering::SeqCst);
         let last = segments(&bench.runs()[0], Log::Samples).pop().unwrap();
         let left = fs::read(&last).unwrap();
         let (outbox, thread) = bench.open();
         let state = settled(&outbox);
         let found = run_of(&state, run).samples.on_disk.clone();
-        assert!(found == Pieces::below(synced) || found == Pieces::below(synced + 1), "after {appends}");
+        assert!(found == Pieces::below(synced) || found == Pieces::below(synced + 1), "after {writes}");
         assert_eq!((state.damaged, reports(&outbox).len()), (0, 0));
         let whole = (0..synced).skip(usize::try_from(first_of(&last)).unwrap());
         let bytes: usize =

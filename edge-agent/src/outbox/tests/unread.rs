@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use tokio::sync::{oneshot, watch};
 
+use super::seals::harm_last_record;
 use super::*;
 use crate::outbox::opening;
 use crate::outbox::queue::Request;
@@ -47,9 +48,7 @@ fn whoever_learns_that_a_record_cannot_be_read_finds_it_no_longer_stated() {
         let run = state.borrow().run;
         let path = segments(&bench.runs()[0], Log::Samples).remove(0);
         if damage {
-            let mut bytes = fs::read(&path).unwrap();
-            *bytes.last_mut().unwrap() ^= 1;
-            overwrite(&path, &bytes);
+            harm_last_record(&path);
         } else {
             bench.disk.cannot_read(&path, WHOLE);
         }
