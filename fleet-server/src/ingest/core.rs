@@ -1,28 +1,33 @@
 //! The pure core of ingest.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod recorder;
+mod retry;
+mod state;
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
 use lamplighter_protocol::{
     Catalogue, Description, DescriptionError, Digest, Frame, FrameError, Hello, HelloError, LamppostNumber,
-    Leaf, Log, Record, Tick, UtcMillis,
+    Leaf, Log, OutboxId, RunId, UtcMillis,
 };
 
+use self::recorder::Recorder;
 use super::current::CurrentSeries;
-use super::known::{Descriptions, Known, SeriesKind};
+use super::days::Days;
+use super::known::Descriptions;
 use super::lamppost::{Lamppost, LamppostReport};
-use super::metrics::{IngestMetrics, Malformed, Verdict};
-use super::places::{Places, places};
+use super::ledger::{Course, LamppostLedger, OutboxDecision, RecordVerdict};
+use super::metrics::{IngestMetrics, Malformed};
+use super::places::places;
 use super::pulse::Pulse;
+use super::quarantine::{KEPT_MS, Quarantine};
 use crate::journal::Entry;
-use crate::live::{LiveObservation, LiveSeries};
-use crate::store::{Inserted, Merge, Point, SeriesId, Tail};
+use crate::live::LiveObservation;
+use crate::store::Tail;
 
-/// An observation may lie this far ahead of its receipt: clocks of lampposts are not always right.
-const FUTURE_MS: i64 = 10 * 60 * 1000;
-
-/// An observation may lie this far back: longer than any outbox is kept.
-const PAST_MS: i64 = 400 * 24 * 3600 * 1000;
+pub(crate) use state::IngestRestore;
+pub use state::IngestSnapshot;
 
 /// All that the journal has told so far.
 #[derive(Debug)]
@@ -31,6 +36,10 @@ pub struct Ingest {
     lampposts: BTreeMap<LamppostNumber, Lamppost>,
     /// Greatest time of receipt so far: a server's clock that was set back does not make good observations future ones.
     latest_received: UtcMillis,
+    /// The sequence behind the last entry.
+    next: u64,
+    days: Days,
+    quarantine: Quarantine,
     metrics: IngestMetrics,
 }
 
@@ -52,6 +61,9 @@ impl Ingest {
             descriptions: Descriptions::new(catalogue),
             lampposts: BTreeMap::new(),
             latest_received: UtcMillis::default(),
+            next: 0,
+            days: Days::default(),
+            quarantine: Quarantine::default(),
             metrics,
         }
     }
@@ -59,6 +71,8 @@ impl Ingest {
     /// Takes one committed entry. Observations that become the newest of their series, or replace it (D13), are
     /// handed to `live`.
     pub fn apply(&mut self, entry: &Entry, store: &mut Tail, live: &mut dyn FnMut(LiveObservation)) -> Fresh {
+        self.next = entry.sequence.saturating_add(1);
+        self.days.received(entry.received, entry.sequence);
         self.lamppost(&entry.lamppost).last_acknowledged = Some(entry.received);
         match entry.leaf {
             Leaf::Hello => self.hello(entry),
@@ -67,6 +81,17 @@ impl Ingest {
             // The gateway lets nobody publish downwards.
             Leaf::Position | Leaf::Command => Fresh::Nothing,
         }
+    }
+
+    /// The sequence of the entry that comes next.
+    pub fn next_sequence(&self) -> u64 {
+        self.next
+    }
+
+    /// All entries below this sequence were received before this time; it is found by whole days, so that some that
+    /// lie above it may have been, too.
+    pub fn received_before(&self, time: UtcMillis) -> u64 {
+        self.days.first_since(time).unwrap_or(self.next)
     }
 
     /// The position that answers a lamppost's last hello, serialised; none if it never said one.
@@ -98,10 +123,36 @@ impl Ingest {
         self.lampposts.get(number)?.last_acknowledged
     }
 
+    /// What became of one record of a lamppost (D12). A function of the journal and of what operators have
+    /// [decided](Self::decide).
+    pub fn verdict(&self, number: &LamppostNumber, run: RunId, log: Log, sequence: u64) -> RecordVerdict {
+        self.lampposts
+            .get(number)
+            .map_or(RecordVerdict::NotYetHere, |lamppost| lamppost.verdict(run, log, sequence))
+    }
+
+    /// What became of all that a lamppost has written; none if it has never sent anything.
+    pub fn ledger(&self, number: &LamppostNumber) -> Option<LamppostLedger> {
+        self.lampposts.get(number).map(Lamppost::account)
+    }
+
+    /// The course of a lamppost's series from `from` to before `to`, which is not in the future; none if it has never
+    /// sent anything.
+    pub fn course(&self, number: &LamppostNumber, from: UtcMillis, to: UtcMillis) -> Option<Course> {
+        let known = |digest| self.descriptions.get(digest);
+        self.lampposts.get(number).map(|lamppost| lamppost.course(known, (from, to)))
+    }
+
+    /// An operator has decided of an outbox (D14). It lasts as long as this value does. False: the lamppost has no
+    /// outbox of this id.
+    pub fn decide(&mut self, number: &LamppostNumber, outbox: OutboxId, decision: OutboxDecision) -> bool {
+        self.lampposts.get_mut(number).is_some_and(|lamppost| lamppost.decide(outbox, decision))
+    }
+
     fn hello(&mut self, entry: &Entry) -> Fresh {
         match Hello::decode(&entry.payload) {
             Ok(hello) => {
-                self.lamppost(&entry.lamppost).hello(hello, entry.received);
+                self.lamppost(&entry.lamppost).hello(hello, entry.received, entry.sequence);
                 Fresh::Hello
             }
             Err(HelloError::Newer(_)) => self.refuse(entry, Malformed::Newer),
@@ -121,7 +172,9 @@ impl Ingest {
                 if !self.lamppost(&entry.lamppost).introduces(entry.payload.len()) {
                     return self.refuse(entry, Malformed::TooMany);
                 }
-                self.descriptions.keep(digest, description);
+                // Copied: the entry may be part of a larger buffer.
+                let payload = Bytes::copy_from_slice(&entry.payload);
+                self.descriptions.keep(digest, payload, description);
                 Fresh::Held
             }
             Err(DescriptionError::Newer(_)) => self.refuse(entry, Malformed::Newer),
@@ -142,6 +195,7 @@ impl Ingest {
         live: &mut dyn FnMut(LiveObservation),
     ) -> Fresh {
         self.latest_received = self.latest_received.max(entry.received);
+        self.quarantine.expire(self.latest_received.plus_ms(-KEPT_MS), &self.metrics.quarantine);
         let frame = match Frame::decode(entry.payload.clone()) {
             Ok(frame) => frame,
             Err(FrameError::Newer(_)) => return self.refuse(entry, Malformed::Newer),
@@ -178,16 +232,20 @@ impl Ingest {
             places: &places,
             lamppost,
             latest_received: self.latest_received,
+            now: entry.received,
+            again: None,
+            quarantine: &mut self.quarantine,
             metrics: &self.metrics,
             store,
             live,
             newest: None,
+            times: None,
+            tallied: BTreeMap::new(),
         };
         for (first, last) in missing {
-            for sequence in first..=last {
-                record.record(sequence);
-            }
+            record.range(first, last);
         }
+        record.tally();
         if let Some(newest) = record.newest
             && lamppost.written(frame.description, &known, newest, entry.received)
         {
@@ -204,124 +262,5 @@ impl Ingest {
         self.metrics.refuse(what);
         tracing::debug!(lamppost = %entry.lamppost, entry = entry.sequence, ?what, "not usable");
         Fresh::Nothing
-    }
-}
-
-/// Reads the records of one frame that are not held yet.
-struct Recorder<'a> {
-    entry: &'a Entry,
-    frame: &'a Frame,
-    log: Log,
-    known: &'a Arc<Known>,
-    places: &'a Places,
-    lamppost: &'a mut Lamppost,
-    latest_received: UtcMillis,
-    metrics: &'a IngestMetrics,
-    store: &'a mut Tail,
-    live: &'a mut dyn FnMut(LiveObservation),
-    /// The newest time of a record so far, of those that can be believed.
-    newest: Option<UtcMillis>,
-}
-
-impl Recorder<'_> {
-    fn record(&mut self, sequence: u64) {
-        let place = usize::try_from(sequence - self.frame.first).unwrap_or(usize::MAX);
-        let Some(bytes) = self.frame.records.get(place) else { return };
-        match Record::decode(bytes) {
-            Ok(Record::Tick(tick)) => self.tick(&tick),
-            Ok(Record::Opening(opening)) if self.log == Log::Events && sequence == 0 => {
-                self.dated(opening.opened);
-                if self.lamppost.opened(self.frame.run, opening, self.known).is_err() {
-                    self.metrics.forks.inc();
-                    tracing::warn!(
-                        lamppost = %self.entry.lamppost, run = %self.frame.run,
-                        "two runs follow the same run: an outbox was copied; both are stored"
-                    );
-                }
-            }
-            Ok(Record::Command(report)) => {
-                self.dated(report.time);
-                tracing::info!(lamppost = %self.entry.lamppost, command = %report.id, state = ?report.state, "command");
-            }
-            Ok(Record::Dropped(dropped)) if self.log == Log::Events => {
-                self.metrics.observed(Verdict::dropped(dropped.reason), dropped.observations());
-            }
-            // An opening is the first of its run's events, and nothing else (D1); what was dropped is told in events (D11).
-            Ok(Record::Opening(_) | Record::Dropped(_)) => self.metrics.refuse(Malformed::Record),
-            Err(error) => {
-                self.metrics.refuse(Malformed::Record);
-                tracing::debug!(lamppost = %self.entry.lamppost, run = %self.frame.run, sequence, %error, "unreadable");
-            }
-        }
-    }
-
-    fn tick(&mut self, tick: &Tick) {
-        let count = tick.observations.len() as u64;
-        if self.is_ahead(tick.time) {
-            return self.metrics.observed(Verdict::Future, count);
-        }
-        self.dated(tick.time);
-        if self.entry.received.since_ms(tick.time) > PAST_MS {
-            return self.metrics.observed(Verdict::Retention, count);
-        }
-        let Some(kinds) = self.known.series.get(tick.device) else {
-            return self.metrics.observed(Verdict::Type, count);
-        };
-        for observation in &tick.observations {
-            let verdict = match kinds.get(observation.series) {
-                None => Verdict::Type,
-                Some(SeriesKind::Rejected(verdict)) => *verdict,
-                Some(SeriesKind::Taken { resolution, live, .. }) => {
-                    let value = observation.value.map(|value| resolution.to_f64(value));
-                    let point = Point { time: tick.time, value, reason: observation.reason };
-                    match self.places.id(tick.device, observation.series) {
-                        None => Verdict::TooManySeries,
-                        Some(id) => self.store(id, live, point),
-                    }
-                }
-            };
-            self.metrics.observed(verdict, 1);
-        }
-        self.lamppost.observed(tick.time, self.entry.received);
-    }
-
-    fn dated(&mut self, time: UtcMillis) {
-        if !self.is_ahead(time) {
-            self.newest = self.newest.max(Some(time));
-        }
-    }
-
-    fn is_ahead(&self, time: UtcMillis) -> bool {
-        time.since_ms(self.latest_received) > FUTURE_MS
-    }
-
-    fn store(&mut self, id: SeriesId, series: &Arc<LiveSeries>, point: Point) -> Verdict {
-        match self.store.insert(id, point) {
-            Inserted::Stored { latest } => {
-                if latest {
-                    self.tell(series, point);
-                }
-                Verdict::Stored
-            }
-            Inserted::Merged(merge) => {
-                let is_latest = || self.store.latest(id).is_some_and(|latest| latest.time == point.time);
-                if merge == Merge::Replaced && is_latest() {
-                    self.tell(series, point);
-                }
-                Verdict::Merged
-            }
-            Inserted::OlderThanTail => Verdict::OlderThanTail,
-        }
-    }
-
-    fn tell(&mut self, series: &Arc<LiveSeries>, point: Point) {
-        (self.live)(LiveObservation {
-            lamppost: Arc::clone(&self.places.lamppost),
-            series: Arc::clone(series),
-            time: point.time,
-            value: point.value,
-            reason: point.reason,
-            received: self.entry.received,
-        });
     }
 }
