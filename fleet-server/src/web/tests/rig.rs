@@ -19,7 +19,7 @@ use ureq::Agent;
 
 use crate::gateway::Sessions;
 use crate::ingest::{
-    Course, DeviceReport, Ingest, IngestMetrics, LamppostLedger, LamppostReport, RunEnd, Stop,
+    Course, DeviceReport, Ingest, IngestMetrics, Intake, LamppostLedger, LamppostReport, RunEnd, Stop,
 };
 use crate::journal::Entry;
 use crate::live::{LiveHub, LiveMetrics, LiveObservation, LiveOptions, LiveSeries};
@@ -325,6 +325,7 @@ impl Rig {
             }],
             stops: stops.collect(),
             backlog: 12,
+            intake: Intake::default(),
         };
         *self.reports.reports.lock().unwrap() = vec![("DF1".parse().unwrap(), report)];
     }
