@@ -15,4 +15,4 @@ mod tls;
 
 pub use client::{Uplink, UplinkError};
 pub use session::{Heard, Next, Session, Speaker};
-pub use tls::TlsError;
+pub use tls::{TlsError, client_config};
