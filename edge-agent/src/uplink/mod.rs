@@ -8,6 +8,7 @@
 mod backoff;
 mod client;
 mod session;
+mod share;
 mod stretch;
 #[cfg(test)]
 mod tests;
