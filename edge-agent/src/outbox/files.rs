@@ -26,6 +26,7 @@ use super::{
     Chunk, DropCounts, MOST_RUNS, OutboxOptions, OutboxState, Place, ReadLimit, descriptions, opening,
     recover,
 };
+use crate::clock::Now;
 
 /// Most bytes of a segment of events.
 const MAX_EVENT_SEGMENT_BYTES: u64 = 64 << 10;
@@ -61,14 +62,14 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Opens the outbox, and a new run in it.
+    /// Opens the outbox, and a new run in it; says when it opened, which is asked of `now` once all else is done.
     pub(super) fn open(
         disk: Arc<dyn Disk>,
         random: &Random,
         options: &OutboxOptions,
         (payload, description): (&[u8], Digest),
-        opened: UtcMillis,
-    ) -> Result<Self, OutboxError> {
+        now: impl FnOnce() -> Now,
+    ) -> Result<(Self, Now), OutboxError> {
         let home = identity::settle(&*disk, random, options)?;
         let directory = options.directory.clone();
         let (runs, kept) = (directory.join("runs"), directory.join("descriptions"));
@@ -104,7 +105,8 @@ impl Files {
             dropped: DropCounts::default(),
             damaged: recovered.damaged,
             damage_found: true,
-            now: opened,
+            // Nothing is dated before the run has opened.
+            now: UtcMillis::default(),
             time: SteadyTime::default(),
             growth: Growth::new(options.max_bytes),
             oldest: None,
@@ -119,11 +121,13 @@ impl Files {
         files.finish_drops(&recovered.reports)?;
         // Before there is a run there is nothing to report in that samples go for it.
         files.keep_description(Purpose::Report, description, payload)?;
-        files.begin_run(random, opened)?;
+        let opened = now();
+        files.now = opened.wall;
+        files.begin_run(random, opened.wall)?;
         files.keep_reserve();
         files.report_damage()?;
         files.find_oldest();
-        Ok(files)
+        Ok((files, opened))
     }
 
     /// Begins this process's run. On a full disk its opening is what the space of held records is needed for, or the

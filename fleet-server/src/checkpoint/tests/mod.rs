@@ -115,6 +115,7 @@ impl Bench {
             counted: [
                 metrics.frames.get(),
                 metrics.repeated.get(),
+                metrics.damaged.get(),
                 metrics.forks.get(),
                 metrics.quarantine.released.get(),
                 metrics.quarantine.expired.get(),
@@ -136,7 +137,7 @@ struct Told {
     lampposts: Vec<String>,
     verdicts: Vec<u64>,
     malformed: Vec<u64>,
-    counted: [u64; 6],
+    counted: [u64; 7],
     quarantine: [i64; 2],
     series: Vec<(String, Option<Point>, Vec<Point>)>,
     size: TailSize,

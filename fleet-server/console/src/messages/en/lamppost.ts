@@ -104,6 +104,8 @@ export const lamppost = {
   "lamppost.stops.more": "More stops than are listed here lie in this range.",
   "lamppost.stops.failed": "The stops of the agent could not be read.",
   "lamppost.stops.between": "{ended} to {opened} ({duration})",
+  "lamppost.stops.between.unsure":
+    "{ended} or later to {opened} ({duration} at most; exactly when it stopped is not known)",
   "lamppost.stops.missed.one": "{device} missed {count} reading",
   "lamppost.stops.missed.other": "{device} missed {count} readings",
   "lamppost.stops.missed.none": "no reading was missed",

@@ -105,6 +105,7 @@ export const lamppost: Part<typeof english> = {
   "lamppost.stops.more": "此時段的停止次數多於此處所列。",
   "lamppost.stops.failed": "未能讀取代理程式的停止紀錄。",
   "lamppost.stops.between": "{ended} 至 {opened}（{duration}）",
+  "lamppost.stops.between.unsure": "{ended} 或之後 至 {opened}（最多 {duration}；確實停止時間不詳）",
   "lamppost.stops.missed.one": "{device} 錯過 {count} 次讀數",
   "lamppost.stops.missed.other": "{device} 錯過 {count} 次讀數",
   "lamppost.stops.missed.none": "沒有錯過讀數",
