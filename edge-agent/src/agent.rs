@@ -130,6 +130,7 @@ impl Agent {
         let ports = BusPorts {
             opener,
             clock: Arc::clone(&clock),
+            opened: outbox.opened(),
             sink: outbox.clone(),
             count_backlog: Box::new(move || Session::backlog(&backlog.borrow())),
             stop: stop_sampling.clone(),

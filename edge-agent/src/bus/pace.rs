@@ -48,9 +48,15 @@ pub(super) enum Step {
 }
 
 impl Pace {
-    pub(super) fn new(grids: impl IntoIterator<Item = Grid>, clock: Arc<dyn Clock>, stop: Stop) -> Self {
-        let now = clock.now();
-        Self { schedule: Schedule::new(grids, now.wall), clock, stop, seen: now, latest: now.wall }
+    /// Follows the ticks from `opened` on, which may be a while ago: what has passed since is read late, or missed.
+    pub(super) fn new(
+        grids: impl IntoIterator<Item = Grid>,
+        opened: Now,
+        clock: Arc<dyn Clock>,
+        stop: Stop,
+    ) -> Self {
+        let schedule = Schedule::new(grids, opened.wall);
+        Self { schedule, clock, stop, seen: opened, latest: opened.wall }
     }
 
     /// Waits until a device is due, or monotonic time reaches `wake`.

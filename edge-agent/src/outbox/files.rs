@@ -17,14 +17,16 @@ use super::random::Random;
 use super::read::{self, Found};
 use super::reserve::Reserve;
 use super::room::{Bound, Purpose};
-use super::run::{LogIndex, Run, Segment};
+use super::run::{Run, Segment};
 use super::seal;
 use super::sealed::{self, Sealed};
 use super::segment::{HEADER_BYTES, Header, MAX_RECORD_BYTES, PREFIX_BYTES};
 use super::steady::SteadyTime;
 use super::{
-    Chunk, DropCounts, OutboxOptions, OutboxState, Place, ReadLimit, descriptions, opening, recover,
+    Chunk, DropCounts, MOST_RUNS, OutboxOptions, OutboxState, Place, ReadLimit, descriptions, opening,
+    recover,
 };
+use crate::clock::Now;
 
 /// Most bytes of a segment of events.
 const MAX_EVENT_SEGMENT_BYTES: u64 = 64 << 10;
@@ -60,14 +62,14 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Opens the outbox, and a new run in it.
+    /// Opens the outbox, and a new run in it; says when it opened, which is asked of `now` once all else is done.
     pub(super) fn open(
         disk: Arc<dyn Disk>,
         random: &Random,
         options: &OutboxOptions,
         (payload, description): (&[u8], Digest),
-        opened: UtcMillis,
-    ) -> Result<Self, OutboxError> {
+        now: impl FnOnce() -> Now,
+    ) -> Result<(Self, Now), OutboxError> {
         let home = identity::settle(&*disk, random, options)?;
         let directory = options.directory.clone();
         let (runs, kept) = (directory.join("runs"), directory.join("descriptions"));
@@ -88,8 +90,7 @@ impl Files {
             descriptions::retain(&*disk, &kept, &needed)?;
         }
 
-        let bytes =
-            recovered.runs.iter().flat_map(|run| [&run.samples, &run.events]).map(LogIndex::bytes).sum();
+        let bytes = recovered.runs.iter().map(Run::bytes).sum();
         let mut files = Self {
             home,
             bound: Bound::new(options),
@@ -104,7 +105,8 @@ impl Files {
             dropped: DropCounts::default(),
             damaged: recovered.damaged,
             damage_found: true,
-            now: opened,
+            // Nothing is dated before the run has opened.
+            now: UtcMillis::default(),
             time: SteadyTime::default(),
             growth: Growth::new(options.max_bytes),
             oldest: None,
@@ -119,11 +121,13 @@ impl Files {
         files.finish_drops(&recovered.reports)?;
         // Before there is a run there is nothing to report in that samples go for it.
         files.keep_description(Purpose::Report, description, payload)?;
-        files.begin_run(random, opened)?;
+        let opened = now();
+        files.now = opened.wall;
+        files.begin_run(random, opened.wall)?;
         files.keep_reserve();
         files.report_damage()?;
         files.find_oldest();
-        Ok(files)
+        Ok((files, opened))
     }
 
     /// Begins this process's run. On a full disk its opening is what the space of held records is needed for, or the
@@ -204,6 +208,7 @@ impl Files {
         let (path, body) = (self.directory.join("position"), position.encode());
         self.in_space(Purpose::Kept, |files| sealed::write(&*files.disk, &path, &body))?;
         self.runs.iter_mut().for_each(|run| run.believe(position));
+        self.fold(MOST_RUNS)?;
         self.find_oldest();
         Ok(())
     }

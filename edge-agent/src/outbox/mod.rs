@@ -67,7 +67,7 @@ use lamplighter_protocol::{
 };
 use tokio::sync::{oneshot, watch};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Now};
 
 mod damage;
 mod descriptions;
@@ -110,6 +110,9 @@ const MAX_SEGMENT_BYTES: u64 = 1 << 20;
 const SEGMENTS_PER_OUTBOX: u64 = 64;
 /// A file takes a block of 4 KiB and an inode at least; below this they would outweigh what is in it.
 const MIN_SEGMENT_BYTES: u64 = 16 << 10;
+
+/// Past so many runs the oldest ones go whole, once the server holds them (D1).
+pub const MOST_RUNS: usize = 10_000;
 
 /// Where an outbox lives, whom it belongs to, and how much it may hold.
 #[derive(Clone, Debug)]
@@ -281,6 +284,7 @@ pub struct Outbox {
 struct Handles {
     queue: Arc<Queue>,
     state: watch::Receiver<OutboxState>,
+    opened: Now,
 }
 
 impl Drop for Handles {
@@ -313,7 +317,7 @@ impl OutboxThread {
 
 impl Outbox {
     /// Opens the outbox and a new run in it, whose opening is synced when this returns. Blocks: the end of what an earlier
-    /// run left is synced and verified first. Wall time comes from `clock`.
+    /// run left is synced and verified first. Time comes from `clock`, that of the opening once this is done.
     ///
     /// # Errors
     /// [`OutboxError::InUse`] if another agent has it open; otherwise the file that could not be used, and why.
@@ -331,8 +335,9 @@ impl Outbox {
         description: &Description,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, OutboxThread), OutboxError> {
-        let (sync_every, opened) = (options.sync_every, clock.now().wall);
-        let mut stepped = SteppedOutbox::open(disk, Random::system(), options, description, opened)?;
+        let sync_every = options.sync_every;
+        let mut stepped = SteppedOutbox::open(disk, Random::system(), options, description, || clock.now())?;
+        let opened = stepped.opened();
         let (publish, state) = watch::channel(stepped.state());
         let queue = Arc::new(Queue::default());
         let theirs = Arc::clone(&queue);
@@ -340,7 +345,12 @@ impl Outbox {
             .name("outbox".to_owned())
             .spawn(move || thread::run(stepped, &theirs, &publish, sync_every, &*clock))
             .map_err(OutboxError::Thread)?;
-        Ok((Self { handles: Arc::new(Handles { queue, state }) }, OutboxThread { thread }))
+        Ok((Self { handles: Arc::new(Handles { queue, state, opened }) }, OutboxThread { thread }))
+    }
+
+    /// When this run opened, as its opening says: what is due from then on is this run's to read, or to miss.
+    pub fn opened(&self) -> Now {
+        self.handles.opened
     }
 
     /// Appends a record. Blocks while the queue of the outbox's thread is full. Where there is no space left the oldest

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lamplighter_protocol::{Description, Digest, Log, Position, Record, UtcMillis};
+use lamplighter_protocol::{Description, Digest, Log, Position, Record};
 
 use super::disk::Disk;
 use super::error::OutboxError;
@@ -20,11 +20,13 @@ use crate::clock::Now;
 #[derive(Debug)]
 pub struct SteppedOutbox {
     files: Files,
+    opened: Now,
 }
 
 impl SteppedOutbox {
     /// Opens the outbox and a new run in it, whose opening is synced when this returns. The end of what an earlier run left
-    /// is synced and verified first. `opened` is the wall time.
+    /// is synced and verified first. `now` is asked for the time of the opening once that is done, so that the run begins when
+    /// it can be read in, however long the disk took.
     ///
     /// # Errors
     /// [`OutboxError::InUse`] if another agent has it open; otherwise the file that could not be used, and why.
@@ -34,11 +36,16 @@ impl SteppedOutbox {
         random: Random,
         options: OutboxOptions,
         description: &Description,
-        opened: UtcMillis,
+        now: impl FnOnce() -> Now,
     ) -> Result<Self, OutboxError> {
         let (payload, digest) = description.encode();
-        let files = Files::open(disk, &random, &options, (&payload, digest), opened)?;
-        Ok(Self { files })
+        let (files, opened) = Files::open(disk, &random, &options, (&payload, digest), now)?;
+        Ok(Self { files, opened })
+    }
+
+    /// When this run opened, as its opening says.
+    pub fn opened(&self) -> Now {
+        self.opened
     }
 
     /// Takes a record; [`Self::write`] writes it. Where there is no space left the oldest samples are dropped for it and

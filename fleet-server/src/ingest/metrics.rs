@@ -122,6 +122,8 @@ pub struct IngestMetrics {
     pub frames: Counter,
     /// Records that were held already when they came again (D13).
     pub repeated: Counter,
+    /// Records that lampposts report as damaged on their disks: what was in most of them nobody can tell (D11).
+    pub damaged: Counter,
     /// Runs that name the same run before: two lives of one outbox (D1).
     pub forks: Counter,
     /// Positions sent.
@@ -202,6 +204,11 @@ impl IngestMetrics {
             "lamplighter_ingest_repeated_records",
             "Records that came again although they were held: not ingested twice",
             self.repeated.clone(),
+        );
+        registry.register(
+            "lamplighter_ingest_damaged_records",
+            "Records that lampposts reported as damaged on their disks",
+            self.damaged.clone(),
         );
         registry.register(
             "lamplighter_ingest_forks",

@@ -144,7 +144,7 @@ fn open(directory: &Path) -> anyhow::Result<SteppedOutbox> {
         max_age: Duration::MAX,
         sync_every: Duration::ZERO,
     };
-    let now = SystemClock::new().now().wall;
+    let now = || SystemClock::new().now();
     Ok(SteppedOutbox::open(Arc::new(SystemDisk), Random::system(), options, &description()?, now)?)
 }
 

@@ -75,8 +75,8 @@ impl Bench {
     /// Without its thread.
     fn step(&self) -> SteppedOutbox {
         let (disk, random) = (Arc::new(self.disk.clone()), Random::system());
-        SteppedOutbox::open(disk, random, self.options.clone(), &description("bme280"), UtcMillis(5_000))
-            .unwrap()
+        let now = || BenchClock.now();
+        SteppedOutbox::open(disk, random, self.options.clone(), &description("bme280"), now).unwrap()
     }
 
     /// The directories of runs, in the order of their names.

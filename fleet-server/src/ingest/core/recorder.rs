@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lamplighter_protocol::{Frame, Log, Record, Tick, UtcMillis};
+use lamplighter_protocol::{DropReason, Frame, Log, Record, Tick, UtcMillis};
 
 use super::super::known::{Known, SeriesKind};
 use super::super::lamppost::Lamppost;
@@ -91,6 +91,9 @@ impl Recorder<'_> {
             }
             Ok(Record::Dropped(dropped)) if self.log == Log::Events => {
                 self.verdicts.add(Verdict::dropped(dropped.reason), dropped.observations());
+                if dropped.reason == DropReason::Damaged {
+                    self.metrics.damaged.inc_by(dropped.pieces.count());
+                }
                 self.lamppost.ledger.dropped(&dropped, self.entry.sequence);
             }
             // An opening is the first of its run's events, and nothing else (D1); what was dropped is told in events (D11).
