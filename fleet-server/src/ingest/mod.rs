@@ -30,8 +30,8 @@ pub use current::CurrentSeries;
 pub use lamppost::{DeviceReport, LamppostReport, Stop};
 pub use ledger::{
     Course, CoursePart, DroppedCounts, DroppedSpan, ForkReport, ForkedRun, LamppostLedger, LogCounts,
-    Missing, OutboxDecision, OutboxReport, OutboxStanding, RecordVerdict, Rejection, RunReport, SeriesCourse,
-    Span, Spans,
+    Missing, OutboxDecision, OutboxReport, OutboxStanding, PlacedBetween, RecordVerdict, Rejection,
+    RunReport, SeriesCourse, Span, Spans,
 };
 pub use metrics::{IngestMetrics, Malformed, QuarantineMetrics, Verdict};
 pub use pulse::Pulse;

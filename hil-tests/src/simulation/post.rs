@@ -105,7 +105,8 @@ impl Post {
     pub(super) fn open(&mut self, disk: &SimDisk, wall: UtcMillis) -> Result<SteppedOutbox, OutboxError> {
         let disk = Arc::new(OutboxDisk(disk.clone()));
         let random = edge_agent::outbox::Random::new(filler(&mut self.dice));
-        SteppedOutbox::open(disk, random, self.options(), &descriptions(self.variant), wall)
+        let now = || Now { monotonic: Duration::ZERO, wall, trust: ClockTrust::Sure };
+        SteppedOutbox::open(disk, random, self.options(), &descriptions(self.variant), now)
     }
 
     /// Starts the agent, unless it runs.
@@ -318,7 +319,7 @@ impl Agent {
         let Ok(position) = Position::decode(payload) else { return Ok(()) };
         let now = self.now(now_ms);
         match self.session.position(&position, now) {
-            Heard::Believed => Ok(self.outbox.believe(&position)?),
+            Heard::Believed { .. } => Ok(self.outbox.believe(&position)?),
             Heard::Ignored => Ok(()),
         }
     }

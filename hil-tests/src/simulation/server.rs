@@ -288,7 +288,7 @@ fn note(entry: &Entry, reported: &mut Reported, stated: &mut BTreeMap<(RunId, Lo
                             state(before, Log::Events, opening.events_end);
                         }
                     }
-                    Ok(Record::Tick(_) | Record::Command(_)) | Err(_) => {}
+                    Ok(Record::Tick(_) | Record::Command(_) | Record::Dating(_)) | Err(_) => {}
                 }
             }
         }

@@ -49,6 +49,29 @@ fn each_opening_states_where_and_when_the_run_before_ended() {
 }
 
 #[test]
+fn a_run_opens_when_all_that_was_there_is_verified() {
+    let bench = Bench::new();
+    let (outbox, thread) = bench.open();
+    append(&outbox, Log::Samples, 6_000..6_020);
+    close(outbox, thread);
+    bench.disk.read.store(0, Ordering::SeqCst);
+    // A clock that goes on a millisecond with each byte that is read.
+    let read = || bench.disk.read.load(Ordering::SeqCst);
+    let now = || Now { wall: UtcMillis(i64::try_from(read()).unwrap()), ..BenchClock.now() };
+    let (disk, options) = (Arc::new(bench.disk.clone()), bench.options.clone());
+    let mut outbox =
+        SteppedOutbox::open(disk, Random::system(), options, &description("bme280"), now).unwrap();
+    let opened = outbox.opened().wall;
+    let after = i64::try_from(read()).unwrap() - opened.0;
+    assert!(opened.0 > 2_000 && after < 600, "only its last records are read after: {opened:?}, {after}");
+    let from = Place { run: outbox.state().run, log: Log::Events, sequence: 0 };
+    let limit = ReadLimit { bytes: 0, records: 1, last: 0 };
+    let chunk = outbox.read(from, limit).unwrap().unwrap();
+    let Ok(Record::Opening(opening)) = Record::decode(&chunk.records[0]) else { panic!("{chunk:?}") };
+    assert_eq!(opening.opened, opened);
+}
+
+#[test]
 fn openings_order_the_runs_even_if_the_numbers_of_their_directories_lie() {
     let bench = Bench::new();
     let mut runs = Vec::new();
