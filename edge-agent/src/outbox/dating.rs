@@ -37,9 +37,15 @@ pub(super) enum RunTime {
 pub(super) struct Undated {
     /// Provisional time of its opening.
     pub(super) opened: UtcMillis,
+    /// When the run before ended, by its provisional times, if it did not know the time either: its last records may go before
+    /// it is dated.
+    pub(super) before_ended: Option<UtcMillis>,
     /// Which moment of which boot that was.
     pub(super) boot: Option<BootTime>,
 }
+
+/// Stands for no time.
+const NEVER: UtcMillis = UtcMillis(i64::MIN);
 
 /// A moment of a boot of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,6 +221,7 @@ pub(super) fn shift(record: &mut Record, shift_ms: i64, spans_off: &dyn Fn(&Drop
 impl Undated {
     fn encode(&self) -> Vec<u8> {
         let mut body = self.opened.0.to_le_bytes().to_vec();
+        body.extend_from_slice(&self.before_ended.unwrap_or(NEVER).0.to_le_bytes());
         if let Some(BootTime { boot, ms }) = self.boot {
             body.extend_from_slice(&boot);
             body.extend_from_slice(&ms.to_le_bytes());
@@ -224,13 +231,16 @@ impl Undated {
 
     fn decode(body: &[u8]) -> Option<Self> {
         let (opened, rest) = body.split_first_chunk()?;
+        let (before_ended, rest) = rest.split_first_chunk()?;
         let opened = UtcMillis(i64::from_le_bytes(*opened));
+        let before_ended = Some(UtcMillis(i64::from_le_bytes(*before_ended))).filter(|time| *time != NEVER);
         if rest.is_empty() {
-            return Some(Self { opened, boot: None });
+            return Some(Self { opened, before_ended, boot: None });
         }
         let (boot, rest) = rest.split_first_chunk()?;
         let (ms, []) = rest.split_first_chunk()? else { return None };
-        Some(Self { opened, boot: Some(BootTime { boot: *boot, ms: i64::from_le_bytes(*ms) }) })
+        let boot = Some(BootTime { boot: *boot, ms: i64::from_le_bytes(*ms) });
+        Some(Self { opened, before_ended, boot })
     }
 
     /// Says of a run that is being opened that it does not know the time.
@@ -259,7 +269,7 @@ pub(super) fn load(disk: &dyn Disk, run: &Run) -> RunTime {
     };
     let undated = undated.unwrap_or_else(|| {
         tracing::error!(%path, "when the run began is damaged: it is placed between its neighbours");
-        Undated { opened: opened.unwrap_or_default(), boot: None }
+        Undated { opened: opened.unwrap_or_default(), before_ended: None, boot: None }
     });
     let dating = match file(DATING) {
         Ok(Sealed::Absent) => return RunTime::Undated(undated),
@@ -305,10 +315,12 @@ mod tests {
             assert_eq!(Dating::decode(&dating.encode()[1..]), None);
         }
         for boot in [None, Some(BootTime { boot: [7; 16], ms: 1 << 40 })] {
-            let undated = Undated { opened: UtcMillis(-5), boot };
-            assert_eq!(Undated::decode(&undated.encode()), Some(undated));
+            for before_ended in [None, Some(UtcMillis(0))] {
+                let undated = Undated { opened: UtcMillis(-5), before_ended, boot };
+                assert_eq!(Undated::decode(&undated.encode()), Some(undated));
+            }
         }
-        assert_eq!(Undated::decode(&[0; 9]), None);
+        assert_eq!(Undated::decode(&[0; 17]), None);
     }
 
     fn dated(dating: &Dating, sequence: u64) -> Tick {

@@ -146,7 +146,10 @@ impl Files {
         let (opened, monotonic) = (beginning.now.wall, beginning.now.monotonic);
         let boot = beginning.boot.map(|boot| learn::boot_time(boot, monotonic));
         let time = if beginning.now.trust == ClockTrust::Unknown {
-            RunTime::Undated(Undated { opened, boot })
+            let is_undated = |run: &Run| matches!(run.time, RunTime::Undated(_));
+            let before = self.runs.last().filter(|run| is_undated(run)).map(|_| self.runs.len() - 1);
+            let before_ended = before.and_then(|before| self.life(before)).map(|life| life.ended);
+            RunTime::Undated(Undated { opened, before_ended, boot })
         } else {
             let boot = boot.map(|at| BootAt { boot: at.boot, booted: opened.plus_ms(-at.ms) });
             let earlier = self.date_earlier(self.runs.len(), opened, boot, Purpose::Report)?;

@@ -160,7 +160,7 @@ impl Files {
     }
 
     /// From when to when a run was, by its own times where those are not known.
-    fn life(&self, place: usize) -> Option<Life> {
+    pub(super) fn life(&self, place: usize) -> Option<Life> {
         let run = &self.runs[place];
         let opened = run.opening.map(|opening| opening.opened);
         let last = |log: Log| {
@@ -180,9 +180,19 @@ impl Files {
             RunTime::Dated(undated, dating) => Some(undated.opened.plus_ms(dating.shift_ms)),
             RunTime::Known | RunTime::Unread => opened,
         };
+        // What is gone by now was there when the next run began.
         let stated = || {
-            let next = self.runs.get(place + 1)?.opening?;
-            next.ended.filter(|_| next.run_before == Some(run.id))
+            let next = self.runs.get(place + 1)?;
+            let opening = next.opening.filter(|opening| opening.run_before == Some(run.id))?;
+            let provisional = match &next.time {
+                RunTime::Undated(undated) | RunTime::Dated(undated, _) => undated.before_ended,
+                RunTime::Known | RunTime::Unread => None,
+            };
+            let off_ms = match &run.time {
+                RunTime::Dated(_, dating) => dating.shift_ms,
+                RunTime::Known | RunTime::Undated(_) | RunTime::Unread => 0,
+            };
+            opening.ended.max(provisional.map(|ended| ended.plus_ms(off_ms)))
         };
         let ended = last(Log::Samples).max(last(Log::Events)).max(stated());
         let opened = opened.or(ended)?;

@@ -21,6 +21,7 @@ use super::{
 use crate::clock::{Clock, ClockTrust, Now, Stop, Waited};
 
 mod damage;
+mod dating;
 mod defaults;
 mod dropping;
 mod faults;
