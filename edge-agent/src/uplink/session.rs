@@ -22,6 +22,7 @@ use lamplighter_protocol::{
 
 use super::share::Share;
 use super::stretch::{Resends, Sent, SentList, Stretch};
+use crate::clock::ClockTrust;
 use crate::outbox::{Chunk, MOST_RUNS, OutboxState, Place, ReadLimit, RunState};
 
 /// A hello is said again this long after something was sent that no position names (D8); it doubles up to
@@ -68,7 +69,10 @@ pub enum Next {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Heard {
     /// It replaces the one before.
-    Believed,
+    Believed {
+        /// When the hello was said that it answers: the server's time is later than that.
+        asked: Duration,
+    },
     /// Of another connection, or not newer than the last (D8).
     Ignored,
 }
@@ -85,6 +89,7 @@ pub struct Session {
     resends: Resends,
     link: Option<Link>,
     silences: u32,
+    clock: ClockTrust,
 }
 
 #[derive(Debug)]
@@ -101,6 +106,10 @@ struct Link {
     /// Where samples and events of the current run ended when the connection was made: what comes after is live.
     live_from: [u64; 2],
     hello_said: Option<Duration>,
+    /// When the first hello was said.
+    first_hello: Duration,
+    /// Number of the last hello.
+    hello_count: u64,
     hello_doublings: u32,
     last_position: Option<UtcMillis>,
     /// When the server last acknowledged, or had nothing to acknowledge.
@@ -133,7 +142,14 @@ impl Session {
             resends: Resends::default(),
             link: None,
             silences: 0,
+            clock: ClockTrust::Sure,
         }
+    }
+
+    /// How far the lamppost's clock is to be believed. As long as it does not know the time, the server is asked for it
+    /// again and again (D3).
+    pub fn clock_is(&mut self, trust: ClockTrust) {
+        self.clock = trust;
     }
 
     /// The outbox holds this now.
@@ -156,6 +172,8 @@ impl Session {
             described: BTreeSet::new(),
             live_from,
             hello_said: None,
+            first_hello: now,
+            hello_count: 0,
             hello_doublings: 0,
             last_position: None,
             last_puback: now,
@@ -215,7 +233,11 @@ impl Session {
         if link.hello_said.is_some() {
             link.hello_doublings = (link.hello_doublings + 1).min(16);
         }
+        if link.hello_said.is_none() {
+            link.first_hello = now;
+        }
         link.hello_said = Some(now);
+        link.hello_count = link.count;
         let hello = Hello {
             nonce: link.nonce,
             count: link.count,
@@ -301,6 +323,8 @@ impl Session {
             return Heard::Ignored;
         }
         link.last_position = Some(position.server_time);
+        let read_last = position.count >= link.hello_count;
+        let asked = link.hello_said.filter(|_| read_last).unwrap_or(link.first_hello);
         link.hello_doublings = 0;
         for digest in &position.lacking {
             link.described.remove(digest);
@@ -324,7 +348,7 @@ impl Session {
         for sent in std::mem::take(&mut self.sent).into_inner() {
             self.settle(sent, position, now);
         }
-        Heard::Believed
+        Heard::Believed { asked }
     }
 
     /// Nothing is awaited any more from a silent server: the next connection waits longer (D6).
@@ -337,11 +361,11 @@ impl Session {
         self.link.as_ref().map_or(0, |link| link.records as u64)
     }
 
-    /// Records on disk that are neither held nor under way.
+    /// Records on disk that are neither held nor under way, and may be sent.
     pub fn to_send(&self) -> u64 {
         static NONE: Pieces = Pieces::new();
         let mut owed = 0;
-        for run in &self.outbox.runs {
+        for run in self.outbox.runs.iter().filter(|run| run.may_be_sent) {
             for log in Log::ALL {
                 let key = (run.run, log);
                 let held = self.held.get(&key).map_or(&NONE, |held| held);
@@ -353,6 +377,12 @@ impl Session {
             }
         }
         owed
+    }
+
+    /// Records on disk that wait for their time (D3).
+    pub fn waiting_for_time(outbox: &OutboxState) -> u64 {
+        let runs = outbox.runs.iter().filter(|run| !run.may_be_sent);
+        runs.flat_map(|run| Log::ALL.map(|log| run.log(log).on_disk.count())).sum()
     }
 
     /// Records on disk that no position has named yet.
@@ -413,6 +443,10 @@ impl Session {
 
     fn owed_in(&self, run: &RunState, log: Log, from: u64, to: u64) -> Option<Stretch> {
         static NONE: Pieces = Pieces::new();
+        // Nothing is sent undated (D3).
+        if !run.may_be_sent {
+            return None;
+        }
         let key = (run.run, log);
         let held = self.held.get(&key).map_or(&NONE, |held| held);
         let under_way = self.under_way.get(&key).unwrap_or(&NONE);
@@ -465,7 +499,9 @@ impl Session {
             return Duration::MAX;
         }
         let first_in_flight = link.in_flight.iter().find_map(|one| one.frame.as_ref()).map(|sent| sent.at);
-        let Some(oldest) = self.sent.oldest().into_iter().chain(first_in_flight).min() else {
+        let asks_for_time = (self.clock == ClockTrust::Unknown).then_some(said);
+        let waits = self.sent.oldest().into_iter().chain(first_in_flight).chain(asks_for_time);
+        let Some(oldest) = waits.min() else {
             return at_least;
         };
         let patience = HELLO_AFTER_UNNAMED * 2u32.saturating_pow(link.hello_doublings);

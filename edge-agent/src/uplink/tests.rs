@@ -21,7 +21,12 @@ const RECORD_BYTES: usize = 100;
 fn outbox(ends: &[(u64, u64)]) -> OutboxState {
     let log = |end| LogState { on_disk: Pieces::below(end), synced_end: end, end, held: Arc::default() };
     let runs = ends.iter().zip(1u8..).map(|(&(samples, events), id)| {
-        Arc::new(RunState { run: RunId([id; 16]), samples: log(samples), events: log(events) })
+        Arc::new(RunState {
+            run: RunId([id; 16]),
+            may_be_sent: true,
+            samples: log(samples),
+            events: log(events),
+        })
     });
     let runs: Vec<_> = runs.collect();
     OutboxState {
@@ -315,10 +320,10 @@ fn a_position_of_another_connection_or_an_older_one_is_ignored() {
         lacking: Vec::new(),
         newest_version: 1,
     };
-    assert_eq!(world.session.position(&position(1, 5), world.now), Heard::Believed);
+    assert_eq!(world.session.position(&position(1, 5), world.now), Heard::Believed { asked: world.now });
     assert_eq!(world.session.position(&position(2, 6), world.now), Heard::Ignored);
     assert_eq!(world.session.position(&position(1, 5), world.now), Heard::Ignored);
-    assert_eq!(world.session.position(&position(1, 6), world.now), Heard::Believed);
+    assert_eq!(world.session.position(&position(1, 6), world.now), Heard::Believed { asked: world.now });
 }
 
 #[test]

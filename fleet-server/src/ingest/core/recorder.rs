@@ -96,8 +96,19 @@ impl Recorder<'_> {
                 }
                 self.lamppost.ledger.dropped(&dropped, self.entry.sequence);
             }
-            // An opening is the first of its run's events, and nothing else (D1); what was dropped is told in events (D11).
-            Ok(Record::Opening(_) | Record::Dropped(_)) => self.metrics.refuse(Malformed::Record),
+            Ok(Record::Dating(dating)) if self.log == Log::Events => {
+                self.dated(dating.time);
+                self.lamppost.ledger.placed(&dating, self.entry.sequence);
+                tracing::info!(
+                    lamppost = %self.entry.lamppost, run = %dating.run, earliest = ?dating.earliest, latest = ?dating.latest,
+                    "a run that never learnt the time was placed between its neighbours"
+                );
+            }
+            // An opening is the first of its run's events, and nothing else (D1); what was dropped, or placed, is told in
+            // events (D3, D11).
+            Ok(Record::Opening(_) | Record::Dropped(_) | Record::Dating(_)) => {
+                self.metrics.refuse(Malformed::Record)
+            }
             Err(error) => {
                 self.metrics.refuse(Malformed::Record);
                 self.quarantine(sequence, Waits::Record);
