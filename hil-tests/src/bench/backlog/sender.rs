@@ -67,9 +67,9 @@ impl Sender {
             max_age: Duration::MAX,
             sync_every: Duration::ZERO,
         };
-        let (disk, clock) = (Arc::new(SystemDisk), SystemClock::new());
-        let now = clock.now().wall;
-        let mut outbox = SteppedOutbox::open(disk, Random::system(), options, &day::description()?, now)?;
+        let (disk, clock) = (Arc::new(SystemDisk), SystemClock::believed());
+        let mut outbox =
+            SteppedOutbox::open(disk, Random::system(), options, &day::description()?, || clock.now())?;
         let state = outbox.state();
         let speaker = Speaker { agent_version: "bench".to_owned(), hardware_serial, generation: 1 };
         let session = Session::new(speaker, state.clone());
