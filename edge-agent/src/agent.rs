@@ -217,6 +217,8 @@ impl StatusSource {
             outbox: state.outbox.to_string(),
             generation: self.generation,
             clock_trusted: now.trust == ClockTrust::Sure,
+            waiting_for_time: Session::waiting_for_time(&state),
+            time_known: now.trust != ClockTrust::Unknown,
             now_ms: now.wall.0,
             storage: self.storage(&state, &backlog, now.wall.0),
             connection,

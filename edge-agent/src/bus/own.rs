@@ -57,7 +57,7 @@ impl OwnTask {
             missed_before = missed_in_all;
             let time = phenomenon_time(self.grid, tick, now.wall);
             let observations = observations(&self.properties, &readings, now.trust);
-            sink.put(Tick { device: self.place, time, observations })?;
+            sink.put(Tick { device: self.place, time, observations }, now.trust)?;
             health.agent_missed(pace.answered(0, tick, time, now));
         }
     }

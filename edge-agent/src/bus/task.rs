@@ -73,7 +73,7 @@ impl<O: Opener> BusTask<O> {
             };
             let tick_read = device.tick(time, read, done.trust);
             let with_value = tick_read.observations.iter().filter(|one| one.value.is_some()).count();
-            sink.put(tick_read)?;
+            sink.put(tick_read, done.trust)?;
             sensor.recorded(time, with_value);
             sensor.missed(missed + pace.answered(on_bus, tick, time, done));
         }

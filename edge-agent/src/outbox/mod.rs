@@ -5,7 +5,8 @@
 //! says that it holds them, given up. What is sent when is the uplink's business. The thread is a shell around a
 //! [`SteppedOutbox`], which does nothing by itself and reaches files through a [`Disk`] alone.
 //!
-//! It keeps these rules of the delivery contract: a start opens a run that begins with a synced opening (D1);
+//! It keeps these rules of the delivery contract: a start opens a run that begins with a synced opening (D1); what was
+//! written without knowing the time is dated once, and that is synced before it is read to be sent (D3);
 //! whatever is found on disk is synced before it is believed, and a failed write or sync ends the run (D2); a
 //! description is kept as long as a record written in it (D4); only what the last position lists is freed, oldest
 //! first, and only when the space is needed (D9); what has to go without that, for want of space or of age or because
@@ -21,6 +22,8 @@
 //! | `position` | the last position that was believed |
 //! | `reserve` | nothing, in 256 KiB that are given up when the disk is full |
 //! | `descriptions/DIGEST` | a description's payload |
+//! | `runs/NUMBER-RUN/undated` | the run began without knowing the time: which moment of which boot that was |
+//! | `runs/NUMBER-RUN/dating` | by how much its times are off, how that is known, and from which records on they are not |
 //! | `runs/NUMBER-RUN/LOG-FIRST.log` | a segment: records of one log in one description; its seal, once it is closed |
 //!
 //! A start reads and verifies the segments in which the last run ended, and those that hold openings and reports. Of any other
@@ -67,9 +70,10 @@ use lamplighter_protocol::{
 };
 use tokio::sync::{oneshot, watch};
 
-use crate::clock::{Clock, Now};
+use crate::clock::{Boot, Clock, ClockTrust, Now};
 
 mod damage;
+mod dating;
 mod descriptions;
 mod disk;
 mod dropping;
@@ -77,9 +81,11 @@ mod error;
 mod files;
 mod growth;
 mod identity;
+mod learn;
 mod opening;
 mod order;
 mod pen;
+mod place;
 mod queue;
 mod random;
 mod read;
@@ -103,7 +109,7 @@ pub use error::{OutboxClosed, OutboxError};
 pub use random::Random;
 pub use stepped::SteppedOutbox;
 
-use queue::{Append, Queue, Request};
+use queue::{Append, Queue, Request, Times};
 
 /// 1 MiB, and less in a small outbox, so that freeing one segment leaves most.
 const MAX_SEGMENT_BYTES: u64 = 1 << 20;
@@ -140,6 +146,21 @@ impl OutboxOptions {
     /// How large the segments of an outbox of this size are.
     pub fn segment_bytes_of(max_bytes: u64) -> u64 {
         (max_bytes / SEGMENTS_PER_OUTBOX).clamp(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES)
+    }
+}
+
+/// The moment at which a run opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// By the clock of the lamppost. If nobody knows the time, the run is dated later (D3).
+    pub now: Now,
+    /// Which boot of the machine this is, if that is known: what earlier runs of it left is then dated exactly.
+    pub boot: Option<Boot>,
+}
+
+impl From<Now> for Beginning {
+    fn from(now: Now) -> Self {
+        Self { now, boot: None }
     }
 }
 
@@ -243,6 +264,8 @@ impl DropCounts {
 pub struct RunState {
     /// Which run.
     pub run: RunId,
+    /// Whether its records have their times (D3). Until then they wait: nothing of it can be read to be sent.
+    pub may_be_sent: bool,
     /// Its samples.
     pub samples: LogState,
     /// Its events.
@@ -336,7 +359,8 @@ impl Outbox {
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, OutboxThread), OutboxError> {
         let sync_every = options.sync_every;
-        let mut stepped = SteppedOutbox::open(disk, Random::system(), options, description, || clock.now())?;
+        let now = || Beginning { now: clock.now(), boot: clock.boot() };
+        let mut stepped = SteppedOutbox::open(disk, Random::system(), options, description, now)?;
         let opened = stepped.opened();
         let (publish, state) = watch::channel(stepped.state());
         let queue = Arc::new(Queue::default());
@@ -359,7 +383,19 @@ impl Outbox {
     /// # Errors
     /// [`OutboxClosed`] if the outbox was closed, or a write or sync failed.
     pub fn append(&self, log: Log, record: &Record) -> Result<(), OutboxClosed> {
-        self.handles.queue.append(Append::record(log, record))
+        self.append_by(log, record, ClockTrust::Sure)
+    }
+
+    /// Appends a record whose times are those of a clock that was trusted so far: provisional ones are dated (D3).
+    ///
+    /// # Errors
+    /// [`OutboxClosed`] as for [`Self::append`].
+    pub fn append_by(&self, log: Log, record: &Record, trust: ClockTrust) -> Result<(), OutboxClosed> {
+        let times = match trust {
+            ClockTrust::Sure | ClockTrust::Unsure => Times::Known,
+            ClockTrust::Unknown => Times::Provisional,
+        };
+        self.handles.queue.append(Append::record(log, record, times))
     }
 
     /// Records appended from now on are written in this description.
@@ -377,7 +413,8 @@ impl Outbox {
         self.handles.state.clone()
     }
 
-    /// Reads records from `from` on: of its run and log, in one description. None if `from` is not on disk.
+    /// Reads records from `from` on: of its run and log, in one description, with their times. None if `from` is not on disk,
+    /// or [waits for its time](RunState::may_be_sent).
     ///
     /// # Errors
     /// [`OutboxError::Closed`], or the file that could not be read. Once either this or None is returned, the record

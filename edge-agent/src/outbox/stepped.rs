@@ -7,10 +7,10 @@ use lamplighter_protocol::{Description, Digest, Log, Position, Record};
 use super::disk::Disk;
 use super::error::OutboxError;
 use super::files::Files;
-use super::queue::Append;
+use super::queue::{Append, Times};
 use super::random::Random;
-use super::{Chunk, OutboxOptions, OutboxState, Place, ReadLimit};
-use crate::clock::Now;
+use super::{Beginning, Chunk, OutboxOptions, OutboxState, Place, ReadLimit};
+use crate::clock::{Learnt, Now};
 
 /// An open outbox whose caller decides when it writes and syncs. [`super::Outbox`] is the same, with a thread that
 /// decides by the stated policy; a simulation steps this one itself.
@@ -31,15 +31,15 @@ impl SteppedOutbox {
     /// # Errors
     /// [`OutboxError::InUse`] if another agent has it open; otherwise the file that could not be used, and why.
     #[expect(clippy::needless_pass_by_value, reason = "taken for good: nobody else draws from it")]
-    pub fn open(
+    pub fn open<B: Into<Beginning>>(
         disk: Arc<dyn Disk>,
         random: Random,
         options: OutboxOptions,
         description: &Description,
-        now: impl FnOnce() -> Now,
+        now: impl FnOnce() -> B,
     ) -> Result<Self, OutboxError> {
         let (payload, digest) = description.encode();
-        let (files, opened) = Files::open(disk, &random, &options, (&payload, digest), now)?;
+        let (files, opened) = Files::open(disk, &random, &options, (&payload, digest), || now().into())?;
         Ok(Self { files, opened })
     }
 
@@ -54,7 +54,7 @@ impl SteppedOutbox {
     /// # Errors
     /// The file that could not be made, written or freed.
     pub fn append(&mut self, log: Log, record: &Record) -> Result<(), OutboxError> {
-        self.take(Append::record(log, record))
+        self.take(Append::record(log, record, Times::Known))
     }
 
     /// Records appended from now on are written in this description.
@@ -82,6 +82,20 @@ impl SteppedOutbox {
         self.files.sync()
     }
 
+    /// Whether this run does not know the time: what is appended has provisional times, and nothing of it is read.
+    pub fn is_undated(&self) -> bool {
+        self.files.is_undated()
+    }
+
+    /// The time is learnt: dates this run, and those before it that never learnt it (D3). That is on disk when this returns;
+    /// what is appended from then on has known times.
+    ///
+    /// # Errors
+    /// The file that could not be written or synced.
+    pub fn date(&mut self, learnt: Learnt) -> Result<(), OutboxError> {
+        self.files.date(learnt)
+    }
+
     /// Hears what time it is, about once a minute. Reports of what is dropped carry it; and once it is trusted and has not
     /// jumped for an hour, what is older than [`OutboxOptions::max_age`] and still not held is dropped (D11).
     ///
@@ -91,8 +105,8 @@ impl SteppedOutbox {
         self.files.hear_time(now)
     }
 
-    /// Reads records from `from` on: of its run and log, in one description. None if `from` is not on disk. What was
-    /// appended is to be [written](Self::write) first.
+    /// Reads records from `from` on: of its run and log, in one description, with their times. None if `from` is not on disk,
+    /// or [waits for its time](super::RunState::may_be_sent). What was appended is to be [written](Self::write) first.
     ///
     /// # Errors
     /// The file that could not be read. Once either this or None is returned, the record is no longer stated as on

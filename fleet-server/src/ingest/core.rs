@@ -18,7 +18,7 @@ use super::days::Days;
 use super::known::Descriptions;
 use super::lamppost::{Lamppost, LamppostReport};
 use super::ledger::{Course, LamppostLedger, OutboxDecision, RecordVerdict};
-use super::metrics::{IngestMetrics, Malformed};
+use super::metrics::{IngestMetrics, Malformed, Verdicts};
 use super::places::places;
 use super::pulse::Pulse;
 use super::quarantine::{KEPT_MS, Quarantine};
@@ -242,6 +242,7 @@ impl Ingest {
             newest: None,
             times: None,
             tallied: BTreeMap::new(),
+            verdicts: Verdicts::default(),
         };
         for (first, last) in missing {
             record.range(first, last);

@@ -56,7 +56,7 @@ pub enum Malformed {
 }
 
 impl Verdict {
-    /// All of them.
+    /// All of them, in order.
     pub const ALL: [Self; 11] = [
         Self::Stored,
         Self::Merged,
@@ -92,6 +92,16 @@ impl Malformed {
         Self::Undescribed,
         Self::TooMany,
     ];
+}
+
+/// Observations by verdict, gathered while a frame is read: finding a counter costs more than storing an observation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Verdicts([u64; Verdict::ALL.len()]);
+
+impl Verdicts {
+    pub(super) fn add(&mut self, verdict: Verdict, count: u64) {
+        self.0[verdict as usize] += count;
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -143,6 +153,16 @@ impl IngestMetrics {
     /// Counts observations with a verdict.
     pub fn observed(&self, verdict: Verdict, count: u64) {
         self.observations.get_or_create(&VerdictLabel { verdict }).inc_by(count);
+    }
+
+    /// Counts observations with their verdicts.
+    pub(super) fn observed_all(&self, verdicts: &Verdicts) {
+        for verdict in Verdict::ALL {
+            match verdicts.0[verdict as usize] {
+                0 => {}
+                count => self.observed(verdict, count),
+            }
+        }
     }
 
     /// Takes this verdict back from observations that get another one: each has one.

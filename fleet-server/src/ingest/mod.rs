@@ -32,8 +32,8 @@ pub use intake::Intake;
 pub use lamppost::{DeviceReport, LamppostReport, Stop};
 pub use ledger::{
     Course, CoursePart, DroppedCounts, DroppedSpan, ForkReport, ForkedRun, LamppostLedger, LogCounts,
-    Missing, OutboxDecision, OutboxReport, OutboxStanding, RecordVerdict, Rejection, RunEnd, RunReport,
-    SeriesCourse, Span, Spans,
+    Missing, OutboxDecision, OutboxReport, OutboxStanding, PlacedBetween, RecordVerdict, Rejection, RunEnd,
+    RunReport, SeriesCourse, Span, Spans,
 };
 pub use metrics::{IngestMetrics, Malformed, QuarantineMetrics, Verdict};
 pub use pulse::Pulse;

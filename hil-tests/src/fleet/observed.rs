@@ -96,7 +96,7 @@ pub fn on_disk(directory: &Path, number: &LamppostNumber) -> anyhow::Result<(Obs
         sync_every: Duration::ZERO,
     };
     let nothing = Description { grids: Vec::new(), devices: Vec::new() };
-    let (outbox, thread) = Outbox::open(options, &nothing, Arc::new(SystemClock::new()))?;
+    let (outbox, thread) = Outbox::open(options, &nothing, Arc::new(SystemClock::believed()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let state = outbox.state().borrow().clone();
     let mut observed = Observed::default();

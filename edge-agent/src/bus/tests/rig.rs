@@ -12,7 +12,7 @@ use sensor_drivers::model::ModelBus;
 
 use super::stepped::SteppedClock;
 use crate::bus::{BusPorts, BusTasks, BusThreads, Closed, I2cBus, I2cError, I2cOpener, Sink, ThreadEnd};
-use crate::clock::{Clock, Now, Stop};
+use crate::clock::{Clock, ClockTrust, Now, Stop};
 use crate::config::{
     BusConfig, BusKind, Config, DeviceConfig, HealthConfig, OutboxConfig, Sensor, ServerConfig,
 };
@@ -127,7 +127,7 @@ struct Collected {
 }
 
 impl Sink for Collector {
-    fn put(&self, tick: Tick) -> Result<(), Closed> {
+    fn put(&self, tick: Tick, _: ClockTrust) -> Result<(), Closed> {
         let mut collected = self.0.0.lock().unwrap();
         if collected.closed {
             return Err(Closed);

@@ -21,6 +21,7 @@ use super::{
 use crate::clock::{Clock, ClockTrust, Now, Stop, Waited};
 
 mod damage;
+mod dating;
 mod defaults;
 mod dropping;
 mod faults;
@@ -140,7 +141,7 @@ impl Clock for BenchClock {
         Waited::Stopped
     }
 
-    fn hear_server_time(&self, _server: UtcMillis) {}
+    fn hear_server_time(&self, _server: UtcMillis, _within: Duration) {}
 }
 
 /// What the device of these tests observes.
@@ -236,7 +237,7 @@ fn reports(outbox: &Outbox) -> Vec<Dropped> {
     let events = runs.iter().flat_map(|run| read_all(outbox, run.run, Log::Events));
     let reports = events.filter_map(|(_, record, _)| match record {
         Record::Dropped(report) => Some(report),
-        Record::Tick(_) | Record::Opening(_) | Record::Command(_) => None,
+        Record::Tick(_) | Record::Opening(_) | Record::Command(_) | Record::Dating(_) => None,
     });
     reports.collect()
 }

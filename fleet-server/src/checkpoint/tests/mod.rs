@@ -7,7 +7,7 @@ mod starting;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
-    Catalogue, Description, Device, Digest, DropReason, Dropped, DroppedSeries, Frame, Grid, Hello,
+    Catalogue, Dating, Description, Device, Digest, DropReason, Dropped, DroppedSeries, Frame, Grid, Hello,
     LamppostNumber, Leaf, Log, Nonce, Observation, Opening, OutboxId, Pieces, Position, Reason, Record,
     RunHeld, RunId, Series, Tick, UtcMillis, ValueType,
 };
@@ -248,7 +248,9 @@ impl What {
                     time: NOW,
                     series: vec![DroppedSeries { series, count: *count + 1, first: earliest, last: latest }],
                 };
-                let records = vec![Record::Dropped(dropped).encode().into()];
+                let (earliest, latest) = ((first % 2 == 0).then_some(earliest), latest);
+                let placed = Record::Dating(Dating { run: RunId([*of; 16]), earliest, latest, time: NOW });
+                let records = vec![Record::Dropped(dropped).encode().into(), placed.encode().into()];
                 (Leaf::Frames(Log::Events), frame(*run, *first + 1, digest(0), records))
             }
             Self::Opening { run, before, which } => {

@@ -17,6 +17,8 @@ pub(in crate::ingest) struct RunAccount {
     /// Whether anything of it is held.
     pub(in crate::ingest) is_held: bool,
     pub(in crate::ingest) opening: Option<RunOpening>,
+    /// It never learnt the time: this is what its lamppost knows of when it was (D3).
+    pub(in crate::ingest) placed: Option<PlacedBetween>,
     pub(in crate::ingest) samples: LogAccount,
     pub(in crate::ingest) events: LogAccount,
     /// Its samples that are held.
@@ -37,6 +39,23 @@ pub(in crate::ingest) struct RunOpening {
     pub(in crate::ingest) description: Digest,
     /// When the server received it.
     pub(in crate::ingest) received: UtcMillis,
+}
+
+/// Between which times a run lies that never learnt the time (D3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlacedBetween {
+    /// It was not before this; none: nothing is known of that.
+    pub earliest: Option<UtcMillis>,
+    /// It was not after this.
+    pub latest: UtcMillis,
+}
+
+impl PlacedBetween {
+    /// What is certain if both are said: it should be the same, and the order of arrival does not show.
+    pub(super) fn or_else(self, other: Self) -> Self {
+        let earliest = self.earliest.zip(other.earliest).map(|(one, other)| one.min(other));
+        Self { earliest, latest: self.latest.max(other.latest) }
+    }
 }
 
 /// Ends of both logs of a run: one past the last sequence.

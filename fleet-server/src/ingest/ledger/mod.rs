@@ -23,10 +23,13 @@ mod timeline;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lamplighter_protocol::{Digest, Dropped, Hello, Log, OutboxId, Pieces, RunId, SeriesName, UtcMillis};
+use lamplighter_protocol::{
+    Dating, Digest, Dropped, Hello, Log, OutboxId, Pieces, RunId, SeriesName, UtcMillis,
+};
 
 use super::known::Known;
 
+pub use account::PlacedBetween;
 pub use account::RunEnd;
 pub(in crate::ingest) use account::{Ends, RunAccount, RunOpening};
 pub use course::{Course, CoursePart, DroppedSpan, Missing, SeriesCourse};
@@ -142,6 +145,13 @@ impl Ledger {
         let after = part.size();
         self.dropped_pieces = self.dropped_pieces + after.pieces - before.pieces;
         self.dropped_series = self.dropped_series + after.series - before.series;
+    }
+
+    /// Takes what a lamppost says of when a run was that never learnt the time (D3).
+    pub(in crate::ingest) fn placed(&mut self, dating: &Dating, entry: u64) {
+        let between = PlacedBetween { earliest: dating.earliest, latest: dating.latest };
+        let placed = &mut self.account(dating.run, entry).placed;
+        *placed = Some(placed.map_or(between, |known| known.or_else(between)));
     }
 
     /// Nothing is known of a run any more: the server has forgotten what it holds of it.

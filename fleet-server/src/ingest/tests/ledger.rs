@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lamplighter_protocol::{DropReason, Dropped, DroppedSeries};
+use lamplighter_protocol::{Dating, DropReason, Dropped, DroppedSeries};
 
 use super::super::{LogCounts, OutboxDecision, OutboxStanding, RecordVerdict};
 use super::*;
@@ -496,4 +496,26 @@ proptest! {
         prop_assert_eq!(&taken(&steps, &greetings, &straight, &[0; 4]), &expected);
         prop_assert_eq!(&taken(&steps, &greetings, &shuffled, &places), &expected);
     }
+}
+
+#[test]
+fn d3_a_run_that_was_placed_says_between_what_in_whatever_order_that_comes() {
+    let mut bench = Bench::new();
+    let placed = |earliest: Option<i64>, latest| {
+        let earliest = earliest.map(|earliest| NOW.plus_ms(earliest));
+        Record::Dating(Dating { run: RUN, earliest, latest: NOW.plus_ms(latest), time: NOW }).encode().into()
+    };
+    let between = |bench: &Bench| {
+        let placed = bench.ledger().runs.iter().find(|report| report.run == RUN).unwrap().placed;
+        placed.map(|placed| (placed.earliest.map(|time| time.since_ms(NOW)), placed.latest.since_ms(NOW)))
+    };
+    bench.tells(LATER, 1, placed(Some(-9_000), -1_000));
+    assert_eq!(between(&bench), Some((Some(-9_000), -1_000)));
+    bench.reads(RUN, 0, 4);
+    bench.tells(LATER, 2, placed(Some(-9_000), -1_000));
+    assert_eq!(between(&bench), Some((Some(-9_000), -1_000)), "said twice");
+    assert_eq!(bench.ledger().runs.iter().filter(|report| report.placed.is_some()).count(), 1);
+    // By two copies of a card, each between its own neighbours: what is certain is what both allow.
+    bench.tells(LATER, 3, placed(None, -500));
+    assert_eq!(between(&bench), Some((None, -500)));
 }

@@ -2,8 +2,8 @@
 //! [`START`].
 
 use lamplighter_protocol::{
-    Catalogue, Description, Device, Digest, DropReason, Dropped, DroppedSeries, Frame, Grid, Hello, Leaf,
-    Log, Nonce, Observation, Opening, OutboxId, Pieces, Reason, Record, RunHeld, RunId, Series, Tick,
+    Catalogue, Dating, Description, Device, Digest, DropReason, Dropped, DroppedSeries, Frame, Grid, Hello,
+    Leaf, Log, Nonce, Observation, Opening, OutboxId, Pieces, Reason, Record, RunHeld, RunId, Series, Tick,
     UtcMillis,
 };
 
@@ -141,6 +141,19 @@ impl<'a> Speaker<'a> {
             series: vec![series],
         };
         self.sends(span.1, Log::Events, id, sequence, digest, &[Record::Dropped(dropped)]);
+    }
+
+    /// Says of a run that never learnt the time between what it was placed.
+    pub(super) fn places(
+        &mut self,
+        (id, sequence): (u8, u64),
+        digest: Digest,
+        of: u8,
+        (earliest, latest): (Option<i64>, i64),
+    ) {
+        let (earliest, latest) = (earliest.map(|ms| UtcMillis(START + ms)), UtcMillis(START + latest));
+        let dating = Dating { run: run(of), earliest, latest, time: latest };
+        self.sends(latest.0 - START, Log::Events, id, sequence, digest, &[Record::Dating(dating)]);
     }
 
     pub(super) fn sends(
