@@ -297,7 +297,8 @@ fn d1_past_so_many_runs_the_oldest_go_once_the_server_holds_all_of_them() {
     let open = || {
         let (payload, digest) = description("bme280").encode();
         let disk = Arc::new(bench.disk.clone());
-        Files::open(disk, &Random::system(), &bench.options, (&payload, digest), UtcMillis(5_000)).unwrap()
+        let now = || BenchClock.now();
+        Files::open(disk, &Random::system(), &bench.options, (&payload, digest), now).unwrap().0
     };
     let mut ids = Vec::new();
     for _ in 0..6 {
