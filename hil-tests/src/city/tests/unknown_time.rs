@@ -10,6 +10,7 @@ use edge_agent::clock::{Boot, Clock, ClockTrust, Learnt, LearntFrom, Now, Stop, 
 use edge_agent::config::OutboxConfig;
 use edge_agent::status::Status;
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::running::with_certificates;
@@ -137,12 +138,13 @@ impl Lamppost {
             let agent = Agent::build(rig.config, rig.opener, clock).unwrap();
             let (status, stop) = (agent.status(), CancellationToken::new());
             let until = self.time.now().wall.plus_ms(minutes * MINUTE_MS);
-            let running = tokio::spawn(agent.run(stop.clone()));
+            let mut running = JoinSet::new();
+            running.spawn(agent.run(stop.clone()));
             while !done(&status()) || self.time.now().wall < until {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             stop.cancel();
-            running.await.unwrap().unwrap();
+            running.join_next().await.unwrap().unwrap().unwrap();
         });
     }
 
@@ -220,11 +222,11 @@ fn a_run_that_never_learnt_the_time_is_exact_after_a_restart_and_uncertain_after
         assert!(before.len() >= 14 && after.len() >= 8, "{told:?}");
         assert!(before.iter().all(|(_, told)| told == reason), "{told:?}");
         assert!(after.iter().all(|(_, told)| told == "good"), "{told:?}");
-        let last = before.last().unwrap().0;
+        let newest = before.last().unwrap().0;
         if boot == 1 {
             assert!(
-                last <= ended && last.0.rem_euclid(MINUTE_MS) == (-OFF_MS).rem_euclid(MINUTE_MS),
-                "{last:?}"
+                newest <= ended && newest.0.rem_euclid(MINUTE_MS) == (-OFF_MS).rem_euclid(MINUTE_MS),
+                "{newest:?}"
             );
         }
         assert!(before.windows(2).all(|pair| pair[1].0.since_ms(pair[0].0) == MINUTE_MS), "{told:?}");
