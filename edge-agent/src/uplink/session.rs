@@ -20,9 +20,10 @@ use lamplighter_protocol::{
     Digest, Frame, Hello, Log, Nonce, Pieces, Position, RunHeld, RunId, UtcMillis, limits,
 };
 
+use super::share::Share;
 use super::stretch::{Resends, Sent, SentList, Stretch};
 use crate::clock::ClockTrust;
-use crate::outbox::{Chunk, OutboxState, Place, ReadLimit, RunState};
+use crate::outbox::{Chunk, MOST_RUNS, OutboxState, Place, ReadLimit, RunState};
 
 /// A hello is said again this long after something was sent that no position names (D8); it doubles up to
 /// [`HELLO_AT_LEAST_EVERY`].
@@ -98,8 +99,11 @@ struct Link {
     in_flight: VecDeque<InFlight>,
     bytes: usize,
     records: usize,
+    /// How much of the backlog may be in flight, and how much is.
+    share: Share,
+    backlog_bytes: usize,
     described: BTreeSet<Digest>,
-    /// Where the current run's logs ended when the connection was made: what comes after is live.
+    /// Where samples and events of the current run ended when the connection was made: what comes after is live.
     live_from: [u64; 2],
     hello_said: Option<Duration>,
     /// When the first hello was said.
@@ -116,6 +120,7 @@ struct Link {
 struct InFlight {
     bytes: usize,
     is_hello: bool,
+    is_backlog: bool,
     frame: Option<Sent>,
 }
 
@@ -162,6 +167,8 @@ impl Session {
             in_flight: VecDeque::new(),
             bytes: 0,
             records: 0,
+            share: Share::new(),
+            backlog_bytes: 0,
             described: BTreeSet::new(),
             live_from,
             hello_said: None,
@@ -200,10 +207,15 @@ impl Session {
         if bytes < limits::MAX_PAYLOAD_BYTES || records == 0 {
             return self.idle(link, now);
         }
-        match self.first_owed(link) {
-            Some(stretch) => {
+        let live = || self.live_owed(link).map(|stretch| (stretch, limits::MAX_PAYLOAD_BYTES));
+        let backlog = || {
+            let bytes = link.share.next_frame(link.backlog_bytes)?;
+            self.backlog_owed().map(|stretch| (stretch, bytes))
+        };
+        match live().or_else(backlog) {
+            Some((stretch, bytes)) => {
                 let limit = ReadLimit {
-                    bytes: limits::MAX_PAYLOAD_BYTES - ENVELOPE_BYTES,
+                    bytes: bytes - ENVELOPE_BYTES,
                     records: records.min(limits::MAX_RECORDS_PER_FRAME),
                     last: stretch.last,
                 };
@@ -237,7 +249,7 @@ impl Session {
             generation: self.speaker.generation,
         };
         let payload = hello.encode();
-        link.put(InFlight { bytes: payload.len(), is_hello: true, frame: None }, now);
+        link.put(InFlight { bytes: payload.len(), is_hello: true, is_backlog: false, frame: None }, now);
         Some(payload)
     }
 
@@ -262,7 +274,9 @@ impl Session {
             Stretch { run: frame.run, log: chunk.place.log, first: frame.first, last: frame.last() };
         let payload = frame.encode();
         let sent = Sent { stretch, count: Some(frame.count), at: now };
-        link.put(InFlight { bytes: payload.len(), is_hello: false, frame: Some(sent) }, now);
+        let live_from = link.live_from[place_of(stretch.log)];
+        let is_backlog = stretch.run != self.outbox.run || stretch.first < live_from;
+        link.put(InFlight { bytes: payload.len(), is_hello: false, is_backlog, frame: Some(sent) }, now);
         self.under_way.entry((stretch.run, stretch.log)).or_default().insert(stretch.first, stretch.last);
         Some(payload)
     }
@@ -271,7 +285,7 @@ impl Session {
     pub fn describe(&mut self, digest: Digest, bytes: usize, now: Duration) {
         if let Some(link) = &mut self.link {
             link.described.insert(digest);
-            link.put(InFlight { bytes, is_hello: false, frame: None }, now);
+            link.put(InFlight { bytes, is_hello: false, is_backlog: false, frame: None }, now);
         }
     }
 
@@ -291,6 +305,10 @@ impl Session {
         let Some(done) = link.in_flight.pop_front() else { return 0 };
         link.bytes -= done.bytes;
         let Some(sent) = done.frame else { return 0 };
+        link.share.acknowledged(done.bytes, sent.at, now);
+        if done.is_backlog {
+            link.backlog_bytes -= done.bytes;
+        }
         let records = sent.stretch.len();
         link.records -= records;
         self.sent.push(sent);
@@ -408,20 +426,19 @@ impl Session {
         }
     }
 
-    /// Live data first, events before samples; then the backlog, the oldest run first (D6).
-    fn first_owed(&self, link: &Link) -> Option<Stretch> {
-        let (current, earlier) = self.outbox.runs.split_last()?;
-        let [live_samples, live_events] = link.live_from;
-        self.owed_in(current, Log::Events, live_events, u64::MAX)
-            .or_else(|| self.owed_in(current, Log::Samples, live_samples, u64::MAX))
-            .or_else(|| {
-                earlier.iter().find_map(|run| {
-                    self.owed_in(run, Log::Events, 0, u64::MAX)
-                        .or_else(|| self.owed_in(run, Log::Samples, 0, u64::MAX))
-                })
-            })
-            .or_else(|| self.owed_in(current, Log::Events, 0, u64::MAX))
-            .or_else(|| self.owed_in(current, Log::Samples, 0, u64::MAX))
+    /// Live data, which goes first: events before samples (D6).
+    fn live_owed(&self, link: &Link) -> Option<Stretch> {
+        let current = self.outbox.runs.last()?;
+        let owed = |log| self.owed_in(current, log, link.live_from[place_of(log)], u64::MAX);
+        owed(Log::Events).or_else(|| owed(Log::Samples))
+    }
+
+    /// The backlog, the oldest run first.
+    fn backlog_owed(&self) -> Option<Stretch> {
+        self.outbox.runs.iter().find_map(|run| {
+            self.owed_in(run, Log::Events, 0, u64::MAX)
+                .or_else(|| self.owed_in(run, Log::Samples, 0, u64::MAX))
+        })
     }
 
     fn owed_in(&self, run: &RunState, log: Log, from: u64, to: u64) -> Option<Stretch> {
@@ -459,10 +476,12 @@ impl Session {
         };
         let (held, unheld): (Vec<_>, Vec<_>) = earlier.iter().partition(|run| wholly_held(run));
         // Of those that the server holds, the ones that have something to free besides their opening, the oldest first:
-        // what a position does not name is not freed (D9).
+        // what a position does not name is not freed (D9). Nor does a run go that is one too many (D1).
         let size = |run: &RunState| run.samples.on_disk.count() + run.events.on_disk.count();
         let (full, bare): (Vec<_>, Vec<_>) = held.into_iter().partition(|run| size(run) > 1);
-        let runs = current.into_iter().chain(unheld).chain(full).chain(bare.into_iter().rev());
+        let (excess, bare) = bare.split_at(self.outbox.runs.len().saturating_sub(MOST_RUNS).min(bare.len()));
+        let runs = current.into_iter().chain(unheld).chain(full).chain(excess.iter().copied());
+        let runs = runs.chain(bare.iter().copied().rev());
         let runs = runs.take(limits::MAX_RUNS_PER_HELLO);
         runs.map(|run| RunHeld {
             run: run.run,
@@ -518,6 +537,15 @@ impl Link {
         }
         self.bytes += publish.bytes;
         self.records += publish.frame.as_ref().map_or(0, |sent| sent.stretch.len());
+        self.backlog_bytes += if publish.is_backlog { publish.bytes } else { 0 };
         self.in_flight.push_back(publish);
+    }
+}
+
+/// Of a log in [`Link::live_from`].
+fn place_of(log: Log) -> usize {
+    match log {
+        Log::Samples => 0,
+        Log::Events => 1,
     }
 }

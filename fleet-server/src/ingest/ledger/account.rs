@@ -65,6 +65,15 @@ pub(in crate::ingest) struct Ends {
     pub(in crate::ingest) events: u64,
 }
 
+/// When a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunEnd {
+    /// It was last alive at this time, as the opening after it states.
+    Stated(UtcMillis),
+    /// That opening could not tell: this is the newest time that is known of it, and it may have gone on.
+    NotBefore(UtcMillis),
+}
+
 #[derive(Clone, Debug, Default)]
 pub(in crate::ingest) struct LogAccount {
     /// One past the greatest sequence that an opening, a report or a hello has named.
@@ -88,6 +97,14 @@ pub(super) struct Size {
 }
 
 impl RunAccount {
+    /// The newest time that is known of it: of what is held, of what was dropped, or of its opening.
+    pub(super) fn newest(&self) -> Option<UtcMillis> {
+        let opened = self.opening.as_ref().map(|opening| opening.opened);
+        let dropped = self.logs().into_iter().flat_map(|log| log.dropped.values());
+        let dropped = dropped.flat_map(|part| part.series.values()).map(|span| span.last).max();
+        opened.max(self.described.last_time()).max(dropped)
+    }
+
     pub(in crate::ingest) fn log(&self, log: Log) -> &LogAccount {
         match log {
             Log::Samples => &self.samples,
@@ -104,6 +121,15 @@ impl RunAccount {
 
     pub(super) fn logs(&self) -> [&LogAccount; 2] {
         [&self.samples, &self.events]
+    }
+}
+
+impl RunEnd {
+    /// The time, be it exact or not.
+    pub fn time(self) -> UtcMillis {
+        match self {
+            Self::Stated(time) | Self::NotBefore(time) => time,
+        }
     }
 }
 

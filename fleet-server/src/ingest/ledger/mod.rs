@@ -30,6 +30,7 @@ use lamplighter_protocol::{
 use super::known::Known;
 
 pub use account::PlacedBetween;
+pub use account::RunEnd;
 pub(in crate::ingest) use account::{Ends, RunAccount, RunOpening};
 pub use course::{Course, CoursePart, DroppedSpan, Missing, SeriesCourse};
 pub(in crate::ingest) use described::{DescribedSpan, Times};
@@ -181,6 +182,12 @@ impl Ledger {
         let account = self.runs.entry(run).or_default();
         account.touched = account.touched.max(entry);
         account
+    }
+
+    /// When the run before this one ended, of which this one's opening states so much. None: nothing is known of it.
+    pub(in crate::ingest) fn end_before(&self, before: RunId, stated: Option<UtcMillis>) -> Option<RunEnd> {
+        let newest = || self.runs.get(&before)?.newest();
+        stated.map(RunEnd::Stated).or_else(|| newest().map(RunEnd::NotBefore))
     }
 
     /// How much of a run's log is owed (D10).

@@ -161,6 +161,19 @@ fn d8_beyond_what_a_hello_had_room_for_nothing_is_lost() {
 }
 
 #[test]
+fn d11_damaged_records_are_counted_though_nobody_knows_what_was_in_them() {
+    let mut bench = Bench::new();
+    for (sequence, reason) in [(1, DropReason::Damaged), (2, DropReason::Bytes)] {
+        let record = Record::decode(&report(RUN, &[(10, 19), (30, 30)], reason)).unwrap();
+        let Record::Dropped(dropped) = record else { panic!("{record:?}") };
+        let unknown = Record::Dropped(Dropped { series: Vec::new(), ..dropped });
+        bench.tells(LATER, sequence, unknown.encode().into());
+    }
+    assert_eq!(bench.metrics.damaged.get(), 11);
+    assert_eq!(bench.metrics.observations(Verdict::DroppedDamaged), 0);
+}
+
+#[test]
 fn d12_stored_goes_before_dropped_and_dropped_before_lost() {
     let mut bench = Bench::new();
     bench.greets(0, &hello(OUTBOX, LATER, 1, &[(LATER, &[(0, 0)])]));
