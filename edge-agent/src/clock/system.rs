@@ -14,6 +14,8 @@ use super::{Boot, Clock, Learnt, Now, Stop, Waited};
 #[derive(Debug)]
 pub struct SystemClock {
     start: Instant,
+    /// How far what the machine's clock shows is off, for a rig.
+    off_ms: i64,
     /// What the machine's clock said then.
     began: UtcMillis,
     boot: Option<Boot>,
@@ -52,18 +54,29 @@ impl SystemClock {
         Self { state, ..Self::provisional() }
     }
 
+    /// The clock of a machine that nobody synchronises and that is so many milliseconds ahead: a rig's.
+    pub fn off_by(off_ms: i64) -> Self {
+        let clock = Self::provisional();
+        let state = Mutex::new(State { learning: Learning::unknown(), look_at: None });
+        Self { off_ms, began: clock.began.plus_ms(off_ms), state, ..clock }
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is the clock adapter")]
     fn provisional() -> Self {
         let start = Instant::now();
         let state = State { learning: Learning::unknown(), look_at: Some(Duration::ZERO) };
-        Self { start, began: machine_time(), boot: boot(), state: Mutex::new(state) }
+        Self { start, off_ms: 0, began: machine_time(), boot: boot(), state: Mutex::new(state) }
+    }
+
+    fn machine_time(&self) -> UtcMillis {
+        machine_time().plus_ms(self.off_ms)
     }
 
     /// What is known, systemd-timesyncd having been looked at if that is due.
     fn state(&self, elapsed: Duration) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.look_at.is_some_and(|at| at <= elapsed) {
-            let ahead_ms = machine_time().since_ms(self.began.plus(elapsed));
+            let ahead_ms = self.machine_time().since_ms(self.began.plus(elapsed));
             if is_synchronised() {
                 state.learning.synchronised(ahead_ms);
             }
@@ -83,7 +96,8 @@ impl Clock for SystemClock {
     fn now(&self) -> Now {
         let elapsed = self.start.elapsed();
         let state = self.state(elapsed);
-        let (wall, trust) = state.learning.time(self.began.plus(elapsed), elapsed, machine_time);
+        let machine = || self.machine_time();
+        let (wall, trust) = state.learning.time(self.began.plus(elapsed), elapsed, machine);
         Now { monotonic: elapsed, wall, trust }
     }
 
@@ -95,8 +109,11 @@ impl Clock for SystemClock {
         let at = self.start.elapsed();
         let heard = Heard { server, asked: at.saturating_sub(within), at };
         let mut state = self.state(at);
-        state.learning.heard(heard, machine_time(), self.began);
-        state.look_at = (!state.learning.is_confirmed()).then(|| state.look_at.unwrap_or(at + LOOK_EVERY));
+        state.learning.heard(heard, self.machine_time(), self.began);
+        if self.off_ms == 0 && !state.learning.is_confirmed() {
+            // Whoever synchronises it may confirm it again.
+            state.look_at = state.look_at.or(Some(at + LOOK_EVERY));
+        }
     }
 
     fn learnt(&self) -> Option<Learnt> {

@@ -280,13 +280,11 @@ pub(super) fn load(disk: &dyn Disk, run: &Run) -> RunTime {
             return RunTime::Unread;
         }
     };
-    match dating {
-        Some(dating) => RunTime::Dated(undated, dating),
-        None => {
-            tracing::error!(%path, "what dates the run is damaged: it is dated anew, as one that never learnt the time");
-            RunTime::Undated(Undated { boot: None, ..undated })
-        }
+    if let Some(dating) = dating {
+        return RunTime::Dated(undated, dating);
     }
+    tracing::error!(%path, "what dates the run is damaged: it is dated anew, as one that never learnt the time");
+    RunTime::Undated(Undated { boot: None, ..undated })
 }
 
 #[cfg(test)]

@@ -4,16 +4,14 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lamplighter_protocol::{Digest, Log, Position, Record, RunId, UtcMillis};
+use lamplighter_protocol::{Digest, Log, Position, RunId, UtcMillis};
 
-use super::dating::{self, RunTime, SpansOff, Undated};
 use super::disk::{self, Disk};
 use super::dropping::Drops;
 use super::error::OutboxError;
 use super::growth::Growth;
 use super::identity::{self, Home};
 use super::pen::{Pen, Written};
-use super::place::BootAt;
 use super::queue::{Append, Times};
 use super::random::Random;
 use super::read::{self, Found};
@@ -26,9 +24,9 @@ use super::segment::{HEADER_BYTES, Header, MAX_RECORD_BYTES, PREFIX_BYTES};
 use super::steady::SteadyTime;
 use super::{
     Beginning, Chunk, DropCounts, MOST_RUNS, OutboxOptions, OutboxState, Place, ReadLimit, descriptions,
-    learn, opening, recover,
+    opening, recover,
 };
-use crate::clock::{ClockTrust, Now};
+use crate::clock::Now;
 
 /// Most bytes of a segment of events.
 const MAX_EVENT_SEGMENT_BYTES: u64 = 64 << 10;
@@ -142,19 +140,8 @@ impl Files {
     /// Begins this process's run. On a full disk its opening is what the space of held records is needed for, or the
     /// reserve.
     fn begin_run(&mut self, random: &Random, beginning: Beginning) -> Result<(), OutboxError> {
-        let (opened, monotonic) = (beginning.now.wall, beginning.now.monotonic);
-        let boot = beginning.boot.map(|boot| learn::boot_time(boot, monotonic));
-        let time = if beginning.now.trust == ClockTrust::Unknown {
-            let is_undated = |run: &Run| matches!(run.time, RunTime::Undated(_));
-            let before = self.runs.last().filter(|run| is_undated(run)).map(|_| self.runs.len() - 1);
-            let before_ended = before.and_then(|before| self.life(before)).map(|life| life.ended);
-            RunTime::Undated(Undated { opened, before_ended, boot })
-        } else {
-            let boot = boot.map(|at| BootAt { boot: at.boot, booted: opened.plus_ms(-at.ms) });
-            let earlier = self.date_earlier(self.runs.len(), opened, boot, Purpose::Report)?;
-            earlier.into_iter().for_each(|(place, dating)| self.runs[place].date(dating));
-            RunTime::Known
-        };
+        let opened = beginning.now.wall;
+        let time = self.time_of_opening(beginning)?;
         let opening = opening::opening_after(&*self.disk, self.runs.last(), opened);
         let number = self.runs.iter().map(|run| run.number).max().map_or(0, |last| last.saturating_add(1));
         let runs = self.directory.join("runs");
@@ -171,14 +158,8 @@ impl Files {
     pub(super) fn append(&mut self, append: Append) -> Result<(), OutboxError> {
         match append {
             Append::Record { log, mut bytes, mut time, drops, times } => {
-                // It was read before this run was dated, and comes after.
-                if let (Times::Provisional, RunTime::Dated(_, dating)) = (times, &self.current().time) {
-                    let shift_ms = dating.shift_ms;
-                    if let Ok(mut record) = Record::decode(&bytes) {
-                        dating::shift(&mut record, shift_ms, &|_| SpansOff::By(0));
-                        bytes = record.encode();
-                    }
-                    time = time.plus_ms(shift_ms);
+                if times == Times::Provisional {
+                    self.date_late(&mut bytes, &mut time);
                 }
                 self.append_record(log, &bytes, time, drops)
             }

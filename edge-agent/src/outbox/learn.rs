@@ -1,18 +1,47 @@
 //! When the outbox learns what time it is, and what was (D3).
 
+use std::time::Duration;
+
 use lamplighter_protocol::{Dropped, Log, Record, RunId, UtcMillis};
 
-use super::dating::{self, BootTime, Dating, How, RunTime, SpansOff};
+use super::dating::{self, BootTime, Dating, How, RunTime, SpansOff, Undated};
 use super::dropping::Drops;
 use super::error::OutboxError;
 use super::files::Files;
 use super::place::{self, BootAt, Known, Life};
 use super::room::Purpose;
 use super::run::Run;
-use super::{Chunk, ReadLimit, opening, read};
-use crate::clock::{Learnt, LearntFrom};
+use super::{Beginning, Chunk, ReadLimit, opening, read};
+use crate::clock::{Boot, ClockTrust, Learnt, LearntFrom};
 
 impl Files {
+    /// What is known of the time of a run that opens now. If it knows the time, those before it are dated.
+    pub(super) fn time_of_opening(&mut self, beginning: Beginning) -> Result<RunTime, OutboxError> {
+        let (opened, monotonic) = (beginning.now.wall, beginning.now.monotonic);
+        let boot = beginning.boot.map(|boot| boot_time(boot, monotonic));
+        if beginning.now.trust == ClockTrust::Unknown {
+            let before = self.runs.last().filter(|run| matches!(run.time, RunTime::Undated(_)));
+            let before = before.map(|_| self.runs.len() - 1);
+            let before_ended = before.and_then(|before| self.life(before)).map(|life| life.ended);
+            return Ok(RunTime::Undated(Undated { opened, before_ended, boot }));
+        }
+        let boot = boot.map(|at| BootAt { boot: at.boot, booted: opened.plus_ms(-at.ms) });
+        for (place, dating) in self.date_earlier(self.runs.len(), opened, boot, Purpose::Report)? {
+            self.runs[place].date(dating);
+        }
+        Ok(RunTime::Known)
+    }
+
+    /// A record was read by provisional time. If this run is dated by now, so is it.
+    pub(super) fn date_late(&mut self, bytes: &mut Vec<u8>, time: &mut UtcMillis) {
+        let RunTime::Dated(_, dating) = self.current().time else { return };
+        if let Ok(mut record) = Record::decode(bytes) {
+            dating::shift(&mut record, dating.shift_ms, &|_| SpansOff::By(0));
+            *bytes = record.encode();
+            *time = opening::time_in(&record);
+        }
+    }
+
     /// Whether this run does not know the time.
     pub(super) fn is_undated(&self) -> bool {
         self.runs.last().is_some_and(|run| matches!(run.time, RunTime::Undated(_)))
@@ -57,7 +86,7 @@ impl Files {
     }
 
     /// Dates the runs before the one at this place, which opened at a time that is known, on disk and not yet in memory.
-    pub(super) fn date_earlier(
+    fn date_earlier(
         &mut self,
         place: usize,
         opened: UtcMillis,
@@ -100,7 +129,9 @@ impl Files {
             return Ok(());
         }
         self.sync_reports()?;
-        told.into_iter().for_each(|place| self.runs[place].told());
+        for place in told {
+            self.runs[place].told();
+        }
         Ok(())
     }
 
@@ -160,7 +191,7 @@ impl Files {
     }
 
     /// From when to when a run was, by its own times where those are not known.
-    pub(super) fn life(&self, place: usize) -> Option<Life> {
+    fn life(&self, place: usize) -> Option<Life> {
         let run = &self.runs[place];
         let opened = run.opening.map(|opening| opening.opened);
         let last = |log: Log| {
@@ -169,9 +200,8 @@ impl Files {
             Some(run.time.of(log, sequence, time).unwrap_or(time))
         };
         let known = match &run.time {
-            RunTime::Known => Known::Exactly,
             RunTime::Dated(_, Dating { how: How::Placed(_), .. }) => Known::Placed,
-            RunTime::Dated(..) => Known::Exactly,
+            RunTime::Known | RunTime::Dated(..) => Known::Exactly,
             RunTime::Undated(undated) => Known::Not(undated.boot),
             RunTime::Unread => return None,
         };
@@ -201,7 +231,7 @@ impl Files {
 }
 
 /// The moment of a boot at which a run opens.
-pub(super) fn boot_time(boot: crate::clock::Boot, monotonic: std::time::Duration) -> BootTime {
+fn boot_time(boot: Boot, monotonic: Duration) -> BootTime {
     let since = boot.at_zero.saturating_add(monotonic);
     BootTime { boot: boot.id, ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX) }
 }

@@ -236,6 +236,13 @@ outbox    512 B on disk of 1.0 MiB; for how long that is enough is not known yet
 }
 
 #[test]
+fn d3_people_see_that_the_time_is_not_known_and_how_many_records_wait_for_it() {
+    let shown = table(&Status { time_known: false, waiting_for_time: 7, clock_trusted: false, ..status() });
+    let agent = shown.lines().nth(1).unwrap();
+    assert_eq!(agent, "agent     0.1.0, configuration 7, clock NOT KNOWN yet: 7 records wait for their time");
+}
+
+#[test]
 fn a_status_of_a_later_version_with_more_in_it_is_still_read() {
     let mut document = serde_json::to_value(status()).unwrap();
     document["more"] = 1.into();

@@ -13,6 +13,7 @@ use proptest::prelude::*;
 
 use super::session::{Heard, Next, Session, Speaker};
 use super::stretch::{Sent, SentList, Stretch};
+use crate::clock::ClockTrust;
 use crate::outbox::{Chunk, DropCounts, LogState, MOST_RUNS, OutboxState, Place, RunState};
 
 const RECORD_BYTES: usize = 100;
@@ -327,6 +328,47 @@ fn a_position_of_another_connection_or_an_older_one_is_ignored() {
 }
 
 #[test]
+fn d3_what_waits_for_its_time_is_named_and_not_sent_and_others_do_not_wait_for_it() {
+    let mut world = World::new(&[(10, 1), (20, 1)]);
+    let mut waits = outbox(&[(10, 1), (20, 1)]);
+    let of = |run: &Arc<RunState>, may_be_sent| Arc::new(RunState { may_be_sent, ..(**run).clone() });
+    waits.runs = vec![of(&waits.runs[0], true), of(&waits.runs[1], false)];
+    world.session.outbox_changed(waits);
+    assert_eq!(world.session.to_send(), 11);
+    world.connect();
+    while world.pump() {}
+    let runs = |message: &Message| match message {
+        Message::Hello(hello) => hello.runs.iter().map(|run| (run.run, true)).collect(),
+        Message::Frame(_, frame) => vec![(frame.run, false)],
+        Message::Description(_) => Vec::new(),
+    };
+    let told: BTreeSet<_> = world.wire.iter().flat_map(runs).collect();
+    let (first, second) = (RunId([1; 16]), RunId([2; 16]));
+    assert_eq!(told, BTreeSet::from([(first, false), (first, true), (second, true)]));
+    // Once its times are known it goes out.
+    world.session.outbox_changed(outbox(&[(10, 1), (20, 1)]));
+    while world.pump() {}
+    assert!(world.wire.iter().any(|message| runs(message).contains(&(second, false))));
+}
+
+#[test]
+fn d3_a_lamppost_that_does_not_know_the_time_asks_again_each_minute_and_then_less_often() {
+    let mut world = World::new(&[(0, 0)]);
+    world.connect();
+    world.session.clock_is(ClockTrust::Unknown);
+    let mut said = Vec::new();
+    for second in 0..700 {
+        world.now = Duration::from_secs(second);
+        while world.pump() {}
+        while let Some(message) = world.wire.front() {
+            said.extend(matches!(message, Message::Hello(_)).then_some(second));
+            world.deliver(true);
+        }
+    }
+    assert_eq!(said, [0, 60, 180, 420]);
+}
+
+#[test]
 fn d7_what_an_earlier_connection_sent_counts_as_read_before_everything_of_this_one() {
     let mut world = World::new(&[(30, 1)]);
     world.connect();
@@ -384,7 +426,7 @@ fn d1_a_hello_names_the_runs_that_are_one_too_many_so_that_they_may_go() {
     let runs = (0..MOST_RUNS + 2).map(|number| {
         let mut id = [1; 16];
         id[..8].copy_from_slice(&(number as u64).to_be_bytes());
-        Arc::new(RunState { run: RunId(id), samples: log(0), events: log(1) })
+        Arc::new(RunState { run: RunId(id), may_be_sent: true, samples: log(0), events: log(1) })
     });
     let state = OutboxState { runs: runs.collect(), ..outbox(&[]) };
     let ids: Vec<RunId> = state.runs.iter().map(|run| run.run).collect();
@@ -411,7 +453,8 @@ fn d1_a_hello_names_the_runs_that_are_one_too_many_so_that_they_may_go() {
             lacking: Vec::new(),
             newest_version: 1,
         };
-        assert_eq!(session.position(&position, Duration::ZERO), Heard::Believed);
+        let believed = Heard::Believed { asked: Duration::ZERO };
+        assert_eq!(session.position(&position, Duration::ZERO), believed);
     }
     let named = named(&mut session);
     assert_eq!(named[1..3], ids[..2], "the oldest, which are too many");

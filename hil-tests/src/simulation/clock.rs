@@ -7,6 +7,17 @@ use std::time::Duration;
 use super::dice::Dice;
 use super::world::wall;
 
+/// How a machine comes by the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Machine {
+    /// It has a battery.
+    KeepsTime,
+    /// Somebody tells it, sooner or later after each boot.
+    IsTold,
+    /// Nobody does but the server, anew after each start of the agent.
+    AsksServer,
+}
+
 /// What a lamppost's machine knows of the time.
 #[derive(Debug)]
 pub(super) struct PostClock {
@@ -16,10 +27,7 @@ pub(super) struct PostClock {
     pub(super) jumped: bool,
     /// Whether anybody has told it the time.
     pub(super) is_known: bool,
-    /// Whether nobody does but the server, anew after each start.
-    pub(super) by_server: bool,
-    /// Forgets the time without power.
-    has_no_battery: bool,
+    pub(super) machine: Machine,
     /// By how much what it shows is ahead of the true time as long as nobody has told it.
     pub(super) off_ms: i64,
     pub(super) boot: [u8; 16],
@@ -28,13 +36,16 @@ pub(super) struct PostClock {
 
 impl PostClock {
     pub(super) fn new(dice: &mut Dice) -> Self {
-        let (has_no_battery, by_server) = (dice.chance(50), dice.chance(30));
+        let machine = match dice.below(6) {
+            0..3 => Machine::KeepsTime,
+            3..5 => Machine::IsTold,
+            _ => Machine::AsksServer,
+        };
         let mut clock = Self {
             ahead_ms: 0,
             jumped: false,
             is_known: true,
-            by_server,
-            has_no_battery,
+            machine,
             off_ms: 0,
             boot: [0; 16],
             booted_ms: 0,
@@ -47,7 +58,7 @@ impl PostClock {
     pub(super) fn boots(&mut self, dice: &mut Dice, now_ms: i64) {
         dice.fill(&mut self.boot);
         self.booted_ms = now_ms;
-        if !self.has_no_battery {
+        if self.machine == Machine::KeepsTime {
             return;
         }
         self.is_known = false;
@@ -59,7 +70,7 @@ impl PostClock {
 
     /// An agent's process ends.
     pub(super) fn agent_ends(&mut self) {
-        if self.by_server && self.has_no_battery {
+        if self.machine == Machine::AsksServer {
             self.is_known = false;
         }
     }

@@ -154,7 +154,9 @@ impl Model {
         undated.shifts.insert(shift_ms, exact);
         let keys = (run, Log::Samples, 0)..=(run, Log::Events, u64::MAX);
         let keys: Vec<_> = self.records.range(keys).map(|(key, _)| *key).collect();
-        keys.into_iter().for_each(|key| self.may_say_shifted(&key, shift_ms, exact));
+        for key in keys {
+            self.may_say_shifted(&key, shift_ms, exact);
+        }
         Ok(())
     }
 

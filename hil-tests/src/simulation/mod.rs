@@ -3,7 +3,7 @@
 //! The parts are the real ones, stepped without their threads: outbox and session of the agent; gateway session,
 //! journal, ingest and store of the server. What is simulated is what surrounds them: disks that lose what was not
 //! synced, connections that are cut and deliver late, a broker in between that forgets what it acknowledged, clocks
-//! that jump, people who wipe, clone and move cards and restore servers. A reference model knows what was read.
+//! that jump or know no time, people who wipe, clone and move cards and restore servers. A reference model knows what was read.
 //!
 //! Each seed makes a plan: a list of actions, each with the chance that decides its details. After it the faults
 //! stop, and everything must converge: what was read is stored, and nothing else is. A plan that breaks this is

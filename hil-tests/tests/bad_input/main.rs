@@ -5,6 +5,7 @@
 //! - [`server_start`]: what keeps a server from starting, and what its other commands refuse.
 //! - [`payloads`]: what a lamppost with every right may say that cannot be read.
 //! - [`slow_clients`]: who says nothing, half of something, or does not listen.
+//! - [`unknown_time`]: a machine that does not know the time.
 //! - [`full_disk`], [`damaged_journal`]: what happens to the disk under the journal.
 //! - [`damaged_disks`]: what real lampposts make of damage on their disks and the server's, and of a restored server.
 //!
@@ -41,3 +42,5 @@ mod server_log;
 mod server_start;
 #[cfg(test)]
 mod slow_clients;
+#[cfg(test)]
+mod unknown_time;

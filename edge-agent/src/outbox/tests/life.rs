@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 use crate::outbox::files::Files;
-use crate::outbox::queue::Append;
+use crate::outbox::queue::{Append, Times};
 use crate::outbox::{Random, recover};
 
 #[test]
@@ -297,13 +297,13 @@ fn d1_past_so_many_runs_the_oldest_go_once_the_server_holds_all_of_them() {
     let open = || {
         let (payload, digest) = description("bme280").encode();
         let disk = Arc::new(bench.disk.clone());
-        let now = || BenchClock.now();
+        let now = || BenchClock.now().into();
         Files::open(disk, &Random::system(), &bench.options, (&payload, digest), now).unwrap().0
     };
     let mut ids = Vec::new();
     for _ in 0..6 {
         let mut files = open();
-        files.append(Append::record(Log::Samples, &tick(1))).unwrap();
+        files.append(Append::record(Log::Samples, &tick(1), Times::Known)).unwrap();
         files.sync().unwrap();
         ids.push(files.state().run);
     }

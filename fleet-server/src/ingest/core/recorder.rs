@@ -107,7 +107,7 @@ impl Recorder<'_> {
             // An opening is the first of its run's events, and nothing else (D1); what was dropped, or placed, is told in
             // events (D3, D11).
             Ok(Record::Opening(_) | Record::Dropped(_) | Record::Dating(_)) => {
-                self.metrics.refuse(Malformed::Record)
+                self.metrics.refuse(Malformed::Record);
             }
             Err(error) => {
                 self.metrics.refuse(Malformed::Record);

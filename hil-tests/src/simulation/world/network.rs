@@ -9,6 +9,7 @@ use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, Subscribe};
 
 use super::World;
+use crate::simulation::clock::Machine;
 use crate::simulation::dice::Dice;
 use crate::simulation::server::{LinkId, Said};
 
@@ -160,7 +161,7 @@ impl World {
                     link.up.push_back(Incoming::PubAck(packet_id));
                 }
                 match agent.position(&payload, now_ms) {
-                    Ok(Some(ahead_ms)) if self.posts[post].clock.by_server => {
+                    Ok(Some(ahead_ms)) if self.posts[post].clock.machine == Machine::AsksServer => {
                         return self.learn(post, ahead_ms, LearntFrom::Server);
                     }
                     Ok(_) => Ok(()),

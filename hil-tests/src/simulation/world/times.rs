@@ -21,7 +21,9 @@ impl World {
         self.model.boot_learnt(boot, ahead_ms);
         match agent.learn(ahead_ms, from) {
             Ok(run) => {
-                run.into_iter().for_each(|run| self.model.dated(run));
+                if let Some(run) = run {
+                    self.model.dated(run);
+                }
                 self.tally(match from {
                     LearntFrom::OwnClock => "clocks that learnt the time",
                     LearntFrom::Server => "clocks that the server told the time",
