@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lamplighter_protocol::{Digest, Log, Position, RunId, UtcMillis};
+use lamplighter_protocol::{Digest, LamppostNumber, Log, OutboxId, Position, RunId, UtcMillis};
 
+use super::commands::{self, Kept};
 use super::disk::{self, Disk};
 use super::dropping::Drops;
 use super::error::OutboxError;
@@ -21,6 +22,7 @@ use super::run::{LogIndex, Run, Segment};
 use super::seal;
 use super::sealed::{self, Sealed};
 use super::segment::{HEADER_BYTES, Header, MAX_RECORD_BYTES, PREFIX_BYTES};
+use super::set_aside::{self, Aside};
 use super::steady::SteadyTime;
 use super::{
     Chunk, DropCounts, OutboxOptions, OutboxState, Place, ReadLimit, descriptions, opening, recover,
@@ -34,6 +36,10 @@ const MAX_EVENT_SEGMENT_BYTES: u64 = 64 << 10;
 pub(super) struct Files {
     pub(super) disk: Arc<dyn Disk>,
     home: Home,
+    pub(super) lamppost: LamppostNumber,
+    /// The outboxes that were set aside.
+    pub(super) asides: Arc<[Aside]>,
+    pub(super) commands: Vec<Kept>,
     pub(super) directory: PathBuf,
     pub(super) bound: Bound,
     pub(super) reserve: Reserve,
@@ -76,6 +82,12 @@ impl Files {
         disk::sync_directory(&*disk, &directory)?;
         // A description that is there may have been named by a process that died before its name was durable (D2).
         disk::sync_directory(&*disk, &kept)?;
+        let mut asides = set_aside::find(&*disk, &directory, (&options.lamppost, home.outbox));
+        let commands = commands::load(&*disk, &directory)?;
+        let resumed = commands::resume(&*disk, &directory, &commands, &asides)?;
+        if !resumed.is_empty() {
+            asides = set_aside::find(&*disk, &directory, (&options.lamppost, home.outbox));
+        }
         let recovered = recover::recover(&*disk, &runs)?;
 
         let logs = recovered.runs.iter().flat_map(|run| [&run.samples, &run.events]);
@@ -92,6 +104,9 @@ impl Files {
             recovered.runs.iter().flat_map(|run| [&run.samples, &run.events]).map(LogIndex::bytes).sum();
         let mut files = Self {
             home,
+            lamppost: options.lamppost.clone(),
+            asides: asides.into(),
+            commands,
             bound: Bound::new(options),
             reserve: Reserve::find(&*disk, &directory),
             segment_bytes: options.segment_bytes,
@@ -122,6 +137,7 @@ impl Files {
         files.begin_run(random, opened)?;
         files.keep_reserve();
         files.report_damage()?;
+        files.report_resumed(resumed)?;
         files.find_oldest();
         Ok(files)
     }
@@ -130,7 +146,8 @@ impl Files {
     /// reserve.
     fn begin_run(&mut self, random: &Random, opened: UtcMillis) -> Result<(), OutboxError> {
         let opening = opening::opening_after(&*self.disk, self.runs.last(), opened);
-        let number = self.runs.iter().map(|run| run.number).max().map_or(0, |last| last.saturating_add(1));
+        // Behind those of adopted runs, whatever their ids.
+        let number = self.runs.iter().map(|run| run.number).max().map_or(1, |last| last.saturating_add(1));
         let runs = self.directory.join("runs");
         let run = self.in_space(Purpose::Report, |files| {
             let id = RunId(random.id()?);
@@ -221,7 +238,12 @@ impl Files {
             refused: self.refused,
             dropped: self.dropped,
             damaged: self.damaged,
+            set_aside: Arc::clone(&self.asides),
         }
+    }
+
+    pub(super) fn outbox(&self) -> OutboxId {
+        self.home.outbox
     }
 
     pub(super) fn current(&mut self) -> &mut Run {

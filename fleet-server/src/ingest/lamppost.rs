@@ -6,13 +6,15 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use lamplighter_protocol::{
-    DeviceName, Digest, Grid, Hello, Log, LogHeld, Nonce, Opening, OutboxId, Pieces, Position, RunId,
-    RunPosition, SeriesName, UtcMillis, limits,
+    CommandId, DeviceName, Digest, Grid, Hello, Log, LogHeld, Nonce, Opening, OutboxId, Pieces, Position,
+    RunId, RunPosition, SeriesName, UtcMillis, limits,
 };
 
 use super::current::{Current, CurrentSeries};
 use super::known::Known;
-use super::ledger::{Course, Ends, LamppostLedger, Ledger, OutboxDecision, RecordVerdict, RunOpening};
+use super::ledger::{
+    CommandFate, Course, Ends, LamppostLedger, Ledger, OutboxDecision, RecordVerdict, RunOpening,
+};
 use super::named::Named;
 use super::places::Places;
 use super::pulse::{Pulse, freshened};
@@ -145,6 +147,8 @@ impl Lamppost {
             self.hello.as_ref().filter(|said| said.hello.nonce == hello.nonce).map_or(0, |said| said.count);
         let count = counted.max(hello.count);
         let named = Named::by(&hello);
+        // The ledger has what was set aside.
+        let hello = Hello { set_aside: Vec::new(), ..hello };
         self.hello = Some(SaidHello { hello, received, count, named });
     }
 
@@ -315,6 +319,11 @@ impl Lamppost {
     /// An operator has decided of one of its outboxes. False: it has none of this id.
     pub(super) fn decide(&mut self, outbox: OutboxId, decision: OutboxDecision) -> bool {
         self.ledger.decide(outbox, decision)
+    }
+
+    /// What it has reported of a command.
+    pub(super) fn command(&self, id: CommandId) -> Option<&CommandFate> {
+        self.ledger.commands.get(&id)
     }
 
     pub(super) fn report(&self) -> Option<LamppostReport> {
