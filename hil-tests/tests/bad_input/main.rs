@@ -5,6 +5,7 @@
 //! - [`server_start`]: what keeps a server from starting, and what its other commands refuse.
 //! - [`payloads`]: what a lamppost with every right may say that cannot be read.
 //! - [`slow_clients`]: who says nothing, half of something, or does not listen.
+//! - [`set_aside`]: an outbox that belongs elsewhere, and what operators decide of it.
 //! - [`full_disk`], [`damaged_journal`]: what happens to the disk under the journal.
 //!
 //! What an MQTT client may not do at all (certificates, topics, versions, sizes) is in `third_party.rs`.
@@ -36,5 +37,7 @@ mod payloads;
 mod server_log;
 #[cfg(test)]
 mod server_start;
+#[cfg(test)]
+mod set_aside;
 #[cfg(test)]
 mod slow_clients;
