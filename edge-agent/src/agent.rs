@@ -132,6 +132,7 @@ impl Agent {
         let ports = BusPorts {
             opener,
             clock: Arc::clone(&clock),
+            opened: outbox.opened(),
             sink: outbox.clone(),
             count_backlog: Box::new(move || Session::backlog(&backlog.borrow())),
             stop: stop_sampling.clone(),
@@ -218,6 +219,8 @@ impl StatusSource {
             outbox: state.outbox.to_string(),
             generation: self.generation,
             clock_trusted: now.trust == ClockTrust::Sure,
+            waiting_for_time: Session::waiting_for_time(&state),
+            time_known: now.trust != ClockTrust::Unknown,
             now_ms: now.wall.0,
             storage: self.storage(&state, &backlog, now.wall.0),
             connection,

@@ -64,22 +64,27 @@ scene(
     await rehouse();
     await page.goto(PAGE);
     const card = page.getByRole("region", { name: "其他寄件箱" });
-    const close = card.getByRole("button", { name: /^關閉寄件箱/ });
-    await close.waitFor({ timeout: 60_000 });
+    const outbox = card.getByRole("listitem").filter({ hasText: "屬於燈柱 KB0003" });
+    const release = outbox.getByRole("button", { name: /^放行寄件箱/ });
+    await release.waitFor({ timeout: 60_000 });
     await tell("kill KB0003");
-    await until(
-      "it is gone",
-      async () => (await (await page.request.get("/api/v1/lampposts/KB0003")).json()).connection === null,
-    );
-    await close.click();
-    const dialog = page.getByRole("dialog", { name: /^關閉寄件箱 .*？$/ });
-    await dialog.getByText("視為遺失").waitFor();
-    await dialog.getByRole("button", { name: "關閉", exact: true }).click();
-    await card.getByText("關閉：等候燈柱").waitFor();
+    await until("it is gone", async () => {
+      const lamppost = await (await page.request.get("/api/v1/lampposts/KB0003")).json();
+      return lamppost.connection === null;
+    });
+    await outbox.getByRole("button", { name: /^關閉寄件箱/ }).click();
+    const close = page.getByRole("dialog", { name: /^關閉寄件箱 .*？$/ });
+    await close.getByText("視為遺失").waitFor();
+    await close.getByRole("button", { name: "取消" }).click();
+    await release.click();
+    const dialog = page.getByRole("dialog", { name: /^放行寄件箱 .*？$/ });
+    await dialog.getByRole("button", { name: "放行", exact: true }).click();
+    await outbox.getByText("放行：等候燈柱").waitFor();
     await axe(page);
-    await shot(page, "lamppost-close-waits");
-    assert.equal(await card.getByRole("button").count(), 0, "there is nothing more to decide");
+    await shot(page, "lamppost-release-waits");
+    assert.equal(await outbox.getByRole("button").count(), 0, "there is nothing more to decide");
     await tell("start KB0003");
-    await page.getByText("關閉：完成").waitFor({ timeout: 90_000 });
+    await page.getByText("放行：完成").first().waitFor({ timeout: 90_000 });
+    await until("the outbox is adopted", async () => (await told(page)).outboxes.length === 1);
   },
 );

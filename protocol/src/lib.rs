@@ -31,7 +31,7 @@ pub use command::{Command, CommandAction, CommandError};
 pub use decimal::{Decimal, DecimalError};
 pub use description::{Description, DescriptionError, Device, Grid, Series, ValueType};
 pub use dropped::{DropReason, Dropped, DroppedSeries};
-pub use frame::{CommandReport, Frame, FrameError, Observation, Opening, Record, RecordError, Tick};
+pub use frame::{CommandReport, Dating, Frame, FrameError, Observation, Opening, Record, RecordError, Tick};
 pub use hello::{Hello, HelloError, RunHeld};
 pub use id::{
     ChannelName, CommandId, DeviceName, Digest, IdError, LamppostNumber, Nonce, OutboxId, PropertyName,

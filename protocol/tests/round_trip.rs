@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use lamplighter_protocol::wire::{self, CommandState};
 use lamplighter_protocol::{
-    Command, CommandAction, CommandId, CommandReport, Decimal, Description, DescriptionError, Device, Digest,
-    DropReason, Dropped, DroppedSeries, Frame, FrameError, Grid, Hello, HelloError, LamppostNumber, Leaf,
-    Log, LogHeld, Nonce, Observation, Opening, OutboxId, Pieces, Position, PositionError, Quality, Reason,
-    Record, RecordError, RunHeld, RunId, RunPosition, Series, SeriesName, SetAside, SetAsideReason, Tick,
-    Topic, UtcMillis, ValueType, limits,
+    Command, CommandAction, CommandId, CommandReport, Dating, Decimal, Description, DescriptionError, Device,
+    Digest, DropReason, Dropped, DroppedSeries, Frame, FrameError, Grid, Hello, HelloError, LamppostNumber,
+    Leaf, Log, LogHeld, Nonce, Observation, Opening, OutboxId, Pieces, Position, PositionError, Quality,
+    Reason, Record, RecordError, RunHeld, RunId, RunPosition, Series, SeriesName, SetAside, SetAsideReason,
+    Tick, Topic, UtcMillis, ValueType, limits,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -372,6 +372,7 @@ fn record() -> impl Strategy<Value = Record> {
         opening().prop_map(Record::Opening),
         command_report().prop_map(Record::Command),
         dropped().prop_map(Record::Dropped),
+        dating().prop_map(Record::Dating),
     ]
 }
 
@@ -380,6 +381,16 @@ fn tick() -> impl Strategy<Value = Tick> {
         device: device as usize,
         time: UtcMillis(time),
         observations,
+    })
+}
+
+fn dating() -> impl Strategy<Value = Dating> {
+    let times = (option::of(any::<i64>()), any::<i64>(), any::<i64>());
+    (any::<[u8; 16]>(), times).prop_map(|(run, (earliest, latest, time))| Dating {
+        run: RunId(run),
+        earliest: earliest.map(|earliest| UtcMillis(earliest.min(latest))),
+        latest: UtcMillis(latest),
+        time: UtcMillis(time),
     })
 }
 

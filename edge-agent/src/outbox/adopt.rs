@@ -64,6 +64,8 @@ pub(super) fn adopt(disk: &dyn Disk, aside: &Path, living: &Path) -> Result<Adop
             break;
         }
         (run.number, run.directory) = (ADOPTED_NUMBER, directory);
+        // What they hold is what the server is told.
+        run.is_told = recovered.placed.contains(&run.id);
         adopted.runs.push(run);
     }
     // Where they are before where they were: at no time a power cut leaves none of them.

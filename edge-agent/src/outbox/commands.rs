@@ -5,14 +5,17 @@
 use std::path::Path;
 
 use lamplighter_protocol::wire::CommandState;
-use lamplighter_protocol::{Command, CommandAction, CommandId, CommandReport, Log, OutboxId, Record, limits};
+use lamplighter_protocol::{
+    Command, CommandAction, CommandId, CommandReport, Log, OutboxId, Record, UtcMillis, limits,
+};
 
 use super::adopt::{self, Adopted};
 use super::disk::Disk;
 use super::error::{OutboxError, chain};
 use super::files::Files;
-use super::queue::Append;
+use super::queue::{Append, Times};
 use super::room::Purpose;
+use super::run::Run;
 use super::sealed::{self, Sealed};
 use super::set_aside::Aside;
 use super::{identity, set_aside};
@@ -54,29 +57,44 @@ pub(super) struct Resumed {
     stage: Stage,
 }
 
+/// When something is reported.
+#[derive(Clone, Copy, Debug)]
+struct When(UtcMillis, Times);
+
+impl When {
+    fn of(now: Now) -> Self {
+        let times = match now.trust {
+            ClockTrust::Sure | ClockTrust::Unsure => Times::Known,
+            ClockTrust::Unknown => Times::Provisional,
+        };
+        Self(now.wall, times)
+    }
+}
+
 impl Files {
     /// Does what a command says, as far as it concerns outboxes, and reports it. One that comes again is only reported again.
     pub(super) fn command(&mut self, command: &Command, now: Now) -> Result<(), OutboxError> {
-        self.now = now.wall;
+        let when = When::of(now);
         if let Some(stage) = self.commands.iter().find(|kept| kept.id == command.id).map(|kept| &kept.stage) {
             let stage = stage.clone();
-            return self.report_command(command.id, &stage);
+            return self.report_command(command.id, &stage, when);
         }
         let kept = match self.accept(command, now) {
             Ok(kept) => kept,
-            Err((state, detail)) => return self.tell_command(command.id, state, detail),
+            Err((state, detail)) => return self.tell_command(command.id, state, detail, when),
         };
         self.keep_command(kept.clone())?;
-        self.tell_command(command.id, CommandState::Acknowledged, "")?;
+        self.tell_command(command.id, CommandState::Acknowledged, "", when)?;
         let stage = self.perform(&kept)?;
-        self.report_command(command.id, &stage)?;
+        self.report_command(command.id, &stage, when)?;
         self.keep_command(Kept { stage, ..kept })
     }
 
     /// Reports what this start has gone on with; its run has begun.
     pub(super) fn report_resumed(&mut self, resumed: Vec<Resumed>) -> Result<(), OutboxError> {
+        let when = When(self.now, Times::Known);
         for Resumed { kept, stage } in resumed {
-            self.report_command(kept.id, &stage)?;
+            self.report_command(kept.id, &stage, when)?;
             self.keep_command(Kept { stage, ..kept })?;
         }
         Ok(())
@@ -126,28 +144,35 @@ impl Files {
     /// Runs that have moved here are here from now on, before all others.
     fn take_over(&mut self, adopted: Adopted) -> Result<(), OutboxError> {
         let Adopted { runs, reports, damaged, left: _, failed: _ } = adopted;
-        self.bytes += runs.iter().map(|run| run.samples.bytes() + run.events.bytes()).sum::<u64>();
+        self.bytes += runs.iter().map(Run::bytes).sum::<u64>();
         self.damaged += damaged;
         self.damage_found = true;
         self.runs.splice(0..0, runs);
         self.finish_drops(&reports)?;
+        self.date_adopted()?;
         // Found anew with the next write.
         self.oldest_gone = true;
         Ok(())
     }
 
-    fn report_command(&mut self, id: CommandId, stage: &Stage) -> Result<(), OutboxError> {
+    fn report_command(&mut self, id: CommandId, stage: &Stage, when: When) -> Result<(), OutboxError> {
         match stage {
-            Stage::Begun => self.tell_command(id, CommandState::Acknowledged, ""),
-            Stage::Done => self.tell_command(id, CommandState::Done, ""),
-            Stage::Failed(detail) => self.tell_command(id, CommandState::Failed, detail),
+            Stage::Begun => self.tell_command(id, CommandState::Acknowledged, "", when),
+            Stage::Done => self.tell_command(id, CommandState::Done, "", when),
+            Stage::Failed(detail) => self.tell_command(id, CommandState::Failed, detail, when),
         }
     }
 
-    fn tell_command(&mut self, id: CommandId, state: CommandState, detail: &str) -> Result<(), OutboxError> {
+    fn tell_command(
+        &mut self,
+        id: CommandId,
+        state: CommandState,
+        detail: &str,
+        When(time, times): When,
+    ) -> Result<(), OutboxError> {
         tracing::info!(command = %id, ?state, detail, "command");
-        let report = CommandReport { id, state, time: self.now, detail: detail.to_owned() };
-        self.append(Append::record(Log::Events, &Record::Command(report)))?;
+        let report = CommandReport { id, state, time, detail: detail.to_owned() };
+        self.append(Append::record(Log::Events, &Record::Command(report), times))?;
         self.write()
     }
 

@@ -18,17 +18,26 @@ use crate::clock::Now;
 /// Most appends that wait. A lamppost with 20 devices at 1 s fills it in 25 s.
 const MAX_APPENDS: usize = 512;
 
+/// Whose the times of a record are. It matters to a run that learns the time (D3): until then all of them are provisional.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Times {
+    /// Those of a clock that knew the time.
+    Known,
+    /// Those of a clock that did not.
+    Provisional,
+}
+
 /// What is written, in the order in which it was appended.
 #[derive(Debug)]
 pub(super) enum Append {
-    Record { log: Log, bytes: Vec<u8>, time: UtcMillis, drops: Drops },
+    Record { log: Log, bytes: Vec<u8>, time: UtcMillis, drops: Drops, times: Times },
     Description { digest: Digest, payload: Vec<u8> },
 }
 
 impl Append {
-    pub(super) fn record(log: Log, record: &Record) -> Self {
+    pub(super) fn record(log: Log, record: &Record, times: Times) -> Self {
         let (time, drops) = (opening::time_in(record), Drops::of(record));
-        Self::Record { log, bytes: record.encode(), time, drops }
+        Self::Record { log, bytes: record.encode(), time, drops, times }
     }
 }
 

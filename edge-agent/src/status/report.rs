@@ -17,6 +17,12 @@ pub struct Status {
     pub generation: u64,
     /// Whether the wall time is known to be right.
     pub clock_trusted: bool,
+    /// Whether anybody has said what time it is: until then what is read waits to be dated.
+    #[serde(default = "known")]
+    pub time_known: bool,
+    /// Records on disk that wait for their time.
+    #[serde(default)]
+    pub waiting_for_time: u64,
     /// The agent's wall time when it took this snapshot, ms UTC: ages are counted from it.
     pub now_ms: i64,
     /// The connection to the server.
@@ -33,6 +39,11 @@ pub struct Status {
     pub buses: Vec<BusStatus>,
     /// Each sensor, in the order of the configuration.
     pub sensors: Vec<SensorStatus>,
+}
+
+/// What an agent knows that does not say otherwise.
+fn known() -> bool {
+    true
 }
 
 /// The connection to the server. Times are ms UTC.

@@ -11,8 +11,12 @@ use super::report::{
 /// # Errors
 /// Those of `out`.
 pub fn write_table(status: &Status, out: &mut dyn Write) -> io::Result<()> {
-    let clock =
-        if status.clock_trusted { "clock confirmed" } else { "clock NOT confirmed: values are uncertain" };
+    let waiting = status.waiting_for_time;
+    let clock = match (status.time_known, status.clock_trusted) {
+        (false, _) => format!("clock NOT KNOWN yet: {waiting} records wait for their time"),
+        (true, true) => "clock confirmed".to_owned(),
+        (true, false) => "clock NOT confirmed: values are uncertain".to_owned(),
+    };
     let (version, generation) = (printable(&status.agent_version), status.generation);
     writeln!(out, "lamppost  {}", printable(&status.lamppost))?;
     writeln!(out, "agent     {version}, configuration {generation}, {clock}")?;

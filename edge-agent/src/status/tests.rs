@@ -18,6 +18,8 @@ fn status() -> Status {
         outbox: "ffeeddccbbaa99887766554433221100".into(),
         generation: 7,
         clock_trusted: true,
+        time_known: true,
+        waiting_for_time: 0,
         now_ms: NOW_MS,
         connection: ConnectionStatus {
             connected: true,

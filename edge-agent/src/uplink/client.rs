@@ -168,6 +168,7 @@ impl Uplink {
         getrandom::fill(&mut nonce)?;
         self.session.outbox_changed(self.outbox.state().borrow().clone());
         self.session.connected(Nonce(nonce), self.now());
+        self.session.clock_is(self.clock.now().trust);
         client
             .try_subscribe(Topic::down_filter(&self.lamppost), QoS::AtLeastOnce)
             .map_err(|_| LinkError::ClientFull)?;
@@ -237,6 +238,7 @@ impl Uplink {
 
     /// Sends all that the window has room for; returns until when there is nothing to do.
     async fn pump(&mut self, client: &AsyncClient) -> Result<Duration, LinkError> {
+        self.session.clock_is(self.clock.now().trust);
         loop {
             let now = self.now();
             match self.session.next(now) {
@@ -345,10 +347,9 @@ impl Uplink {
                 return Ok(false);
             }
         };
-        if self.session.position(&position, self.now()) == Heard::Ignored {
-            return Ok(false);
-        }
-        self.clock.hear_server_time(position.server_time);
+        let now = self.now();
+        let Heard::Believed { asked } = self.session.position(&position, now) else { return Ok(false) };
+        self.clock.hear_server_time(position.server_time, now.saturating_sub(asked));
         self.outbox.believe(position).await?;
         let now = self.clock.now().wall;
         self.status.send_modify(|status| status.last_position_ms = Some(now.0));

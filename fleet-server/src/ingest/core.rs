@@ -18,7 +18,7 @@ use super::days::Days;
 use super::known::Descriptions;
 use super::lamppost::{Lamppost, LamppostReport};
 use super::ledger::{CommandFate, Course, LamppostLedger, OutboxDecision, RecordVerdict};
-use super::metrics::{IngestMetrics, Malformed};
+use super::metrics::{IngestMetrics, Malformed, Verdicts};
 use super::places::places;
 use super::pulse::Pulse;
 use super::quarantine::{KEPT_MS, Quarantine};
@@ -228,6 +228,7 @@ impl Ingest {
         let missing = run.missing_in(log, frame.first, frame.last());
         run.hold(log, frame.first, frame.last());
         let fresh: u64 = missing.iter().map(|(first, last)| last - first + 1).sum();
+        lamppost.took(fresh, entry.received);
         self.metrics.repeated.inc_by(frame.records.len() as u64 - fresh);
         let mut record = Recorder {
             entry,
@@ -246,6 +247,7 @@ impl Ingest {
             newest: None,
             times: None,
             tallied: BTreeMap::new(),
+            verdicts: Verdicts::default(),
         };
         for (first, last) in missing {
             record.range(first, last);

@@ -11,9 +11,10 @@ use lamplighter_protocol::{
 };
 
 use super::current::{Current, CurrentSeries};
+use super::intake::Intake;
 use super::known::Known;
 use super::ledger::{
-    CommandFate, Course, Ends, LamppostLedger, Ledger, OutboxDecision, RecordVerdict, RunOpening,
+    CommandFate, Course, Ends, LamppostLedger, Ledger, OutboxDecision, RecordVerdict, RunEnd, RunOpening,
 };
 use super::named::Named;
 use super::places::Places;
@@ -30,6 +31,8 @@ const MOST_PIECES: usize = 1_024;
 /// cost. A lamppost has a new one with each new configuration.
 const MOST_INTRODUCED: u32 = 512;
 const MOST_INTRODUCED_BYTES: usize = 2 * 1024 * 1024;
+
+const HOUR_MS: u64 = 3_600_000;
 
 /// Most descriptions that one position names as lacking.
 const MOST_LACKING: usize = 64;
@@ -49,6 +52,8 @@ pub(super) struct Lamppost {
     last_observation: Option<UtcMillis>,
     freshness: Option<UtcMillis>,
     last_position: UtcMillis,
+    /// Of the connection that last said hello. Not part of a checkpoint: a start ends all connections.
+    intake: Intake,
     /// When the last of its messages was received that the journal has.
     pub(super) last_acknowledged: Option<UtcMillis>,
     /// What became of what it has written, besides what is held.
@@ -106,6 +111,17 @@ pub struct LamppostReport {
     /// Records that it is known to hold and the server does not: its last hello or a later frame named them. At least
     /// so many: a hello that would be too long leaves some out.
     pub backlog: u64,
+    /// How fast its records come.
+    pub intake: Intake,
+}
+
+impl LamppostReport {
+    /// In how many seconds its backlog is here, if all goes on as it does. None if it does not shrink, or nobody knows.
+    pub fn drains_in_s(&self, now: UtcMillis) -> Option<u64> {
+        let grids = self.devices.iter().filter_map(|device| device.grid);
+        let added_per_hour = grids.map(|grid| HOUR_MS / u64::from(grid.period_ms.max(1))).sum();
+        self.intake.drains_in_s(self.backlog, added_per_hour, now)
+    }
 }
 
 /// A device as its lamppost describes it.
@@ -129,7 +145,7 @@ pub struct Stop {
     /// The run that opened.
     pub run: RunId,
     /// When the run before was last known to be alive.
-    pub ended: UtcMillis,
+    pub ended: RunEnd,
     /// When the next run opened.
     pub opened: UtcMillis,
     /// On which grids devices would have been read.
@@ -146,6 +162,9 @@ impl Lamppost {
         let counted =
             self.hello.as_ref().filter(|said| said.hello.nonce == hello.nonce).map_or(0, |said| said.count);
         let count = counted.max(hello.count);
+        if self.hello.as_ref().is_none_or(|said| said.hello.nonce != hello.nonce) {
+            self.intake = Intake::since(received);
+        }
         let named = Named::by(&hello);
         // The ledger has what was set aside.
         let hello = Hello { set_aside: Vec::new(), ..hello };
@@ -158,6 +177,11 @@ impl Lamppost {
         if let Some(said) = &mut self.hello {
             said.named.sent(run, log, first, last);
         }
+    }
+
+    /// So many records came that were not held.
+    pub(super) fn took(&mut self, records: u64, received: UtcMillis) {
+        self.intake.took(records, received);
     }
 
     /// Something was read on the connection of this nonce.
@@ -337,8 +361,8 @@ impl Lamppost {
                 series: device.series.iter().map(|series| device.name_of(series)).collect(),
             })
         });
-        let mut stops: Vec<Stop> = self.openings.iter().filter_map(stop).collect();
-        stops.sort_by_key(|stop| stop.ended);
+        let mut stops: Vec<Stop> = self.openings.iter().filter_map(|opened| self.stop(opened)).collect();
+        stops.sort_by_key(|stop| stop.ended.time());
         Some(LamppostReport {
             outbox: said.hello.outbox,
             run: said.hello.run,
@@ -351,7 +375,19 @@ impl Lamppost {
             devices: devices.collect(),
             stops,
             backlog: said.named.missing_from(|run, log| Some(self.runs.get(&run)?.held(log))),
+            intake: self.intake,
         })
+    }
+
+    /// The stop that a run ended by opening; none if it is the first one, or nothing is known of the run before.
+    fn stop(&self, opened: &Opened) -> Option<Stop> {
+        let Opened { run, opening, known } = opened;
+        let run_before = opening.run_before?;
+        let ended = self.ledger.end_before(run_before, opening.ended)?;
+        let devices = known.description.devices.iter();
+        let grids =
+            devices.filter_map(|device| Some((device.name.clone(), known.description.grid_of(device)?)));
+        Some(Stop { run_before, run: *run, ended, opened: opening.opened, grids: grids.collect() })
     }
 }
 
@@ -388,14 +424,6 @@ pub(super) fn insert_bounded(pieces: &mut Pieces, first: u64, last: u64) {
         let Some((first, last)) = pieces.ranges().next_back() else { return };
         pieces.remove(first, last);
     }
-}
-
-fn stop(opened: &Opened) -> Option<Stop> {
-    let Opened { run, opening, known } = opened;
-    let (run_before, ended) = (opening.run_before?, opening.ended?);
-    let devices = known.description.devices.iter();
-    let grids = devices.filter_map(|device| Some((device.name.clone(), known.description.grid_of(device)?)));
-    Some(Stop { run_before, run: *run, ended, opened: opening.opened, grids: grids.collect() })
 }
 
 /// Leaves out pieces, the farthest first, until the position fits a payload.

@@ -10,6 +10,7 @@
 mod core;
 mod current;
 mod days;
+mod intake;
 mod known;
 mod lamppost;
 mod ledger;
@@ -27,11 +28,12 @@ mod thread;
 pub(crate) use self::core::IngestRestore;
 pub use self::core::{Fresh, Ingest, IngestSnapshot};
 pub use current::CurrentSeries;
+pub use intake::Intake;
 pub use lamppost::{DeviceReport, LamppostReport, Stop};
 pub use ledger::{
     AsideReport, CommandFate, CommandFates, CommandStage, Course, CoursePart, DroppedCounts, DroppedSpan,
     ForkReport, ForkedRun, LamppostLedger, LogCounts, Missing, OutboxDecision, OutboxReport, OutboxStanding,
-    RecordVerdict, Rejection, RunReport, SeriesCourse, Span, Spans,
+    PlacedBetween, RecordVerdict, Rejection, RunEnd, RunReport, SeriesCourse, Span, Spans,
 };
 pub use metrics::{IngestMetrics, Malformed, QuarantineMetrics, Verdict};
 pub use pulse::Pulse;

@@ -17,8 +17,9 @@ use crate::journal::{JournalHandle, JournalThread};
 use crate::live::LiveHub;
 use crate::store::Tail;
 
-/// Batches that may wait for ingest; while they do, nothing more is committed, and so acknowledged.
-const BATCHES_WAITING: usize = 4;
+/// Batches that may wait between journal and ingest: none, so that what is live does not wait behind them. While ingest
+/// works on one batch the journal commits the next, and no more.
+const BATCHES_WAITING: usize = 0;
 
 /// What the threads work on.
 #[derive(Debug)]

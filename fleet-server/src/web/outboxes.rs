@@ -16,7 +16,7 @@ use super::timestamp::Timestamp;
 use crate::commands::DecisionReport;
 use crate::ingest::{
     AsideReport, DroppedCounts, ForkReport, ForkedRun, LamppostLedger, LogCounts, OutboxReport,
-    OutboxStanding, RunReport,
+    OutboxStanding, PlacedBetween, RunReport,
 };
 
 #[derive(IntoParams)]
@@ -180,10 +180,24 @@ pub(super) struct RunDocument {
     /// When it was last alive, by the opening of a later one; null as long as there is none.
     #[schema(required = true)]
     ended: Option<Timestamp>,
+    /// The run never learnt the time, and its lamppost has placed it between these: distances within it are exact, its times,
+    /// `opened` among them, are not, and its observations are uncertain. Null for a run that knew the time, or learnt it.
+    #[schema(required = true)]
+    placed_between: Option<PlacedBetweenDocument>,
     /// Its samples.
     samples: RecordsDocument,
     /// Its events.
     events: RecordsDocument,
+}
+
+/// Between which times a run lies that never learnt the time.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PlacedBetweenDocument {
+    /// It was not before this: the run before it had not ended. Null: nothing is known of that.
+    #[schema(required = true)]
+    earliest: Option<Timestamp>,
+    /// It was not after this: the next run whose time is known had opened.
+    latest: Timestamp,
 }
 
 /// How many records there are, and what became of them: `held`, `dropped`, `lost` and `not_yet_here` add up to `owed`.
@@ -368,6 +382,10 @@ impl From<&RunReport> for RunDocument {
             run_before: run.before.map(|before| before.to_string()),
             opened: run.opened.map(Timestamp),
             ended: run.ended.map(Timestamp),
+            placed_between: run.placed.map(|PlacedBetween { earliest, latest }| PlacedBetweenDocument {
+                earliest: earliest.map(Timestamp),
+                latest: Timestamp(latest),
+            }),
             samples: run.samples.into(),
             events: run.events.into(),
         }

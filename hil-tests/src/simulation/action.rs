@@ -52,6 +52,7 @@ pub(super) enum What {
     AgentSegmentDamaged,
     // Clocks.
     ClockJumps,
+    ClockLearns,
     // People.
     Reconfigure,
     BackUp,
@@ -96,6 +97,7 @@ const WEIGHTS: &[(What, usize)] = &[
     (What::ServerDiskHasRoom, 6),
     (What::AgentSegmentDamaged, 2),
     (What::ClockJumps, 4),
+    (What::ClockLearns, 12),
     (What::Reconfigure, 8),
     (What::BackUp, 8),
     (What::Restore, 6),

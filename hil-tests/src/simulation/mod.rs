@@ -11,6 +11,8 @@
 
 mod action;
 mod cli;
+mod clock;
+mod dating;
 mod dice;
 mod disk;
 mod model;

@@ -15,6 +15,7 @@ use lamplighter_protocol::{
     Catalogue, Frame, Hello, LamppostNumber, Leaf, Log, Pieces, Record, RunId, UtcMillis,
 };
 
+use super::dating::TimeSeen;
 use super::dice::Dice;
 use super::disk::SimDisk;
 use super::ports::{JournalDisk, filler};
@@ -47,6 +48,8 @@ pub(super) struct Running {
     pub(super) reported: Reported,
     /// How many records the logs of runs had by what was said of them: by openings, hellos and frames (D10).
     pub(super) stated: BTreeMap<(RunId, Log), u64>,
+    /// What it has read of times since somebody last looked.
+    pub(super) times: Vec<TimeSeen>,
 }
 
 /// What was reported as dropped, by run and log.
@@ -89,10 +92,11 @@ impl Server {
         let mut journal = Journal::open_on(options, disk).map_err(|error| error.to_string())?;
         let mut ingest = Ingest::new(Catalogue::built_in(), IngestMetrics::default());
         let mut tail = Tail::new(TailOptions::default());
-        let (mut reported, mut stated) = (Reported::new(), BTreeMap::new());
+        let (mut reported, mut stated, mut times) = (Reported::new(), BTreeMap::new(), Vec::new());
         let report = journal.replay(|entry| {
             ingest.apply(&entry, &mut tail, &mut |_| {});
             note(&entry, &mut reported, &mut stated);
+            note_times(&entry, &mut times);
         });
         let report = report.map_err(|error| error.to_string())?;
         assert!(report.damaged.is_empty(), "nobody damaged the journal: {:?}", report.damaged);
@@ -105,6 +109,7 @@ impl Server {
             sessions: BTreeMap::new(),
             reported,
             stated,
+            times,
         });
         Ok(())
     }
@@ -171,6 +176,7 @@ impl Server {
         for _ in 0..most {
             let Some(entry) = running.committed.pop_front() else { break };
             note(&entry, &mut running.reported, &mut running.stated);
+            note_times(&entry, &mut running.times);
             match running.ingest.apply(&entry, &mut running.tail, &mut |_| {}) {
                 Fresh::Hello => said.extend(running.position(&entry.lamppost, now)),
                 Fresh::Held => {
@@ -260,6 +266,20 @@ impl Server {
     }
 }
 
+/// Notes what an entry says of times.
+fn note_times(entry: &Entry, times: &mut Vec<TimeSeen>) {
+    let Leaf::Frames(_) = entry.leaf else { return };
+    let Ok(frame) = Frame::decode(entry.payload.clone()) else { return };
+    for (sequence, record) in (frame.first..).zip(&frame.records) {
+        match Record::decode(record) {
+            Ok(Record::Tick(tick)) => times.push(TimeSeen::Tick(frame.run, sequence, tick.time)),
+            Ok(Record::Dropped(dropped)) => times.push(TimeSeen::Dropped(dropped)),
+            Ok(Record::Dating(dating)) => times.push(TimeSeen::Dating(dating)),
+            Ok(Record::Opening(_) | Record::Command(_)) | Err(_) => {}
+        }
+    }
+}
+
 /// Notes what an entry says of drops and of ends.
 fn note(entry: &Entry, reported: &mut Reported, stated: &mut BTreeMap<(RunId, Log), u64>) {
     let mut state = |run, log, end: u64| {
@@ -288,7 +308,7 @@ fn note(entry: &Entry, reported: &mut Reported, stated: &mut BTreeMap<(RunId, Lo
                             state(before, Log::Events, opening.events_end);
                         }
                     }
-                    Ok(Record::Tick(_) | Record::Command(_)) | Err(_) => {}
+                    Ok(Record::Tick(_) | Record::Command(_) | Record::Dating(_)) | Err(_) => {}
                 }
             }
         }

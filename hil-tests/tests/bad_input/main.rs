@@ -7,6 +7,7 @@
 //! - [`slow_clients`]: who says nothing, half of something, or does not listen.
 //! - [`set_aside`]: an outbox that belongs elsewhere, and what operators decide of it.
 //! - [`full_disk`], [`damaged_journal`]: what happens to the disk under the journal.
+//! - [`damaged_disks`]: what real lampposts make of damage on their disks and the server's, and of a restored server.
 //!
 //! What an MQTT client may not do at all (certificates, topics, versions, sizes) is in `third_party.rs`.
 
@@ -23,6 +24,8 @@ mod commands;
 mod connection;
 #[cfg(test)]
 mod counters;
+#[cfg(test)]
+mod damaged_disks;
 #[cfg(test)]
 mod damaged_journal;
 #[cfg(test)]

@@ -3,6 +3,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use crate::outbox::files::Files;
+use crate::outbox::queue::{Append, Times};
+use crate::outbox::{Random, recover};
 
 #[test]
 fn the_first_run_opens_with_no_run_before_and_a_synced_opening() {
@@ -46,6 +49,29 @@ fn each_opening_states_where_and_when_the_run_before_ended() {
         assert_eq!(ticks, (6_000..6_020).map(tick).collect::<Vec<_>>());
     }
     close(outbox, thread);
+}
+
+#[test]
+fn a_run_opens_when_all_that_was_there_is_verified() {
+    let bench = Bench::new();
+    let (outbox, thread) = bench.open();
+    append(&outbox, Log::Samples, 6_000..6_020);
+    close(outbox, thread);
+    bench.disk.read.store(0, Ordering::SeqCst);
+    // A clock that goes on a millisecond with each byte that is read.
+    let read = || bench.disk.read.load(Ordering::SeqCst);
+    let now = || Now { wall: UtcMillis(i64::try_from(read()).unwrap()), ..BenchClock.now() };
+    let (disk, options) = (Arc::new(bench.disk.clone()), bench.options.clone());
+    let mut outbox =
+        SteppedOutbox::open(disk, Random::system(), options, &description("bme280"), now).unwrap();
+    let opened = outbox.opened().wall;
+    let after = i64::try_from(read()).unwrap() - opened.0;
+    assert!(opened.0 > 2_000 && after < 600, "only its last records are read after: {opened:?}, {after}");
+    let from = Place { run: outbox.state().run, log: Log::Events, sequence: 0 };
+    let limit = ReadLimit { bytes: 0, records: 1, last: 0 };
+    let chunk = outbox.read(from, limit).unwrap().unwrap();
+    let Ok(Record::Opening(opening)) = Record::decode(&chunk.records[0]) else { panic!("{chunk:?}") };
+    assert_eq!(opening.opened, opened);
 }
 
 #[test]
@@ -263,6 +289,46 @@ fn a_position_survives_a_restart_and_replaces_the_one_before() {
         settled(&outbox).runs.iter().all(|run| run.samples.held.is_empty() && run.events.held.is_empty())
     );
     close(outbox, thread);
+}
+
+#[test]
+fn d1_past_so_many_runs_the_oldest_go_once_the_server_holds_all_of_them() {
+    let bench = Bench::new();
+    let open = || {
+        let (payload, digest) = description("bme280").encode();
+        let disk = Arc::new(bench.disk.clone());
+        let now = || BenchClock.now().into();
+        Files::open(disk, &Random::system(), &bench.options, (&payload, digest), now).unwrap().0
+    };
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        let mut files = open();
+        files.append(Append::record(Log::Samples, &tick(1), Times::Known)).unwrap();
+        files.sync().unwrap();
+        ids.push(files.state().run);
+    }
+    let mut files = open();
+    let runs = |files: &mut Files| files.state().runs.iter().map(|run| run.run).collect::<Vec<_>>();
+    let whole = |run: &RunId| (*run, &[(0, 0)][..], &[(0, 0)][..]);
+    // Of the third one the server lacks a sample.
+    let listed = [whole(&ids[0]), whole(&ids[1]), (ids[2], &[], &[(0, 0)]), whole(&ids[3])];
+    files.believe(&position(&listed)).unwrap();
+    files.fold(7).unwrap();
+    assert_eq!(runs(&mut files).len(), 7, "there is room for all");
+    let before = files.bytes;
+    files.fold(4).unwrap();
+    let left = runs(&mut files);
+    assert_eq!(left[..4], ids[2..6], "and none that holds back what nobody else has");
+    assert!(files.bytes < before);
+    drop(files);
+
+    // What a power cut leaves of one that goes is no run.
+    let oldest = bench.runs().remove(0);
+    fs::rename(&oldest, oldest.with_file_name(format!("{}{}", recover::UNOPENED, ids[2]))).unwrap();
+    let mut files = open();
+    assert_eq!(runs(&mut files)[..3], ids[3..6]);
+    assert_eq!(files.runs[0].opening.unwrap().run_before, Some(ids[2]), "where it ended is still stated");
+    assert_eq!(files.damaged(), 0);
 }
 
 #[test]

@@ -196,6 +196,31 @@ fn a_released_outbox_ends_where_a_power_cut_had_torn_it_and_keeps_what_it_had_dr
 }
 
 #[test]
+fn d3_a_run_that_did_not_know_the_time_is_dated_when_its_outbox_is_released() {
+    let mut bench = Bench::new();
+    let unknown = || Now { monotonic: Duration::ZERO, wall: UtcMillis(900), trust: ClockTrust::Unknown };
+    let (disk, random) = (Arc::new(bench.disk.clone()), Random::system());
+    let mut outbox =
+        SteppedOutbox::open(disk, random, bench.options.clone(), &description("bme280"), unknown).unwrap();
+    outbox.append(Log::Samples, &tick(1_000)).unwrap();
+    outbox.sync().unwrap();
+    let run = outbox.state().run;
+    let place = Place { run, log: Log::Samples, sequence: 0 };
+    assert_eq!(outbox.read(place, ALL).unwrap(), None, "it waits for its time");
+    drop(outbox);
+
+    bench.options.hardware_serial = "200000002".to_owned();
+    let mut outbox = bench.step();
+    let aside = only(&outbox.state().set_aside).told.outbox;
+    outbox.command(&command(1, CommandAction::ReleaseOutbox(aside)), NOW).unwrap();
+    let chunk = outbox.read(place, ALL).unwrap().expect("it is dated, and may be sent");
+    let Ok(Record::Tick(tick)) = Record::decode(&chunk.records[0]) else { panic!("a tick") };
+    assert!(tick.time <= UtcMillis(5_000), "before the run that has adopted it: {:?}", tick.time);
+    let placed = outbox.state().runs.last().unwrap().events.on_disk.end();
+    assert!(placed >= 4, "opening, two reports of the command, and where the run was placed");
+}
+
+#[test]
 fn d14_whatever_interrupts_a_release_the_next_start_goes_on_with_it_and_nothing_is_lost_or_there_twice() {
     let changed = Changed::new();
     let (mut crashes, mut resumed) = (0, 0);
@@ -215,7 +240,7 @@ fn d14_whatever_interrupts_a_release_the_next_start_goes_on_with_it_and_nothing_
                 Random::system(),
                 copy.bench.options.clone(),
                 &description("bme280"),
-                UtcMillis(5_000),
+                || BenchClock.now(),
             ));
         }
         let mut outbox = copy.bench.step();

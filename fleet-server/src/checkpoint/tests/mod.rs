@@ -7,14 +7,14 @@ mod starting;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
-    Catalogue, CommandId, CommandReport, Description, Device, Digest, DropReason, Dropped, DroppedSeries,
-    Frame, Grid, Hello, LamppostNumber, Leaf, Log, Nonce, Observation, Opening, OutboxId, Pieces, Position,
-    Reason, Record, RunHeld, RunId, Series, SetAside, SetAsideReason, Tick, UtcMillis, ValueType,
-    wire::CommandState,
+    Catalogue, CommandId, CommandReport, Dating, Description, Device, Digest, DropReason, Dropped,
+    DroppedSeries, Frame, Grid, Hello, LamppostNumber, Leaf, Log, Nonce, Observation, Opening, OutboxId,
+    Pieces, Position, Reason, Record, RunHeld, RunId, Series, SetAside, SetAsideReason, Tick, UtcMillis,
+    ValueType, wire::CommandState,
 };
 
 use super::{Checkpoints, Fresh, Snapshot};
-use crate::ingest::{Ingest, IngestMetrics, Malformed, Verdict};
+use crate::ingest::{Ingest, IngestMetrics, Intake, LamppostReport, Malformed, Verdict};
 use crate::journal::Entry;
 use crate::journal::memory_disk::MemoryDisk;
 use crate::store::{Point, Tail, TailOptions, TailSize, TailTally};
@@ -91,7 +91,8 @@ impl Bench {
                 ingest.ledger(number),
                 ingest.course(number, from, to),
                 ingest.position(number, NOW).map(|position| timeless(&position)),
-                ingest.report(number),
+                // How fast records come is of a connection, and a start ends all of those.
+                ingest.report(number).map(|report| LamppostReport { intake: Intake::default(), ..report }),
                 ingest.pulse(number),
                 ingest.last_acknowledged(number),
                 current.map(|current| self
@@ -116,6 +117,7 @@ impl Bench {
             counted: [
                 metrics.frames.get(),
                 metrics.repeated.get(),
+                metrics.damaged.get(),
                 metrics.forks.get(),
                 metrics.quarantine.released.get(),
                 metrics.quarantine.expired.get(),
@@ -137,7 +139,7 @@ struct Told {
     lampposts: Vec<String>,
     verdicts: Vec<u64>,
     malformed: Vec<u64>,
-    counted: [u64; 6],
+    counted: [u64; 7],
     quarantine: [i64; 2],
     series: Vec<(String, Option<Point>, Vec<Point>)>,
     size: TailSize,
@@ -266,7 +268,9 @@ impl What {
                     time: NOW,
                     series: vec![DroppedSeries { series, count: *count + 1, first: earliest, last: latest }],
                 };
-                let records = vec![Record::Dropped(dropped).encode().into()];
+                let (earliest, latest) = ((first % 2 == 0).then_some(earliest), latest);
+                let placed = Record::Dating(Dating { run: RunId([*of; 16]), earliest, latest, time: NOW });
+                let records = vec![Record::Dropped(dropped).encode().into(), placed.encode().into()];
                 (Leaf::Frames(Log::Events), frame(*run, *first + 1, digest(0), records))
             }
             Self::Opening { run, before, which } => {

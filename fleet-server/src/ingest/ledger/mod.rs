@@ -26,11 +26,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lamplighter_protocol::{
-    CommandReport, Digest, Dropped, Hello, Log, OutboxId, Pieces, RunId, SeriesName, UtcMillis,
+    CommandReport, Dating, Digest, Dropped, Hello, Log, OutboxId, Pieces, RunId, SeriesName, UtcMillis,
 };
 
 use super::known::Known;
 
+pub use account::PlacedBetween;
+pub use account::RunEnd;
 pub(in crate::ingest) use account::{Ends, RunAccount, RunOpening};
 pub use command::{CommandFate, CommandFates, CommandStage};
 pub use course::{Course, CoursePart, DroppedSpan, Missing, SeriesCourse};
@@ -156,6 +158,13 @@ impl Ledger {
         self.dropped_series = self.dropped_series + after.series - before.series;
     }
 
+    /// Takes what a lamppost says of when a run was that never learnt the time (D3).
+    pub(in crate::ingest) fn placed(&mut self, dating: &Dating, entry: u64) {
+        let between = PlacedBetween { earliest: dating.earliest, latest: dating.latest };
+        let placed = &mut self.account(dating.run, entry).placed;
+        *placed = Some(placed.map_or(between, |known| known.or_else(between)));
+    }
+
     /// Nothing is known of a run any more: the server has forgotten what it holds of it.
     pub(in crate::ingest) fn forget(&mut self, run: RunId) {
         let Some(account) = self.runs.remove(&run) else { return };
@@ -187,6 +196,12 @@ impl Ledger {
         let account = self.runs.entry(run).or_default();
         account.touched = account.touched.max(entry);
         account
+    }
+
+    /// When the run before this one ended, of which this one's opening states so much. None: nothing is known of it.
+    pub(in crate::ingest) fn end_before(&self, before: RunId, stated: Option<UtcMillis>) -> Option<RunEnd> {
+        let newest = || self.runs.get(&before)?.newest();
+        stated.map(RunEnd::Stated).or_else(|| newest().map(RunEnd::NotBefore))
     }
 
     /// How much of a run's log is owed (D10).

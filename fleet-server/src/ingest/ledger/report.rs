@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lamplighter_protocol::{DropReason, Log, OutboxId, Pieces, RunId, UtcMillis};
 
-use super::account::LogAccount;
+use super::account::{LogAccount, PlacedBetween};
 use super::outbox::{newest_first, order};
 use super::{AsideReport, CommandFates, Held, Ledger, OutboxStanding};
 
@@ -75,6 +75,8 @@ pub struct RunReport {
     pub opened: Option<UtcMillis>,
     /// When it was last alive, by a later opening.
     pub ended: Option<UtcMillis>,
+    /// It never learnt the time, and lies between these; its own times, `opened` among them, are uncertain (D3).
+    pub placed: Option<PlacedBetween>,
     /// How its samples fared.
     pub samples: LogCounts,
     /// How its events fared.
@@ -226,6 +228,7 @@ impl Ledger {
                 before: account.opening.as_ref().and_then(|opening| opening.before),
                 opened: account.opening.as_ref().map(|opening| opening.opened),
                 ended: ended.get(&run).copied(),
+                placed: account.placed,
                 samples: counts(Log::Samples),
                 events: counts(Log::Events),
             }

@@ -6,7 +6,7 @@ use lamplighter_protocol::{
 };
 
 use super::Ledger;
-use super::account::{DroppedPart, Ends, RunAccount, RunOpening};
+use super::account::{DroppedPart, Ends, PlacedBetween, RunAccount, RunOpening};
 use super::command::{CommandFate, CommandStage};
 use super::described::{Described, DescribedSpan, Times};
 use super::outbox::{Life, NamedLog, NamedRun, Outbox, OutboxDecision};
@@ -147,6 +147,10 @@ fn account_message(run: RunId, account: &RunAccount) -> wire::Account {
             description: opening.description.0.to_vec(),
             received_ms: opening.received.0,
         }),
+        placed: account.placed.map(|placed| wire::PlacedBetween {
+            earliest_ms: placed.earliest.map(|time| time.0),
+            latest_ms: placed.latest.0,
+        }),
         samples_stated: account.samples.stated,
         events_stated: account.events.stated,
         described: described.collect(),
@@ -158,6 +162,10 @@ fn account_of(message: &wire::Account) -> Result<(RunId, RunAccount), WrongPart>
         RunAccount { touched: message.touched, is_held: message.is_held, ..RunAccount::default() };
     account.samples.stated = message.samples_stated;
     account.events.stated = message.events_stated;
+    account.placed = message.placed.as_ref().map(|placed| PlacedBetween {
+        earliest: placed.earliest_ms.map(UtcMillis),
+        latest: UtcMillis(placed.latest_ms),
+    });
     if let Some(opening) = &message.opening {
         let before = Some(&opening.before).filter(|run| !run.is_empty());
         account.opening = Some(RunOpening {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lamplighter_protocol::wire::CommandState;
 use lamplighter_protocol::{
-    CommandId, CommandReport, DropReason, Dropped, DroppedSeries, SetAside, SetAsideReason,
+    CommandId, CommandReport, Dating, DropReason, Dropped, DroppedSeries, SetAside, SetAsideReason,
 };
 
 use super::super::{CommandStage, LogCounts, OutboxDecision, OutboxStanding, RecordVerdict};
@@ -162,6 +162,19 @@ fn d8_beyond_what_a_hello_had_room_for_nothing_is_lost() {
     unnamed.0[0] = 0xaa;
     bench.tells(RunId([0xbb; 16]), 0, opening_of(Some(unnamed), 3, 0));
     assert_eq!(bench.verdict(unnamed, 0), NotYetHere, "there was room for 256 runs");
+}
+
+#[test]
+fn d11_damaged_records_are_counted_though_nobody_knows_what_was_in_them() {
+    let mut bench = Bench::new();
+    for (sequence, reason) in [(1, DropReason::Damaged), (2, DropReason::Bytes)] {
+        let record = Record::decode(&report(RUN, &[(10, 19), (30, 30)], reason)).unwrap();
+        let Record::Dropped(dropped) = record else { panic!("{record:?}") };
+        let unknown = Record::Dropped(Dropped { series: Vec::new(), ..dropped });
+        bench.tells(LATER, sequence, unknown.encode().into());
+    }
+    assert_eq!(bench.metrics.damaged.get(), 11);
+    assert_eq!(bench.metrics.observations(Verdict::DroppedDamaged), 0);
 }
 
 #[test]
@@ -618,4 +631,26 @@ proptest! {
         prop_assert_eq!(&taken(&steps, &greetings, &straight, &[0; 4]), &expected);
         prop_assert_eq!(&taken(&steps, &greetings, &shuffled, &places), &expected);
     }
+}
+
+#[test]
+fn d3_a_run_that_was_placed_says_between_what_in_whatever_order_that_comes() {
+    let mut bench = Bench::new();
+    let placed = |earliest: Option<i64>, latest| {
+        let earliest = earliest.map(|earliest| NOW.plus_ms(earliest));
+        Record::Dating(Dating { run: RUN, earliest, latest: NOW.plus_ms(latest), time: NOW }).encode().into()
+    };
+    let between = |bench: &Bench| {
+        let placed = bench.ledger().runs.iter().find(|report| report.run == RUN).unwrap().placed;
+        placed.map(|placed| (placed.earliest.map(|time| time.since_ms(NOW)), placed.latest.since_ms(NOW)))
+    };
+    bench.tells(LATER, 1, placed(Some(-9_000), -1_000));
+    assert_eq!(between(&bench), Some((Some(-9_000), -1_000)));
+    bench.reads(RUN, 0, 4);
+    bench.tells(LATER, 2, placed(Some(-9_000), -1_000));
+    assert_eq!(between(&bench), Some((Some(-9_000), -1_000)), "said twice");
+    assert_eq!(bench.ledger().runs.iter().filter(|report| report.placed.is_some()).count(), 1);
+    // By two copies of a card, each between its own neighbours: what is certain is what both allow.
+    bench.tells(LATER, 3, placed(None, -500));
+    assert_eq!(between(&bench), Some((None, -500)));
 }

@@ -19,7 +19,9 @@ use ureq::Agent;
 
 use crate::commands::Commands;
 use crate::gateway::Sessions;
-use crate::ingest::{Course, DeviceReport, Ingest, IngestMetrics, LamppostLedger, LamppostReport, Stop};
+use crate::ingest::{
+    Course, DeviceReport, Ingest, IngestMetrics, Intake, LamppostLedger, LamppostReport, RunEnd, Stop,
+};
 use crate::journal::Entry;
 use crate::live::{LiveHub, LiveMetrics, LiveObservation, LiveOptions, LiveSeries};
 use crate::registry::{Coordinates, Lamppost, Registry};
@@ -83,7 +85,7 @@ impl Default for Shape {
     }
 }
 
-/// Lifelines: reports from memory, all else from what was ingested.
+/// Lifelines: the reports that a test has put there, and all else from what was ingested.
 pub(super) struct Reports {
     pub(super) reports: Mutex<Vec<(LamppostNumber, LamppostReport)>>,
     ingest: Arc<RwLock<Ingest>>,
@@ -92,7 +94,8 @@ pub(super) struct Reports {
 impl Lifelines for Reports {
     fn report(&self, number: &LamppostNumber) -> Option<LamppostReport> {
         let reports = self.reports.lock().unwrap();
-        reports.iter().find(|(of, _)| of == number).map(|(_, report)| report.clone())
+        let put = reports.iter().find(|(of, _)| of == number).map(|(_, report)| report.clone());
+        put.or_else(|| self.ingest.report(number))
     }
 
     fn ledger(&self, number: &LamppostNumber) -> Option<LamppostLedger> {
@@ -306,7 +309,7 @@ impl Rig {
         let stops = stops.iter().enumerate().map(|(place, (ended, opened))| Stop {
             run_before: run(place),
             run: run(place + 1),
-            ended: UtcMillis(START + ended),
+            ended: RunEnd::Stated(UtcMillis(START + ended)),
             opened: UtcMillis(START + opened),
             grids: vec![("weather-1".parse().unwrap(), grid)],
         });
@@ -327,6 +330,7 @@ impl Rig {
             }],
             stops: stops.collect(),
             backlog: 12,
+            intake: Intake::default(),
         };
         *self.reports.reports.lock().unwrap() = vec![("DF1".parse().unwrap(), report)];
     }

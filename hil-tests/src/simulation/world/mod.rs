@@ -4,10 +4,12 @@ mod excuses;
 mod network;
 mod people;
 mod processes;
+mod times;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use edge_agent::clock::LearntFrom;
 use fleet_server::gateway::Outgoing;
 use lamplighter_protocol::{RunId, UtcMillis};
 
@@ -18,6 +20,7 @@ use super::disk::{Fault, Operation, SimDisk};
 use super::model::Model;
 use super::post::{Ended, Post};
 use super::server::{LinkId, Server};
+use super::verdict::Broken;
 
 /// 2026-01-01T00:00:00Z.
 const BEGINNING_MS: i64 = 1_767_225_600_000;
@@ -37,8 +40,12 @@ pub(super) struct World {
     pub(super) posts: Vec<Post>,
     pub(super) server: Server,
     pub(super) model: Model,
+    /// Whether all times that servers have read are as they should be.
+    pub(super) times: Result<(), Broken>,
     /// By post: the runs that began on its disk, or were copied there.
     pub(super) homes: Vec<BTreeSet<RunId>>,
+    /// The runs that were ever copied to another disk.
+    pub(super) copied: BTreeSet<RunId>,
     /// By post: something on its disk was damaged.
     pub(super) damaged: Vec<bool>,
     links: BTreeMap<LinkId, Link>,
@@ -60,10 +67,12 @@ impl World {
         let mut world = Self {
             now_ms: 0,
             homes: vec![BTreeSet::new(); posts.len()],
+            copied: BTreeSet::new(),
             damaged: vec![false; posts.len()],
             posts,
             server,
             model: Model::default(),
+            times: Ok(()),
             links: BTreeMap::new(),
             next_link: 0,
             broker: plan.broker,
@@ -108,6 +117,7 @@ impl World {
             What::AgentLosesPower => {
                 self.kill_agent(post);
                 self.posts[post].disk.cut_power();
+                self.posts[post].clock.boots(&mut dice, self.now_ms);
                 self.tally("power cuts of agents");
             }
             What::AgentDiesInAnEffect => self.posts[post].disk.plan(Fault::Dies { after: few(&mut dice) }),
@@ -132,6 +142,10 @@ impl World {
             What::ServerDiskHasRoom => self.server.disk.limit(None),
             What::AgentSegmentDamaged => self.damage(post, dice.next_u64()),
             What::ClockJumps => self.clock_jumps(post, &mut dice),
+            What::ClockLearns => {
+                let ahead_ms = self.posts[post].clock.ahead_ms;
+                self.learn(post, ahead_ms, LearntFrom::OwnClock);
+            }
             What::Reconfigure => self.reconfigure(post, &mut dice),
             What::BackUp => self.backup = Some(self.server.disk.copy(dice.fork())),
             What::Restore => self.restore(dice.next_u64()),

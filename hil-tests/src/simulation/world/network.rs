@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use edge_agent::clock::LearntFrom;
 use fleet_server::gateway::{Incoming, Outgoing};
 use lamplighter_protocol::{LamppostNumber, Leaf, Nonce, Topic};
 use rumqttc::mqttbytes::QoS;
@@ -158,7 +159,13 @@ impl World {
                 if packet_id != 0 {
                     link.up.push_back(Incoming::PubAck(packet_id));
                 }
-                agent.position(&payload, now_ms)
+                match agent.position(&payload, now_ms) {
+                    Ok(Some(ahead_ms)) if self.posts[post].clock.by_server => {
+                        return self.learn(post, ahead_ms, LearntFrom::Server);
+                    }
+                    Ok(_) => Ok(()),
+                    Err(ended) => Err(ended),
+                }
             }
             Outgoing::ConnAck(_)
             | Outgoing::ConnAckVersion5
@@ -179,6 +186,7 @@ impl World {
 
     pub(in crate::simulation) fn ingest(&mut self, most: usize) {
         let said = self.server.ingest(most, self.now_ms);
+        self.look_at_times();
         self.hear(said);
     }
 

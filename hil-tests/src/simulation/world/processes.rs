@@ -7,13 +7,14 @@ use lamplighter_protocol::{Log, RunId};
 
 use super::World;
 use crate::simulation::dice::Dice;
-use crate::simulation::model::State;
+use crate::simulation::model::{ReadBy, State};
 use crate::simulation::post::{Agent, Ended};
 
 impl World {
     pub(in crate::simulation) fn start_server(&mut self) {
         if self.server.running.is_none() && self.server.start().is_ok() {
             self.tally("starts of the server");
+            self.look_at_times();
         }
         self.bury_the_dead();
     }
@@ -28,12 +29,22 @@ impl World {
         if self.posts[post].agent.is_some() {
             return;
         }
+        let clock = &self.posts[post].clock;
+        let (boot, off_ms, is_known) = (clock.boot, clock.off_ms, clock.is_known);
+        if is_known {
+            // What an earlier run of the boot left is dated before this one is open.
+            self.model.boot_learnt(boot, clock.ahead_ms);
+        }
         if self.posts[post].start(self.now_ms).is_err() {
             self.posts[post].disk.kill();
             return;
         }
         self.tally("starts of agents");
         let Some(state) = self.posts[post].agent.as_mut().map(|agent| agent.outbox.state()) else { return };
+        if !is_known {
+            self.model.opened_undated(state.run, post, off_ms, boot);
+            self.tally("starts of agents that did not know the time");
+        }
         self.opened(post, &state);
     }
 
@@ -90,14 +101,15 @@ impl World {
         self.now_ms += 1 + i64::try_from(dice.below(1_500)).unwrap_or(0);
         let at = &mut self.posts[post];
         let wall = at.wall(self.now_ms);
-        let ahead = at.clock_ahead_ms;
+        let is_provisional = at.agent.as_ref().is_some_and(|agent| agent.provisional_ms.is_some());
+        let by = ReadBy { ahead_ms: at.clock.ahead_ms, is_provisional, true_ms: self.now_ms };
         let number = at.number.clone();
         let Some(agent) = &mut at.agent else { return };
         match agent.sample(wall, &mut self.count, dice) {
             Ok(None) => {}
             Ok(Some((run, log, sequence, observed))) => {
                 self.homes[post].insert(run);
-                self.model.appended((run, log, sequence), &number, observed, ahead);
+                self.model.appended((run, log, sequence), &number, observed, by);
                 self.tally("records");
             }
             Err(_) => self.kill_agent(post),

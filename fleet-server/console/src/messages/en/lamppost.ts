@@ -22,6 +22,7 @@ export const lamppost = {
   "lamppost.acknowledged": "Last acknowledged",
   "lamppost.acknowledged.none": "Nothing yet",
   "lamppost.backlog": "Backlog",
+  "lamppost.backlog.drains": "At the present rate all of it is here in {time}.",
   "lamppost.backlog.none": "None: the server holds all that the lamppost has named",
   "lamppost.backlog.one": "{count} record that the lamppost has and the server does not hold yet",
   "lamppost.backlog.other": "{count} records that the lamppost has and the server does not hold yet",
@@ -103,6 +104,8 @@ export const lamppost = {
   "lamppost.stops.more": "More stops than are listed here lie in this range.",
   "lamppost.stops.failed": "The stops of the agent could not be read.",
   "lamppost.stops.between": "{ended} to {opened} ({duration})",
+  "lamppost.stops.between.unsure":
+    "{ended} or later to {opened} ({duration} at most; exactly when it stopped is not known)",
   "lamppost.stops.missed.one": "{device} missed {count} reading",
   "lamppost.stops.missed.other": "{device} missed {count} readings",
   "lamppost.stops.missed.none": "no reading was missed",
