@@ -4,14 +4,16 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lamplighter_protocol::{Digest, Log, Position, RunId, UtcMillis};
+use lamplighter_protocol::{Digest, LamppostNumber, Log, OutboxId, Position, RunId, UtcMillis};
 
+use super::commands::{self, Kept};
 use super::disk::{self, Disk};
 use super::dropping::Drops;
 use super::error::OutboxError;
 use super::growth::Growth;
 use super::identity::{self, Home};
 use super::pen::{Pen, Written};
+use super::place::BootAt;
 use super::queue::{Append, Times};
 use super::random::Random;
 use super::read::{self, Found};
@@ -21,6 +23,7 @@ use super::run::{Run, Segment};
 use super::seal;
 use super::sealed::{self, Sealed};
 use super::segment::{HEADER_BYTES, Header, MAX_RECORD_BYTES, PREFIX_BYTES};
+use super::set_aside::{self, Aside};
 use super::steady::SteadyTime;
 use super::{
     Beginning, Chunk, DropCounts, MOST_RUNS, OutboxOptions, OutboxState, Place, ReadLimit, descriptions,
@@ -36,6 +39,12 @@ const MAX_EVENT_SEGMENT_BYTES: u64 = 64 << 10;
 pub(super) struct Files {
     pub(super) disk: Arc<dyn Disk>,
     home: Home,
+    pub(super) lamppost: LamppostNumber,
+    /// The outboxes that were set aside.
+    pub(super) asides: Arc<[Aside]>,
+    pub(super) commands: Vec<Kept>,
+    /// Which boot this is and when it began, once that is known.
+    pub(super) boot: Option<BootAt>,
     pub(super) directory: PathBuf,
     pub(super) bound: Bound,
     pub(super) reserve: Reserve,
@@ -78,6 +87,12 @@ impl Files {
         disk::sync_directory(&*disk, &directory)?;
         // A description that is there may have been named by a process that died before its name was durable (D2).
         disk::sync_directory(&*disk, &kept)?;
+        let mut asides = set_aside::find(&*disk, &directory, (&options.lamppost, home.outbox));
+        let commands = commands::load(&*disk, &directory)?;
+        let resumed = commands::resume(&*disk, &directory, &commands, &asides)?;
+        if !resumed.is_empty() {
+            asides = set_aside::find(&*disk, &directory, (&options.lamppost, home.outbox));
+        }
         let recovered = recover::recover(&*disk, &runs)?;
 
         let logs = recovered.runs.iter().flat_map(|run| [&run.samples, &run.events]);
@@ -93,6 +108,10 @@ impl Files {
         let bytes = recovered.runs.iter().map(Run::bytes).sum();
         let mut files = Self {
             home,
+            lamppost: options.lamppost.clone(),
+            asides: asides.into(),
+            commands,
+            boot: None,
             bound: Bound::new(options),
             reserve: Reserve::find(&*disk, &directory),
             segment_bytes: options.segment_bytes,
@@ -133,6 +152,7 @@ impl Files {
         files.keep_reserve();
         files.report_damage()?;
         files.tell_placed()?;
+        files.report_resumed(resumed)?;
         files.find_oldest();
         Ok((files, opened))
     }
@@ -143,7 +163,8 @@ impl Files {
         let opened = beginning.now.wall;
         let time = self.time_of_opening(beginning)?;
         let opening = opening::opening_after(&*self.disk, self.runs.last(), opened);
-        let number = self.runs.iter().map(|run| run.number).max().map_or(0, |last| last.saturating_add(1));
+        // Behind those of adopted runs, whatever their ids.
+        let number = self.runs.iter().map(|run| run.number).max().map_or(1, |last| last.saturating_add(1));
         let runs = self.directory.join("runs");
         let run = self.in_space(Purpose::Report, |files| {
             let id = RunId(random.id()?);
@@ -240,7 +261,12 @@ impl Files {
             refused: self.refused,
             dropped: self.dropped,
             damaged: self.damaged,
+            set_aside: Arc::clone(&self.asides),
         }
+    }
+
+    pub(super) fn outbox(&self) -> OutboxId {
+        self.home.outbox
     }
 
     pub(super) fn current(&mut self) -> &mut Run {

@@ -26,6 +26,7 @@ impl Files {
             return Ok(RunTime::Undated(Undated { opened, before_ended, boot }));
         }
         let boot = boot.map(|at| BootAt { boot: at.boot, booted: opened.plus_ms(-at.ms) });
+        self.boot = boot;
         for (place, dating) in self.date_earlier(self.runs.len(), opened, boot, Purpose::Report)? {
             self.runs[place].date(dating);
         }
@@ -79,10 +80,26 @@ impl Files {
             self.runs[place].date(dating);
         }
         self.now = self.now.plus_ms(learnt.shift_ms);
+        self.boot = boot;
         tracing::info!(shift_ms = learnt.shift_ms, from = ?learnt.from, "the time is known: what was read is dated");
         self.tell_placed()?;
         self.oldest_gone = true;
         self.write()
+    }
+
+    /// Runs were adopted: those of them that do not know the time are dated as if they had been here when this run learnt
+    /// it. Until then they wait with all others.
+    pub(super) fn date_adopted(&mut self) -> Result<(), OutboxError> {
+        if self.is_undated() {
+            return Ok(());
+        }
+        let place = self.runs.len() - 1;
+        let Some(opened) = self.life(place).map(|life| life.opened) else { return Ok(()) };
+        let datings = self.date_earlier(place, opened, self.boot, Purpose::Kept)?;
+        for (place, dating) in datings {
+            self.runs[place].date(dating);
+        }
+        self.tell_placed()
     }
 
     /// Dates the runs before the one at this place, which opened at a time that is known, on disk and not yet in memory.

@@ -11,7 +11,8 @@
 //! description is kept as long as a record written in it (D4); only what the last position lists is freed, oldest
 //! first, and only when the space is needed (D9); what has to go without that, for want of space or of age or because
 //! it is damaged, is reported in events, and the report is synced before it goes (D11); an outbox found on another lamppost or other hardware is set
-//! aside (D14).
+//! aside (D14), beside it as `outbox.set-aside-NUMBER`, until an operator has decided: then its runs are adopted, or it is
+//! deleted.
 //!
 //! On disk, below the outbox's directory (directories have mode 0700, files 0600):
 //!
@@ -20,6 +21,7 @@
 //! | `identity` | version of this layout, id of the outbox, lamppost and hardware that it belongs to |
 //! | `lock` | nothing; locked while an agent uses the outbox |
 //! | `position` | the last position that was believed |
+//! | `commands` | what operators have decided of outboxes that were set aside, and what became of it |
 //! | `reserve` | nothing, in 256 KiB that are given up when the disk is full |
 //! | `descriptions/DIGEST` | a description's payload |
 //! | `runs/NUMBER-RUN/undated` | the run began without knowing the time: which moment of which boot that was |
@@ -65,13 +67,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
-    Description, Digest, DropReason, Dropped, LamppostNumber, Log, OutboxId, Pieces, Position, Record, RunId,
-    UtcMillis,
+    Command, Description, Digest, DropReason, Dropped, LamppostNumber, Log, OutboxId, Pieces, Position,
+    Record, RunId, UtcMillis,
 };
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::{Boot, Clock, ClockTrust, Now};
 
+mod adopt;
+mod commands;
 mod damage;
 mod dating;
 mod descriptions;
@@ -96,6 +100,7 @@ mod run;
 mod seal;
 mod sealed;
 mod segment;
+mod set_aside;
 mod settle;
 mod steady;
 mod stepped;
@@ -105,8 +110,10 @@ mod thread;
 mod tests;
 
 pub use disk::{Disk, DiskFile, SystemDisk};
+pub(crate) use error::chain;
 pub use error::{OutboxClosed, OutboxError};
 pub use random::Random;
+pub use set_aside::Aside;
 pub use stepped::SteppedOutbox;
 
 use queue::{Append, Queue, Request, Times};
@@ -221,6 +228,8 @@ pub struct OutboxState {
     pub dropped: DropCounts,
     /// Places on disk that this run found unreadable. Their sequences are in no log's pieces.
     pub damaged: u64,
+    /// The outboxes beside this one that were set aside, the first one first.
+    pub set_aside: Arc<[Aside]>,
 }
 
 /// How much is appended in some time.
@@ -443,6 +452,17 @@ impl Outbox {
     pub async fn believe(&self, position: Position) -> Result<(), OutboxError> {
         let (answer, answered) = oneshot::channel();
         self.handles.queue.request(Request::Believe { position, answer })?;
+        Ok(answered.await.map_err(|_| OutboxClosed)?)
+    }
+
+    /// Does what a command says about outboxes that were set aside (D14), and reports in events what becomes of any command.
+    /// It is on disk before it is acknowledged, and done when this returns.
+    ///
+    /// # Errors
+    /// [`OutboxError::Closed`]; the outbox also closes if it cannot be written.
+    pub async fn command(&self, command: Command, now: Now) -> Result<(), OutboxError> {
+        let (answer, answered) = oneshot::channel();
+        self.handles.queue.request(Request::Command { command, now, answer })?;
         Ok(answered.await.map_err(|_| OutboxClosed)?)
     }
 

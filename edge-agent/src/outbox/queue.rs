@@ -7,12 +7,13 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lamplighter_protocol::{Digest, Log, Position, Record, UtcMillis};
+use lamplighter_protocol::{Command, Digest, Log, Position, Record, UtcMillis};
 use tokio::sync::oneshot;
 
 use super::dropping::Drops;
 use super::error::{OutboxClosed, OutboxError};
 use super::{Chunk, Place, ReadLimit, opening};
+use crate::clock::Now;
 
 /// Most appends that wait. A lamppost with 20 devices at 1 s fills it in 25 s.
 const MAX_APPENDS: usize = 512;
@@ -46,6 +47,7 @@ pub(super) enum Request {
     Read { from: Place, limit: ReadLimit, answer: oneshot::Sender<Result<Option<Chunk>, OutboxError>> },
     Description { digest: Digest, answer: oneshot::Sender<Result<Option<Vec<u8>>, OutboxError>> },
     Believe { position: Position, answer: oneshot::Sender<()> },
+    Command { command: Command, now: Now, answer: oneshot::Sender<()> },
     Sync { answer: oneshot::Sender<()> },
 }
 

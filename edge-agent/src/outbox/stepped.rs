@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lamplighter_protocol::{Description, Digest, Log, Position, Record};
+use lamplighter_protocol::{Command, Description, Digest, Log, Position, Record};
 
 use super::disk::Disk;
 use super::error::OutboxError;
@@ -130,6 +130,15 @@ impl SteppedOutbox {
     /// The position could not be written: it does not count.
     pub fn believe(&mut self, position: &Position) -> Result<(), OutboxError> {
         self.files.believe(position)
+    }
+
+    /// Does what a command says about outboxes that were set aside (D14), and reports in events what becomes of any command.
+    ///
+    /// # Errors
+    /// The file that could not be written, synced or renamed. What cannot be done with an outbox that was set aside is no
+    /// error: it is reported.
+    pub fn command(&mut self, command: &Command, now: Now) -> Result<(), OutboxError> {
+        self.files.command(command, now)
     }
 
     /// What the outbox holds, what is appended and not yet written included.

@@ -91,6 +91,11 @@ pub(super) fn answer(
             publish(outbox, state);
             answer.send(()).is_err()
         }
+        Request::Command { command, now, answer } => {
+            outbox.command(&command, now)?;
+            publish(outbox, state);
+            answer.send(()).is_err()
+        }
         Request::Sync { answer } => {
             outbox.sync()?;
             publish(outbox, state);

@@ -32,6 +32,9 @@ pub struct Status {
     /// What the outbox holds and may hold.
     #[serde(default)]
     pub storage: Storage,
+    /// Outboxes that were set aside, the first one first.
+    #[serde(default)]
+    pub set_aside: Vec<SetAsideOutbox>,
     /// Each bus, in the order of the configuration.
     pub buses: Vec<BusStatus>,
     /// Each sensor, in the order of the configuration.
@@ -104,6 +107,29 @@ pub struct Storage {
     pub refused: u64,
     /// Places on disk that this run found unreadable.
     pub damaged: u64,
+}
+
+/// An outbox that was set aside: nothing of it is sent until an operator releases it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAsideOutbox {
+    /// Its id, hexadecimal; one that was made for it if it cannot say its own.
+    pub outbox: String,
+    /// Where it is.
+    pub directory: String,
+    /// The lamppost that it belongs to, if that is known.
+    pub lamppost: Option<String>,
+    /// The hardware that it belongs to; empty if that has no serial number or is not known.
+    pub hardware_serial: String,
+    /// Why it was set aside: `other_lamppost`, `other_hardware`, `damaged_identity`, `no_identity` or `unknown`.
+    pub reason: String,
+    /// Bytes of its records on disk.
+    pub bytes: u64,
+    /// How many runs it has.
+    pub runs: u32,
+    /// When its first run opened, ms UTC.
+    pub first_ms: Option<i64>,
+    /// The last time that it is known to tell of, ms UTC.
+    pub last_ms: Option<i64>,
 }
 
 /// Records that had to go, by reason.

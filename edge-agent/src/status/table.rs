@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::report::{Backlog, BusStatus, ConnectionStatus, DroppedRecords, SensorStatus, Status, Storage};
+use super::report::{
+    Backlog, BusStatus, ConnectionStatus, DroppedRecords, SensorStatus, SetAsideOutbox, Status, Storage,
+};
 
 /// Writes the status for people. Ages count from the moment at which the agent took it.
 ///
@@ -27,6 +29,12 @@ pub fn write_table(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "backlog   {}", backlog(status))?;
     for (heading, line) in std::iter::once("outbox").chain(std::iter::repeat("")).zip(storage(status)) {
+        writeln!(out, "{heading:<10}{line}")?;
+    }
+    for (heading, line) in std::iter::once("set aside")
+        .chain(std::iter::repeat(""))
+        .zip(status.set_aside.iter().flat_map(|one| set_aside(one, status.now_ms)))
+    {
         writeln!(out, "{heading:<10}{line}")?;
     }
     if !status.buses.is_empty() {
@@ -124,6 +132,35 @@ fn storage(status: &Status) -> Vec<String> {
         lines.push(format!("{refused} records refused, {damaged} places on disk unreadable, in this run"));
     }
     lines
+}
+
+fn set_aside(outbox: &SetAsideOutbox, now_ms: i64) -> [String; 2] {
+    let SetAsideOutbox { outbox: id, directory, lamppost, hardware_serial, reason, bytes, runs, .. } = outbox;
+    let serial = Some(printable(hardware_serial)).filter(|serial| !serial.is_empty());
+    let serial = serial.unwrap_or_else(|| "without a serial number".to_owned());
+    let whose =
+        lamppost.as_deref().map(|lamppost| format!("lamppost {}, hardware {serial}", printable(lamppost)));
+    let why = match reason.as_str() {
+        "other_lamppost" => "belongs to another lamppost: an operator can only close it",
+        "other_hardware" => "belongs to other hardware of this number: an operator releases or closes it",
+        "damaged_identity" => "its identity is damaged: an operator can only close it",
+        "no_identity" => "it has no identity: an operator can only close it",
+        _ => "it cannot be read by this version",
+    };
+    let span = match (outbox.first_ms, outbox.last_ms) {
+        (Some(_), last) => {
+            format!(", begun {}, last written {}", age(outbox.first_ms, now_ms), age(last, now_ms))
+        }
+        (None, _) => String::new(),
+    };
+    [
+        format!(
+            "{}: {}; {why}",
+            printable(id),
+            whose.unwrap_or_else(|| "it is not known whose it is".to_owned())
+        ),
+        format!("{} in {runs} runs{span}; in {}", size(*bytes), printable(directory)),
+    ]
 }
 
 fn bus(bus: &BusStatus) -> [String; 6] {

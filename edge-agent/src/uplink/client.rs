@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lamplighter_protocol::{LamppostNumber, Leaf, Nonce, Position, Topic, UtcMillis, limits};
+use lamplighter_protocol::{Command, LamppostNumber, Leaf, Nonce, Position, Topic, UtcMillis, limits};
 use rumqttc::{
     AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, SubscribeReasonCode, TlsConfiguration, Transport,
 };
@@ -20,7 +20,7 @@ use super::tls::{self, TlsError};
 use crate::clock::{Clock, ClockTrust, Now};
 use crate::config::ServerConfig;
 use crate::meter::Meter;
-use crate::outbox::{Chunk, Outbox, OutboxClosed, OutboxError, Place, ReadLimit};
+use crate::outbox::{Chunk, Outbox, OutboxClosed, OutboxError, Place, ReadLimit, chain};
 use crate::status::ConnectionStatus;
 
 /// Longest time by which a lamppost holds back what it has just read, so that the lampposts of a city, which all
@@ -329,7 +329,7 @@ impl Uplink {
         match publish.topic.parse::<Topic>().map(|topic| topic.leaf) {
             Ok(Leaf::Position) => self.position(&publish.payload).await,
             Ok(Leaf::Command) => {
-                tracing::warn!("this version executes no commands: this one will expire");
+                self.command(&publish.payload).await?;
                 Ok(false)
             }
             Ok(Leaf::Hello | Leaf::Description | Leaf::Frames(_)) | Err(_) => {
@@ -357,6 +357,16 @@ impl Uplink {
         let now = self.wall();
         self.status.send_modify(|status| status.last_position_ms = Some(now.0));
         Ok(true)
+    }
+
+    async fn command(&mut self, payload: &[u8]) -> Result<(), LinkError> {
+        match Command::decode(payload) {
+            Ok(command) => self.outbox.command(command, self.clock.now()).await?,
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "the server sent a command that cannot be read");
+            }
+        }
+        Ok(())
     }
 
     fn acknowledged(&mut self) {
@@ -430,20 +440,4 @@ impl Uplink {
 
 fn random_u32() -> u32 {
     getrandom::u32().unwrap_or(u32::MAX)
-}
-
-/// The whole chain of an error, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // Some libraries repeat their source in their own text.
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

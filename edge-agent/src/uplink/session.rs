@@ -111,6 +111,8 @@ struct Link {
     /// Number of the last hello.
     hello_count: u64,
     hello_doublings: u32,
+    /// There is something to be told that does not wait.
+    hello_wanted: bool,
     last_position: Option<UtcMillis>,
     /// When the server last acknowledged, or had nothing to acknowledge.
     last_puback: Duration,
@@ -152,8 +154,12 @@ impl Session {
         self.clock = trust;
     }
 
-    /// The outbox holds this now.
+    /// The outbox holds this now. Where other outboxes are concerned, the server hears of it at once: what was adopted is
+    /// named before it is sent, and what is set aside is told of as it is.
     pub fn outbox_changed(&mut self, state: OutboxState) {
+        if let Some(link) = self.link.as_mut().filter(|_| state.set_aside != self.outbox.set_aside) {
+            link.hello_wanted = true;
+        }
         self.outbox = state;
     }
 
@@ -175,6 +181,7 @@ impl Session {
             first_hello: now,
             hello_count: 0,
             hello_doublings: 0,
+            hello_wanted: false,
             last_position: None,
             last_puback: now,
         });
@@ -228,9 +235,11 @@ impl Session {
     /// A hello to publish: it opens the connection, or is said again (D8).
     pub fn hello(&mut self, now: Duration) -> Option<Vec<u8>> {
         let runs = self.runs_to_name();
+        let set_aside = self.outbox.set_aside.iter().take(limits::MAX_SET_ASIDE_PER_HELLO);
+        let set_aside = set_aside.map(|aside| aside.told.clone()).collect();
         let link = self.link.as_mut()?;
         link.count += 1;
-        if link.hello_said.is_some() {
+        if link.hello_said.is_some() && !std::mem::take(&mut link.hello_wanted) {
             link.hello_doublings = (link.hello_doublings + 1).min(16);
         }
         if link.hello_said.is_none() {
@@ -247,6 +256,7 @@ impl Session {
             agent_version: self.speaker.agent_version.clone(),
             hardware_serial: self.speaker.hardware_serial.clone(),
             generation: self.speaker.generation,
+            set_aside,
         };
         let payload = hello.encode();
         link.put(InFlight { bytes: payload.len(), is_hello: true, is_backlog: false, frame: None }, now);
@@ -497,6 +507,9 @@ impl Session {
         // One hello at a time: it is answered, or its connection is given up.
         if link.in_flight.iter().any(|one| one.is_hello) {
             return Duration::MAX;
+        }
+        if link.hello_wanted {
+            return Duration::ZERO;
         }
         let first_in_flight = link.in_flight.iter().find_map(|one| one.frame.as_ref()).map(|sent| sent.at);
         let asks_for_time = (self.clock == ClockTrust::Unknown).then_some(said);

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
-    Digest, Frame, Hello, Log, LogHeld, Nonce, OutboxId, Pieces, Position, RunId, RunPosition, UtcMillis,
-    limits,
+    Digest, Frame, Hello, Log, LogHeld, Nonce, OutboxId, Pieces, Position, RunId, RunPosition, SetAside,
+    SetAsideReason, UtcMillis, limits,
 };
 use proptest::prelude::*;
 
 use super::session::{Heard, Next, Session, Speaker};
 use super::stretch::{Sent, SentList, Stretch};
 use crate::clock::ClockTrust;
-use crate::outbox::{Chunk, DropCounts, LogState, MOST_RUNS, OutboxState, Place, RunState};
+use crate::outbox::{Aside, Chunk, DropCounts, LogState, MOST_RUNS, OutboxState, Place, RunState};
 
 const RECORD_BYTES: usize = 100;
 
@@ -41,6 +41,7 @@ fn outbox(ends: &[(u64, u64)]) -> OutboxState {
         refused: 0,
         dropped: DropCounts::default(),
         damaged: 0,
+        set_aside: Arc::new([]),
     }
 }
 
@@ -555,4 +556,33 @@ fn what_is_to_be_sent_is_neither_held_nor_under_way() {
     assert_eq!(session.to_send(), 15);
     session.disconnected();
     assert_eq!(session.to_send(), 15);
+}
+
+#[test]
+fn d14_a_change_of_what_is_set_aside_is_told_at_once() {
+    let told = |outbox: u8| SetAside {
+        outbox: OutboxId([outbox; 16]),
+        lamppost: None,
+        hardware_serial: String::new(),
+        reason: SetAsideReason::NoIdentity,
+        bytes: 1,
+        runs: 1,
+        first: None,
+        last: None,
+    };
+    let mut session = session(&[(0, 1)]);
+    let second = Duration::from_secs(1);
+    session.connected(Nonce([1; 16]), Duration::ZERO);
+    assert_eq!(session.next(Duration::ZERO), Next::Hello);
+    let hello = |session: &mut Session, now| Hello::decode(&session.hello(now).unwrap()).unwrap();
+    assert!(hello(&mut session, Duration::ZERO).set_aside.is_empty());
+    let many: Vec<_> = (1..=20).map(|outbox| Aside::of(told(outbox))).collect();
+    session.outbox_changed(OutboxState { set_aside: many.into(), ..outbox(&[(0, 1)]) });
+    assert_ne!(session.next(second), Next::Hello, "one hello at a time");
+    session.acknowledged(second);
+    assert_eq!(session.next(second), Next::Hello);
+    let named = hello(&mut session, second).set_aside;
+    assert_eq!(named, (1..=16).map(told).collect::<Vec<_>>());
+    session.acknowledged(second);
+    assert_ne!(session.next(second), Next::Hello, "it is told");
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
-    Catalogue, Description, DescriptionError, Digest, Frame, FrameError, Hello, HelloError, LamppostNumber,
-    Leaf, Log, OutboxId, RunId, UtcMillis,
+    Catalogue, CommandId, Description, DescriptionError, Digest, Frame, FrameError, Hello, HelloError,
+    LamppostNumber, Leaf, Log, OutboxId, RunId, UtcMillis,
 };
 
 use self::recorder::Recorder;
@@ -17,7 +17,7 @@ use super::current::CurrentSeries;
 use super::days::Days;
 use super::known::Descriptions;
 use super::lamppost::{Lamppost, LamppostReport};
-use super::ledger::{Course, LamppostLedger, OutboxDecision, RecordVerdict};
+use super::ledger::{CommandFate, Course, LamppostLedger, OutboxDecision, RecordVerdict};
 use super::metrics::{IngestMetrics, Malformed, Verdicts};
 use super::places::places;
 use super::pulse::Pulse;
@@ -143,10 +143,15 @@ impl Ingest {
         self.lampposts.get(number).map(|lamppost| lamppost.course(known, (from, to)))
     }
 
-    /// An operator has decided of an outbox (D14). It lasts as long as this value does. False: the lamppost has no
-    /// outbox of this id.
+    /// An operator has decided of an outbox (D14). It lasts as long as this value and its snapshots do. False: the lamppost
+    /// has no outbox of this id.
     pub fn decide(&mut self, number: &LamppostNumber, outbox: OutboxId, decision: OutboxDecision) -> bool {
         self.lampposts.get_mut(number).is_some_and(|lamppost| lamppost.decide(outbox, decision))
+    }
+
+    /// What a lamppost has reported of a command; none if it has not yet.
+    pub fn command(&self, number: &LamppostNumber, id: CommandId) -> Option<&CommandFate> {
+        self.lampposts.get(number)?.command(id)
     }
 
     fn hello(&mut self, entry: &Entry) -> Fresh {

@@ -6,15 +6,15 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use lamplighter_protocol::{
-    DeviceName, Digest, Grid, Hello, Log, LogHeld, Nonce, Opening, OutboxId, Pieces, Position, RunId,
-    RunPosition, SeriesName, UtcMillis, limits,
+    CommandId, DeviceName, Digest, Grid, Hello, Log, LogHeld, Nonce, Opening, OutboxId, Pieces, Position,
+    RunId, RunPosition, SeriesName, UtcMillis, limits,
 };
 
 use super::current::{Current, CurrentSeries};
 use super::intake::Intake;
 use super::known::Known;
 use super::ledger::{
-    Course, Ends, LamppostLedger, Ledger, OutboxDecision, RecordVerdict, RunEnd, RunOpening,
+    CommandFate, Course, Ends, LamppostLedger, Ledger, OutboxDecision, RecordVerdict, RunEnd, RunOpening,
 };
 use super::named::Named;
 use super::places::Places;
@@ -166,6 +166,8 @@ impl Lamppost {
             self.intake = Intake::since(received);
         }
         let named = Named::by(&hello);
+        // The ledger has what was set aside.
+        let hello = Hello { set_aside: Vec::new(), ..hello };
         self.hello = Some(SaidHello { hello, received, count, named });
     }
 
@@ -341,6 +343,11 @@ impl Lamppost {
     /// An operator has decided of one of its outboxes. False: it has none of this id.
     pub(super) fn decide(&mut self, outbox: OutboxId, decision: OutboxDecision) -> bool {
         self.ledger.decide(outbox, decision)
+    }
+
+    /// What it has reported of a command.
+    pub(super) fn command(&self, id: CommandId) -> Option<&CommandFate> {
+        self.ledger.commands.get(&id)
     }
 
     pub(super) fn report(&self) -> Option<LamppostReport> {

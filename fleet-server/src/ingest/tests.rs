@@ -73,6 +73,7 @@ impl Bench {
             agent_version: "0.1.0".into(),
             hardware_serial: "S1".into(),
             generation: 4,
+            set_aside: Vec::new(),
         };
         assert_eq!(self.apply(Leaf::Hello, hello.encode()), Fresh::Hello);
     }
@@ -331,6 +332,7 @@ fn d8_a_position_fits_one_payload_however_torn_the_logs_are() {
         agent_version: String::new(),
         hardware_serial: String::new(),
         generation: 0,
+        set_aside: Vec::new(),
     };
     bench.apply(Leaf::Hello, hello.encode());
     let payload = bench.ingest.position(&"A1".parse().unwrap(), NOW).unwrap();

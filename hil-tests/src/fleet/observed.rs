@@ -86,10 +86,23 @@ impl Observed {
 /// # Errors
 /// If the outbox cannot be opened or read.
 pub fn on_disk(directory: &Path, number: &LamppostNumber) -> anyhow::Result<(Observed, usize)> {
+    let outbox = StreetProcess::state(directory).join(number.as_str()).join("outbox");
+    in_outbox(&outbox, number, &rig::hardware_serial(number))
+}
+
+/// The same of the outbox in this directory, which belongs to this lamppost and hardware.
+///
+/// # Errors
+/// As [`on_disk`].
+pub fn in_outbox(
+    directory: &Path,
+    number: &LamppostNumber,
+    hardware_serial: &str,
+) -> anyhow::Result<(Observed, usize)> {
     let options = OutboxOptions {
-        directory: StreetProcess::state(directory).join(number.as_str()).join("outbox"),
+        directory: directory.to_owned(),
         lamppost: number.clone(),
-        hardware_serial: rig::hardware_serial(number),
+        hardware_serial: hardware_serial.to_owned(),
         max_bytes: 1 << 30,
         segment_bytes: OutboxOptions::segment_bytes_of(1 << 30),
         max_age: Duration::MAX,

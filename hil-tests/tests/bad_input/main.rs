@@ -6,6 +6,7 @@
 //! - [`payloads`]: what a lamppost with every right may say that cannot be read.
 //! - [`slow_clients`]: who says nothing, half of something, or does not listen.
 //! - [`unknown_time`]: a machine that does not know the time.
+//! - [`set_aside`]: an outbox that belongs elsewhere, and what operators decide of it.
 //! - [`full_disk`], [`damaged_journal`]: what happens to the disk under the journal.
 //! - [`damaged_disks`]: what real lampposts make of damage on their disks and the server's, and of a restored server.
 //!
@@ -40,6 +41,8 @@ mod payloads;
 mod server_log;
 #[cfg(test)]
 mod server_start;
+#[cfg(test)]
+mod set_aside;
 #[cfg(test)]
 mod slow_clients;
 #[cfg(test)]

@@ -8,15 +8,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lamplighter_protocol::{
-    Decimal, Description, Device, Digest, DropReason, Dropped, DroppedSeries, Log, LogHeld, Nonce,
-    Observation, Opening, Pieces, Position, Reason, Record, RunId, RunPosition, Series, SeriesName, Tick,
-    UtcMillis, ValueType,
+    Command, CommandAction, CommandId, CommandReport, Decimal, Description, Device, Digest, DropReason,
+    Dropped, DroppedSeries, Log, LogHeld, Nonce, Observation, Opening, Pieces, Position, Reason, Record,
+    RunId, RunPosition, Series, SeriesName, SetAsideReason, Tick, UtcMillis, ValueType, wire::CommandState,
 };
 use tempfile::TempDir;
 
 use super::{
-    Chunk, Outbox, OutboxError, OutboxOptions, OutboxState, OutboxThread, Place, Random, ReadLimit, RunState,
-    SteppedOutbox,
+    Aside, Chunk, Outbox, OutboxError, OutboxOptions, OutboxState, OutboxThread, Place, Random, ReadLimit,
+    RunState, SteppedOutbox,
 };
 use crate::clock::{Clock, ClockTrust, Now, Stop, Waited};
 
@@ -30,6 +30,7 @@ mod full;
 mod life;
 mod model;
 mod seals;
+mod set_aside;
 mod space;
 mod unread;
 

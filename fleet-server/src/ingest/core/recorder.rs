@@ -87,6 +87,7 @@ impl Recorder<'_> {
             }
             Ok(Record::Command(report)) => {
                 self.dated(report.time);
+                self.lamppost.ledger.command(&report, self.entry.sequence);
                 tracing::info!(lamppost = %self.entry.lamppost, command = %report.id, state = ?report.state, "command");
             }
             Ok(Record::Dropped(dropped)) if self.log == Log::Events => {

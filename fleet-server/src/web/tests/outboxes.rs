@@ -16,14 +16,16 @@ fn what_became_of_records_is_told_run_by_run_and_in_all() {
     speaker.reads(1, 20, digest, seconds(20_000, 30), 60_000);
     let told = rig.get(OUTBOXES).json();
     let samples = json!({
-        "owed": 100, "held": 30, "dropped": {"bytes": 20, "age": 0, "damaged": 0}, "lost": 30, "not_yet_here": 20,
+        "owed": 100, "held": 30, "dropped": {"bytes": 20, "age": 0, "damaged": 0}, "lost": 30, "lost_closed": 0,
+        "not_yet_here": 20,
     });
     let first = json!({
         "run": "01".repeat(16), "run_before": null, "opened": null, "ended": "2026-07-01T08:01:39.000Z",
         "placed_between": null,
         "samples": samples,
         "events": {
-            "owed": 1, "held": 0, "dropped": {"bytes": 0, "age": 0, "damaged": 0}, "lost": 0, "not_yet_here": 1,
+            "owed": 1, "held": 0, "dropped": {"bytes": 0, "age": 0, "damaged": 0}, "lost": 0, "lost_closed": 0,
+            "not_yet_here": 1,
         },
     });
     assert_eq!(told["runs"][1], first);
@@ -32,9 +34,10 @@ fn what_became_of_records_is_told_run_by_run_and_in_all() {
     let outbox = json!({
         "outbox": "05".repeat(16), "standing": "living", "hardware_serial": "S5", "run": "02".repeat(16),
         "first_heard": "2026-07-01T08:00:00.000Z", "last_heard": "2026-07-01T08:00:00.000Z",
-        "lives": 1, "runs": 2, "records": 25,
+        "lives": 1, "runs": 2, "records": 25, "set_aside": null, "speaks": true,
     });
     assert_eq!(told["outboxes"], json!([outbox]));
+    assert_eq!(told["decisions"], json!([]));
     assert_eq!((&told["forks"], &told["next"], &told["unplaced"]), (&json!([]), &Value::Null, &json!(0)));
     assert_eq!(told["records"]["owed"], 100 + 1 + 4 + 2);
 

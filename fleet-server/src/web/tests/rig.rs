@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use ureq::Agent;
 
+use crate::commands::Commands;
 use crate::gateway::Sessions;
 use crate::ingest::{
     Course, DeviceReport, Ingest, IngestMetrics, Intake, LamppostLedger, LamppostReport, RunEnd, Stop,
@@ -49,6 +50,7 @@ pub(super) struct Rig {
     pub(super) phase: watch::Sender<Phase>,
     pub(super) registry: Registry,
     pub(super) sessions: Sessions,
+    pub(super) commands: Commands,
     pub(super) roll: Roll,
     pub(super) reports: Arc<Reports>,
     pub(super) figures: Figures,
@@ -150,6 +152,7 @@ impl Rig {
             store: Arc::clone(&store),
             lag: figures.journal.lag.clone(),
         });
+        let commands = Commands::new(registry.clone(), sessions.clone(), Arc::clone(&ingest));
         let (phase, readiness) = Readiness::new();
         let reports = Arc::new(Reports { reports: Mutex::default(), ingest: Arc::clone(&ingest) });
         let metrics = WebMetrics::default();
@@ -163,6 +166,7 @@ impl Rig {
             sessions: sessions.clone(),
             roll: roll.clone(),
             lifelines: Arc::clone(&reports) as Arc<dyn Lifelines>,
+            commands: commands.clone(),
             catalogue: Arc::new(Catalogue::built_in()),
             readiness,
             console: shape.console,
@@ -195,6 +199,7 @@ impl Rig {
             phase,
             registry,
             sessions,
+            commands,
             roll,
             reports,
             figures,
@@ -333,6 +338,17 @@ impl Rig {
     /// What is at this path and query, with the token.
     pub(super) fn get(&self, target: &str) -> Answer {
         self.get_with(target, &[("authorization", &format!("Bearer {}", self.token.expose()))])
+    }
+
+    /// Decides what is at this path, with the token and these headers.
+    pub(super) fn post_with(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
+        let lines: Vec<String> = headers.iter().map(|(name, value)| format!("\r\n{name}: {value}")).collect();
+        let head = format!("POST {target} HTTP/1.1\r\n{}\r\nContent-Length: 0", self.welcome());
+        self.raw(&(head + &lines.concat()))
+    }
+
+    pub(super) fn post(&self, target: &str) -> Answer {
+        self.post_with(target, &[])
     }
 
     /// What is at this path and query, with these headers.

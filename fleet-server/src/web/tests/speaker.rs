@@ -3,8 +3,8 @@
 
 use lamplighter_protocol::{
     Catalogue, Dating, Description, Device, Digest, DropReason, Dropped, DroppedSeries, Frame, Grid, Hello,
-    Leaf, Log, Nonce, Observation, Opening, OutboxId, Pieces, Reason, Record, RunHeld, RunId, Series, Tick,
-    UtcMillis,
+    Leaf, Log, Nonce, Observation, Opening, OutboxId, Pieces, Reason, Record, RunHeld, RunId, Series,
+    SetAside, SetAsideReason, Tick, UtcMillis,
 };
 
 use super::rig::{Rig, START, series_name};
@@ -62,6 +62,27 @@ impl<'a> Speaker<'a> {
 
     /// A hello of this outbox that names these samples of runs, the one that speaks first.
     pub(super) fn greets(&mut self, received_ms: i64, outbox: u8, samples: &[(u8, u64, u64)]) {
+        self.tells_of(received_ms, outbox, samples, &[]);
+    }
+
+    /// Such a hello that tells of these outboxes as set aside, and to which lampposts they belong.
+    pub(super) fn tells_of(
+        &mut self,
+        received_ms: i64,
+        outbox: u8,
+        samples: &[(u8, u64, u64)],
+        set_aside: &[(u8, &str)],
+    ) {
+        let set_aside = set_aside.iter().map(|(outbox, number)| SetAside {
+            outbox: OutboxId([*outbox; 16]),
+            lamppost: Some(number.parse().unwrap()),
+            hardware_serial: format!("S{outbox}"),
+            reason: SetAsideReason::OtherHardware,
+            bytes: 4096,
+            runs: 2,
+            first: Some(UtcMillis(START - 60_000)),
+            last: None,
+        });
         let runs = samples.iter().map(|&(id, first, last)| {
             let mut samples = Pieces::new();
             samples.insert(first, last);
@@ -76,6 +97,7 @@ impl<'a> Speaker<'a> {
             agent_version: "0.1.0".to_owned(),
             hardware_serial: format!("S{outbox}"),
             generation: 1,
+            set_aside: set_aside.collect(),
         };
         self.says(received_ms, Leaf::Hello, hello.encode());
     }
