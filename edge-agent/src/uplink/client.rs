@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lamplighter_protocol::{Command, LamppostNumber, Leaf, Nonce, Position, Topic, limits};
+use lamplighter_protocol::{Command, LamppostNumber, Leaf, Nonce, Position, Topic, UtcMillis, limits};
 use rumqttc::{
     AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, SubscribeReasonCode, TlsConfiguration, Transport,
 };
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Backoff;
 use super::session::{Heard, Next, Session, Speaker};
 use super::tls::{self, TlsError};
-use crate::clock::Clock;
+use crate::clock::{Clock, ClockTrust, Now};
 use crate::config::ServerConfig;
 use crate::meter::Meter;
 use crate::outbox::{Chunk, Outbox, OutboxClosed, OutboxError, Place, ReadLimit, chain};
@@ -37,6 +37,8 @@ pub struct Uplink {
     server: ServerConfig,
     outbox: Outbox,
     clock: Arc<dyn Clock>,
+    /// What the clock said last.
+    seen: Now,
     status: watch::Sender<ConnectionStatus>,
     session: Session,
     started: Instant,
@@ -114,6 +116,7 @@ impl Uplink {
             lamppost,
             server,
             outbox,
+            seen: clock.now(),
             clock,
             status,
             session,
@@ -141,7 +144,7 @@ impl Uplink {
             let wait = backoff.wait(random_u32());
             let text = chain(&error);
             tracing::warn!(error = %text, retry_in_ms = wait.as_millis(), "not connected to {}", self.status.borrow().server);
-            let now = self.clock.now().wall;
+            let now = self.wall();
             self.status.send_modify(|status| {
                 if status.connected || status.since_ms.is_none() {
                     status.since_ms = Some(now.0);
@@ -168,12 +171,12 @@ impl Uplink {
         getrandom::fill(&mut nonce)?;
         self.session.outbox_changed(self.outbox.state().borrow().clone());
         self.session.connected(Nonce(nonce), self.now());
-        self.session.clock_is(self.clock.now().trust);
+        self.wall();
         client
             .try_subscribe(Topic::down_filter(&self.lamppost), QoS::AtLeastOnce)
             .map_err(|_| LinkError::ClientFull)?;
         tracing::info!("connected to {}", self.status.borrow().server);
-        let now = self.clock.now().wall;
+        let now = self.wall();
         self.status.send_modify(|status| {
             status.connected = true;
             status.since_ms = Some(now.0);
@@ -238,7 +241,7 @@ impl Uplink {
 
     /// Sends all that the window has room for; returns until when there is nothing to do.
     async fn pump(&mut self, client: &AsyncClient) -> Result<Duration, LinkError> {
-        self.session.clock_is(self.clock.now().trust);
+        self.wall();
         loop {
             let now = self.now();
             match self.session.next(now) {
@@ -351,7 +354,7 @@ impl Uplink {
         let Heard::Believed { asked } = self.session.position(&position, now) else { return Ok(false) };
         self.clock.hear_server_time(position.server_time, now.saturating_sub(asked));
         self.outbox.believe(position).await?;
-        let now = self.clock.now().wall;
+        let now = self.wall();
         self.status.send_modify(|status| status.last_position_ms = Some(now.0));
         Ok(true)
     }
@@ -367,7 +370,7 @@ impl Uplink {
     }
 
     fn acknowledged(&mut self) {
-        let (wall, now) = (self.clock.now().wall, self.now());
+        let (wall, now) = (self.wall(), self.now());
         self.acknowledged += self.session.acknowledged(now);
         self.acknowledgements.mark(now, self.acknowledged);
         self.status.send_modify(|status| status.last_acknowledgement_ms = Some(wall.0));
@@ -403,6 +406,25 @@ impl Uplink {
         network.set_tcp_nodelay(true);
         events.set_network_options(network);
         Ok((client, events))
+    }
+
+    /// What the clock says. If it has learnt the time meanwhile (D3), the times that the status tells move with it.
+    fn wall(&mut self) -> UtcMillis {
+        let now = self.clock.now();
+        self.session.clock_is(now.trust);
+        let before = std::mem::replace(&mut self.seen, now);
+        if before.trust == ClockTrust::Unknown && now.trust != ClockTrust::Unknown {
+            let lived = now.monotonic.saturating_sub(before.monotonic);
+            let shift_ms = now.wall.since_ms(before.wall.plus(lived));
+            self.status.send_modify(|status| {
+                let told =
+                    [&mut status.since_ms, &mut status.last_acknowledgement_ms, &mut status.last_position_ms];
+                for time in told.into_iter().flatten() {
+                    *time = time.saturating_add(shift_ms);
+                }
+            });
+        }
+        now.wall
     }
 
     fn spread(&self) -> Duration {

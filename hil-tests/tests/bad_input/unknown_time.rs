@@ -42,10 +42,20 @@ fn what_was_read_before_the_server_told_the_time_is_stored_at_the_time_at_which_
     });
     let stopped = right.now().wall.0;
 
+    let mut told_ages = Vec::new();
     let reached = Lamppost { port: server.mqtt().port(), ..lamppost };
     reached.runs(SystemClock::off_by(OFF_MS), |status| {
-        status.time_known && status.waiting_for_time == 0 && stored(&server).len() >= 8
+        let known = status.time_known && status.waiting_for_time == 0;
+        if known {
+            // The server's answer came before the time was known, and is a minute old at most.
+            let ages = [status.connection.since_ms, status.connection.last_position_ms]
+                .map(|at| at.map_or(i64::MAX, |at| right.now().wall.0 - at));
+            told_ages.push(ages);
+        }
+        known && stored(&server).len() >= 8
     });
+    let young = |age: &i64| (-2_000..60_000).contains(age);
+    assert!(told_ages.last().unwrap().iter().all(young), "{told_ages:?}");
     let told = stored(&server);
     let ended = right.now().wall.0;
     assert!(told.values().all(|reason| reason == "good"), "one boot: its time runs on: {told:?}");

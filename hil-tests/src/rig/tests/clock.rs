@@ -18,7 +18,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[test]
 fn every_tick_of_every_thread_comes_exactly_at_its_time_at_ten_thousand_times_real_time() {
     let clock = Arc::new(SteppedClock::new(BEGIN, 10_000.0));
-    let real = SystemClock::new();
+    let real = SystemClock::believed();
     let hour = Duration::from_hours(1);
     let periods = [2, 3, 10, 60].map(|seconds| SECOND * seconds);
     for _ in periods {
@@ -68,7 +68,7 @@ fn a_thread_that_hangs_holds_the_others_up_only_once() {
     let hangs_after = Duration::from_millis(300);
     let clock = Arc::new(SteppedClock::new(BEGIN, 1e6).hanging_after(hangs_after));
     clock.enter();
-    let real = SystemClock::new();
+    let real = SystemClock::believed();
     let other = following(&clock, |clock, stop| {
         (1..=1000).all(|tick| clock.wait(SECOND * tick, stop) == Waited::Reached)
     });
@@ -86,7 +86,7 @@ fn a_thread_that_hangs_holds_the_others_up_only_once() {
 
 #[test]
 fn time_never_overtakes_the_present() {
-    let real = SystemClock::new();
+    let real = SystemClock::believed();
     let begin = real.now().wall.plus_ms(-100);
     let clock = Arc::new(SteppedClock::new(begin, 1e6));
     let thread = following(&clock, move |clock, stop| {
@@ -116,7 +116,7 @@ fn a_raised_stop_ends_every_wait_soon() {
     while !waits.load(Ordering::SeqCst) {
         std::thread::yield_now();
     }
-    let real = SystemClock::new();
+    let real = SystemClock::believed();
     stop.raise();
     assert_eq!(thread.join().unwrap(), Waited::Stopped);
     assert!(real.now().monotonic < Duration::from_secs(5));
@@ -137,7 +137,7 @@ fn a_frozen_clock_stands_still_and_still_hears_a_stop() {
 
 #[test]
 fn a_rigs_real_time_is_the_machines_and_sure() {
-    let (rig, machine) = (RealClock::default(), SystemClock::new());
+    let (rig, machine) = (RealClock::default(), SystemClock::believed());
     rig.hear_server_time(UtcMillis(0), Duration::ZERO);
     let (ours, theirs) = (rig.now(), machine.now());
     assert_eq!(ours.trust, ClockTrust::Sure);
