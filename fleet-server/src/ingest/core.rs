@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use lamplighter_protocol::{
     Catalogue, Description, DescriptionError, Digest, Frame, FrameError, Hello, HelloError, LamppostNumber,
-    Leaf, Log, Record, Tick, UtcMillis,
+    Leaf, Log, OutboxId, Record, RunId, Tick, UtcMillis,
 };
 
 use super::current::CurrentSeries;
 use super::known::{Descriptions, Known, SeriesKind};
 use super::lamppost::{Lamppost, LamppostReport};
+use super::ledger::{
+    Course, DescribedSpan, LamppostLedger, OutboxDecision, RecordVerdict, Rejection, Spans, Tallied, Times,
+};
 use super::metrics::{IngestMetrics, Malformed, Verdict};
 use super::places::{Places, places};
 use super::pulse::Pulse;
@@ -23,6 +26,9 @@ const FUTURE_MS: i64 = 10 * 60 * 1000;
 
 /// An observation may lie this far back: longer than any outbox is kept.
 const PAST_MS: i64 = 400 * 24 * 3600 * 1000;
+
+/// An observation is late that is received more than so many periods of its device after its time.
+const LATE_PERIODS: i64 = 3;
 
 /// All that the journal has told so far.
 #[derive(Debug)]
@@ -98,10 +104,36 @@ impl Ingest {
         self.lampposts.get(number)?.last_acknowledged
     }
 
+    /// What became of one record of a lamppost (D12). A function of the journal and of what operators have
+    /// [decided](Self::decide).
+    pub fn verdict(&self, number: &LamppostNumber, run: RunId, log: Log, sequence: u64) -> RecordVerdict {
+        self.lampposts
+            .get(number)
+            .map_or(RecordVerdict::NotYetHere, |lamppost| lamppost.verdict(run, log, sequence))
+    }
+
+    /// What became of all that a lamppost has written; none if it has never sent anything.
+    pub fn ledger(&self, number: &LamppostNumber) -> Option<LamppostLedger> {
+        self.lampposts.get(number).map(Lamppost::account)
+    }
+
+    /// The course of a lamppost's series from `from` to before `to`, which is not in the future; none if it has never
+    /// sent anything.
+    pub fn course(&self, number: &LamppostNumber, from: UtcMillis, to: UtcMillis) -> Option<Course> {
+        let known = |digest| self.descriptions.get(digest);
+        self.lampposts.get(number).map(|lamppost| lamppost.course(known, (from, to)))
+    }
+
+    /// An operator has decided of an outbox (D14). It lasts as long as this value does. False: the lamppost has no
+    /// outbox of this id.
+    pub fn decide(&mut self, number: &LamppostNumber, outbox: OutboxId, decision: OutboxDecision) -> bool {
+        self.lampposts.get_mut(number).is_some_and(|lamppost| lamppost.decide(outbox, decision))
+    }
+
     fn hello(&mut self, entry: &Entry) -> Fresh {
         match Hello::decode(&entry.payload) {
             Ok(hello) => {
-                self.lamppost(&entry.lamppost).hello(hello, entry.received);
+                self.lamppost(&entry.lamppost).hello(hello, entry.received, entry.sequence);
                 Fresh::Hello
             }
             Err(HelloError::Newer(_)) => self.refuse(entry, Malformed::Newer),
@@ -182,12 +214,13 @@ impl Ingest {
             store,
             live,
             newest: None,
+            times: None,
+            tallied: BTreeMap::new(),
         };
         for (first, last) in missing {
-            for sequence in first..=last {
-                record.record(sequence);
-            }
+            record.range(first, last);
         }
+        record.tally();
         if let Some(newest) = record.newest
             && lamppost.written(frame.description, &known, newest, entry.received)
         {
@@ -221,9 +254,25 @@ struct Recorder<'a> {
     live: &'a mut dyn FnMut(LiveObservation),
     /// The newest time of a record so far, of those that can be believed.
     newest: Option<UtcMillis>,
+    /// From when to when the ticks of a range are, of those that can be believed.
+    times: Option<Times>,
+    /// What came late or was rejected, by device and series.
+    tallied: BTreeMap<(usize, usize, Tallied), Spans>,
 }
 
 impl Recorder<'_> {
+    /// Reads records that were not held before.
+    fn range(&mut self, first: u64, last: u64) {
+        self.times = None;
+        for sequence in first..=last {
+            self.record(sequence);
+        }
+        if self.log == Log::Samples {
+            let span = DescribedSpan { first, last, description: self.frame.description, times: self.times };
+            self.lamppost.ledger.described(self.frame.run, span, self.entry.sequence);
+        }
+    }
+
     fn record(&mut self, sequence: u64) {
         let place = usize::try_from(sequence - self.frame.first).unwrap_or(usize::MAX);
         let Some(bytes) = self.frame.records.get(place) else { return };
@@ -231,7 +280,9 @@ impl Recorder<'_> {
             Ok(Record::Tick(tick)) => self.tick(&tick),
             Ok(Record::Opening(opening)) if self.log == Log::Events && sequence == 0 => {
                 self.dated(opening.opened);
-                if self.lamppost.opened(self.frame.run, opening, self.known).is_err() {
+                let written = (self.frame.description, self.known);
+                let brought = (self.entry.received, self.entry.sequence);
+                if self.lamppost.opened(self.frame.run, opening, written, brought).is_err() {
                     self.metrics.forks.inc();
                     tracing::warn!(
                         lamppost = %self.entry.lamppost, run = %self.frame.run,
@@ -245,11 +296,13 @@ impl Recorder<'_> {
             }
             Ok(Record::Dropped(dropped)) if self.log == Log::Events => {
                 self.metrics.observed(Verdict::dropped(dropped.reason), dropped.observations());
+                self.lamppost.ledger.dropped(&dropped, self.entry.sequence);
             }
             // An opening is the first of its run's events, and nothing else (D1); what was dropped is told in events (D11).
             Ok(Record::Opening(_) | Record::Dropped(_)) => self.metrics.refuse(Malformed::Record),
             Err(error) => {
                 self.metrics.refuse(Malformed::Record);
+                self.lamppost.ledger.tallies.unreadable += 1;
                 tracing::debug!(lamppost = %self.entry.lamppost, run = %self.frame.run, sequence, %error, "unreadable");
             }
         }
@@ -258,13 +311,17 @@ impl Recorder<'_> {
     fn tick(&mut self, tick: &Tick) {
         let count = tick.observations.len() as u64;
         if self.is_ahead(tick.time) {
+            self.note_all(tick, Tallied::Rejected(Rejection::Future));
             return self.metrics.observed(Verdict::Future, count);
         }
         self.dated(tick.time);
         if self.entry.received.since_ms(tick.time) > PAST_MS {
+            self.note_all(tick, Tallied::Rejected(Rejection::Retention));
             return self.metrics.observed(Verdict::Retention, count);
         }
+        self.times = Some(Times::with(self.times, tick.time));
         let Some(kinds) = self.known.series.get(tick.device) else {
+            self.lamppost.ledger.tallies.unplaced += count;
             return self.metrics.observed(Verdict::Type, count);
         };
         for observation in &tick.observations {
@@ -281,8 +338,51 @@ impl Recorder<'_> {
                 }
             };
             self.metrics.observed(verdict, 1);
+            if let Some(why) = self.tallied_as(verdict, tick) {
+                self.note(tick, observation.series, why);
+            }
         }
         self.lamppost.observed(tick.time, self.entry.received);
+    }
+
+    /// What is to be counted by series and time, of an observation with this verdict.
+    fn tallied_as(&self, verdict: Verdict, tick: &Tick) -> Option<Tallied> {
+        if verdict != Verdict::Stored {
+            return Rejection::of(verdict).map(Tallied::Rejected);
+        }
+        let period_ms = i64::from(self.period_ms(tick.device)?);
+        (self.entry.received.since_ms(tick.time) > LATE_PERIODS * period_ms).then_some(Tallied::Late)
+    }
+
+    fn note_all(&mut self, tick: &Tick, why: Tallied) {
+        for observation in &tick.observations {
+            self.note(tick, observation.series, why);
+        }
+    }
+
+    fn note(&mut self, tick: &Tick, series: usize, why: Tallied) {
+        let period_ms = self.period_ms(tick.device);
+        self.tallied.entry((tick.device, series, why)).or_default().insert(tick.time, period_ms);
+    }
+
+    /// Hands on what came late or was rejected, by the names of its series.
+    fn tally(&mut self) {
+        for ((device, series, why), spans) in std::mem::take(&mut self.tallied) {
+            let period_ms = self.period_ms(device);
+            let tallies = &mut self.lamppost.ledger.tallies;
+            let of_device = self.known.description.devices.get(device);
+            match of_device.and_then(|device| Some(device.name_of(device.series.get(series)?))) {
+                Some(name) => tallies.add(&name, why, &spans, period_ms),
+                None => tallies.unplaced += spans.iter().map(|span| span.count).sum::<u64>(),
+            }
+        }
+    }
+
+    /// The period at which the device at this place is read; none: by exception, or there is no such device.
+    fn period_ms(&self, device: usize) -> Option<u32> {
+        let description = &self.known.description;
+        let grid = description.grid_of(description.devices.get(device)?)?;
+        Some(grid.period_ms)
     }
 
     fn dated(&mut self, time: UtcMillis) {

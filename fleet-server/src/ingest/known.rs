@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lamplighter_protocol::{Catalogue, Decimal, Description, Digest, Statistic};
+use lamplighter_protocol::{Catalogue, Decimal, Description, Device, Digest, Series, SeriesName, Statistic};
 
 use super::metrics::Verdict;
 use crate::live::LiveSeries;
@@ -52,7 +52,7 @@ impl Descriptions {
 }
 
 fn compare(description: Description, catalogue: &Catalogue) -> Known {
-    let kinds = |device: &lamplighter_protocol::Device| {
+    let kinds = |device: &Device| {
         let period_ms = description.grid_of(device).map(|grid| grid.period_ms);
         let series = device.series.iter().map(|series| match catalogue.get(&series.property) {
             None => SeriesKind::Rejected(Verdict::UnknownProperty),
@@ -78,6 +78,15 @@ fn compare(description: Description, catalogue: &Catalogue) -> Known {
     let grids = description.devices.iter().filter_map(|device| description.grid_of(device));
     let shortest_period_ms = grids.map(|grid| grid.period_ms).min();
     Known { description, series, taken, shortest_period_ms }
+}
+
+impl Known {
+    /// The device that has a series; none if it is not described.
+    pub(super) fn device_of(&self, series: &SeriesName) -> Option<&Device> {
+        let device = self.description.devices.iter().find(|device| device.name == series.device)?;
+        let has = |one: &Series| one.property == series.property && one.channel == series.channel;
+        device.series.iter().any(has).then_some(device)
+    }
 }
 
 impl SeriesKind {

@@ -10,6 +10,7 @@ use lamplighter_protocol::{
 
 use super::current::{Current, CurrentSeries};
 use super::known::Known;
+use super::ledger::{Course, Ends, LamppostLedger, Ledger, OutboxDecision, RecordVerdict, RunOpening};
 use super::named::Named;
 use super::places::Places;
 use super::pulse::{Pulse, freshened};
@@ -46,6 +47,8 @@ pub(super) struct Lamppost {
     last_position: UtcMillis,
     /// When the last of its messages was received that the journal has.
     pub(super) last_acknowledged: Option<UtcMillis>,
+    /// What became of what it has written, besides what is held.
+    pub(super) ledger: Ledger,
 }
 
 #[derive(Debug)]
@@ -134,7 +137,8 @@ pub struct Stop {
 pub(super) struct Fork;
 
 impl Lamppost {
-    pub(super) fn hello(&mut self, hello: Hello, received: UtcMillis) {
+    pub(super) fn hello(&mut self, hello: Hello, received: UtcMillis, entry: u64) {
+        self.ledger.hello(&hello, received, entry);
         let counted =
             self.hello.as_ref().filter(|said| said.hello.nonce == hello.nonce).map_or(0, |said| said.count);
         let count = counted.max(hello.count);
@@ -162,6 +166,7 @@ impl Lamppost {
         if self.runs.len() >= MOST_RUNS && !self.runs.contains_key(&run) {
             self.forget_a_run();
         }
+        self.ledger.held(run, entry);
         let run = self.runs.entry(run).or_default();
         run.written = entry;
         run
@@ -221,8 +226,23 @@ impl Lamppost {
         }
     }
 
-    /// Takes a run's opening (D1).
-    pub(super) fn opened(&mut self, run: RunId, opening: Opening, known: &Arc<Known>) -> Result<(), Fork> {
+    /// Takes a run's opening (D1), which the journal's entry of this sequence brought in this description.
+    pub(super) fn opened(
+        &mut self,
+        run: RunId,
+        opening: Opening,
+        (digest, known): (Digest, &Arc<Known>),
+        (received, entry): (UtcMillis, u64),
+    ) -> Result<(), Fork> {
+        let noted = RunOpening {
+            before: opening.run_before,
+            ends: Ends { samples: opening.samples_end, events: opening.events_end },
+            ended: opening.ended,
+            opened: opening.opened,
+            description: digest,
+            received,
+        };
+        self.ledger.opened(run, noted, entry);
         let before = opening.run_before;
         let fork = before.is_some() && self.openings.iter().any(|other| other.opening.run_before == before);
         if self.openings.len() >= MOST_RUNS {
@@ -266,7 +286,33 @@ impl Lamppost {
         // The order of the map does not show: no two runs were written by one entry.
         if let Some((&oldest, _)) = others.min_by_key(|(_, run)| run.written) {
             self.runs.remove(&oldest);
+            self.ledger.forget(oldest);
         }
+    }
+
+    /// What became of one record.
+    pub(super) fn verdict(&self, run: RunId, log: Log, sequence: u64) -> RecordVerdict {
+        self.ledger.verdict(run, log, sequence, &|run, log| Some(self.runs.get(&run)?.held(log)))
+    }
+
+    /// What became of all that it has written.
+    pub(super) fn account(&self) -> LamppostLedger {
+        self.ledger.report(&|run, log| Some(self.runs.get(&run)?.held(log)))
+    }
+
+    /// The course of its series from `from` to before `to`.
+    pub(super) fn course(
+        &self,
+        known: impl Fn(Digest) -> Option<Arc<Known>>,
+        (from, to): (UtcMillis, UtcMillis),
+    ) -> Course {
+        let held = |run: RunId, log| Some(self.runs.get(&run)?.held(log));
+        self.ledger.course(&held, known, (from, to))
+    }
+
+    /// An operator has decided of one of its outboxes. False: it has none of this id.
+    pub(super) fn decide(&mut self, outbox: OutboxId, decision: OutboxDecision) -> bool {
+        self.ledger.decide(outbox, decision)
     }
 
     pub(super) fn report(&self) -> Option<LamppostReport> {

@@ -10,6 +10,7 @@ mod core;
 mod current;
 mod known;
 mod lamppost;
+mod ledger;
 mod metrics;
 mod named;
 mod pace;
@@ -22,6 +23,11 @@ mod thread;
 pub use self::core::{Fresh, Ingest};
 pub use current::CurrentSeries;
 pub use lamppost::{DeviceReport, LamppostReport, Stop};
+pub use ledger::{
+    Course, CoursePart, DroppedCounts, DroppedSpan, ForkReport, ForkedRun, LamppostLedger, LogCounts,
+    Missing, OutboxDecision, OutboxReport, OutboxStanding, RecordVerdict, Rejection, RunReport, SeriesCourse,
+    Span, Spans,
+};
 pub use metrics::{IngestMetrics, Malformed, Verdict};
 pub use pulse::Pulse;
 pub use thread::{IngestThread, PositionSender};

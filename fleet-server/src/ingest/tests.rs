@@ -1,7 +1,9 @@
 //! Ingest: what each kind of entry leaves behind.
 
 mod backlog;
+mod course;
 mod current;
+mod ledger;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
@@ -41,9 +43,13 @@ impl Bench {
     }
 
     fn apply(&mut self, leaf: Leaf, payload: impl Into<Bytes>) -> Fresh {
+        self.receive(NOW, leaf, payload)
+    }
+
+    fn receive(&mut self, received: UtcMillis, leaf: Leaf, payload: impl Into<Bytes>) -> Fresh {
         let entry = Entry {
             sequence: self.sequence,
-            received: NOW,
+            received,
             lamppost: "A1".parse().unwrap(),
             leaf,
             payload: payload.into(),

@@ -10,6 +10,7 @@ use super::WebState;
 use super::app::{App, registry_problem};
 use super::observation::GridDocument;
 use super::openapi::problems;
+use super::outboxes::LedgerDocument;
 use super::problem::Problem;
 use super::query::{Asked, FromParameters, FromPath, InPath, NoParameters, Parameters, PathParameters};
 use super::state::StateDocument;
@@ -91,6 +92,9 @@ pub(super) struct LamppostDocument {
     /// What it holds and the server does not; null if it has never said hello.
     #[schema(required = true)]
     backlog: Option<BacklogDocument>,
+    /// What became of all that it has written; null if it has never sent anything.
+    #[schema(required = true)]
+    ledger: Option<LedgerDocument>,
     /// When the last message was received that is on the journal's disk, and so is acknowledged; null if none ever was.
     #[schema(required = true)]
     last_acknowledged: Option<Timestamp>,
@@ -192,6 +196,7 @@ fn document(state: &WebState, lamppost: Lamppost) -> LamppostDocument {
     let connection = state.sessions.connected(&lamppost.number);
     let report = state.lifelines.report(&lamppost.number);
     let last_acknowledged = state.lifelines.last_acknowledged(&lamppost.number).map(Timestamp);
+    let ledger = state.lifelines.ledger(&lamppost.number);
     let grids = report.iter().flat_map(|report| &report.devices).filter_map(|device| device.grid);
     let shortest_period_ms = grids.map(|grid| grid.period_ms).min();
     LamppostDocument {
@@ -211,6 +216,7 @@ fn document(state: &WebState, lamppost: Lamppost) -> LamppostDocument {
         }),
         backlog: report.as_ref().map(|report| BacklogDocument { records: report.backlog }),
         report: report.map(report_document),
+        ledger: ledger.as_ref().map(LedgerDocument::from),
         last_acknowledged,
         shortest_period_ms,
     }

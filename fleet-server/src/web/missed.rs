@@ -38,6 +38,27 @@ impl Ticks {
         (first <= last).then_some(Self { first, last, period_ms })
     }
 
+    /// How many there are; at least one.
+    pub(super) fn count(self) -> u64 {
+        self.last.abs_diff(self.first) / self.period_ms.unsigned_abs() + 1
+    }
+
+    /// The time of the tick of this place, from 0; also past the last one.
+    pub(super) fn time(self, place: u64) -> UtcMillis {
+        let into = i64::try_from(place).unwrap_or(i64::MAX).saturating_mul(self.period_ms);
+        UtcMillis(self.first.saturating_add(into))
+    }
+
+    /// The place of the last tick that is not after this time; none before the first one.
+    pub(super) fn place_of(self, time: UtcMillis) -> Option<u64> {
+        (time.0 >= self.first).then(|| time.0.abs_diff(self.first) / self.period_ms.unsigned_abs())
+    }
+
+    /// How many of them are before this time.
+    pub(super) fn places_before(self, time: UtcMillis) -> u64 {
+        self.place_of(time.plus_ms(-1)).map_or(0, |place| (place + 1).min(self.count()))
+    }
+
     pub(super) fn contains(self, time: UtcMillis) -> bool {
         (self.first..=self.last).contains(&time.0)
             && time.0.abs_diff(self.first).is_multiple_of(self.period_ms.unsigned_abs())
@@ -46,8 +67,7 @@ impl Ticks {
     /// Those of these ticks that are not among `stored`, all of which are such ticks; none if all are stored.
     /// The first `most` of them are listed.
     pub(super) fn missed(self, stored: &BTreeSet<UtcMillis>, most: usize) -> Option<Missed> {
-        let total = self.last.abs_diff(self.first) / self.period_ms.unsigned_abs() + 1;
-        let count = total.saturating_sub(stored.len() as u64);
+        let count = self.count().saturating_sub(stored.len() as u64);
         let is_missed = |tick: &UtcMillis| !stored.contains(tick);
         let first = self.upward().find(is_missed)?;
         let last = self.downward().find(is_missed)?;

@@ -18,6 +18,7 @@ mod catalogue;
 mod city;
 mod city_copies;
 mod coding;
+mod completeness;
 mod console;
 mod csv;
 mod etag;
@@ -34,6 +35,7 @@ mod metrics;
 mod missed;
 mod observation;
 mod openapi;
+mod outboxes;
 mod probes;
 mod problem;
 mod problem_kind;
@@ -181,6 +183,9 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(latest::latest_of_lamppost))
         .routes(routes!(series::list_series))
         .routes(routes!(series_data::series_data))
+        .routes(routes!(completeness::series_completeness))
+        .routes(routes!(completeness::completeness))
         .routes(routes!(stops::list_stops))
+        .routes(routes!(outboxes::list_outboxes))
         .routes(routes!(system::system))
 }

@@ -8,6 +8,7 @@ pub(super) enum ProblemKind {
     UnknownParameter,
     InvalidParameter,
     EmptyRange,
+    RangeTooLong,
     TooManyBuckets,
     Unauthorised,
     NotFound,
@@ -33,10 +34,11 @@ pub(super) enum ProblemKind {
 
 impl ProblemKind {
     /// All kinds, by status.
-    pub(super) const ALL: [Self; 24] = [
+    pub(super) const ALL: [Self; 25] = [
         Self::UnknownParameter,
         Self::InvalidParameter,
         Self::EmptyRange,
+        Self::RangeTooLong,
         Self::TooManyBuckets,
         Self::Unauthorised,
         Self::NotFound,
@@ -71,9 +73,11 @@ impl ProblemKind {
 
     pub(super) fn status(self) -> StatusCode {
         match self {
-            Self::UnknownParameter | Self::InvalidParameter | Self::EmptyRange | Self::TooManyBuckets => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::UnknownParameter
+            | Self::InvalidParameter
+            | Self::EmptyRange
+            | Self::RangeTooLong
+            | Self::TooManyBuckets => StatusCode::BAD_REQUEST,
             Self::Unauthorised => StatusCode::UNAUTHORIZED,
             Self::NotFound | Self::UnknownLamppost | Self::UnknownSeries | Self::UnknownProblem => {
                 StatusCode::NOT_FOUND
@@ -105,6 +109,7 @@ impl ProblemKind {
             Self::UnknownParameter => ("unknown-parameter", "A query parameter is not known here"),
             Self::InvalidParameter => ("invalid-parameter", "A parameter breaks its rule"),
             Self::EmptyRange => ("empty-range", "The range of time is empty"),
+            Self::RangeTooLong => ("range-too-long", "The range holds too much for one answer"),
             Self::TooManyBuckets => ("too-many-buckets", "The step makes too many buckets"),
             Self::Unauthorised => ("unauthorised", "The token is missing or wrong"),
             Self::NotFound => ("not-found", "There is nothing at this path"),
@@ -145,6 +150,10 @@ impl ProblemKind {
                  another one. `parameter` names it, `detail` says the rule."
             }
             Self::EmptyRange => "`from` is not before `to`. A range takes in `from` and leaves out `to`.",
+            Self::RangeTooLong => {
+                "To count what became of everything, the server looks at each observation of the range, and at so many in \
+                 one answer. Ask for a shorter range, or for one series."
+            }
             Self::TooManyBuckets => {
                 "The range of time divided by the step is more than one answer holds. Take a longer step or a \
                  shorter range."

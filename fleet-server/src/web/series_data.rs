@@ -29,13 +29,13 @@ const DEFAULT_SPAN_MS: i64 = 3_600_000;
 pub(super) struct SeriesPath {
     /// The official number of the lamppost.
     #[param(value_type = String, pattern = "^[A-Za-z0-9_-]{1,32}$", example = "DF3637")]
-    number: LamppostNumber,
+    pub(super) number: LamppostNumber,
     /// The device on it.
     #[param(value_type = String, pattern = "^[a-z0-9-]{1,32}$", example = "weather-1")]
-    device: DeviceName,
+    pub(super) device: DeviceName,
     /// What it observes; a name of the catalogue.
     #[param(value_type = String, pattern = "^[a-z][a-z0-9_]{0,47}$", example = "air_temperature")]
-    property: PropertyName,
+    pub(super) property: PropertyName,
 }
 
 impl FromPath for SeriesPath {
@@ -351,7 +351,7 @@ fn too_many_buckets(step: Step) -> Problem {
 }
 
 /// Names the first part of the series' name that does not fit what the lamppost has.
-fn unknown_series(tail: &Tail, key: &SeriesKey) -> Problem {
+pub(super) fn unknown_series(tail: &Tail, key: &SeriesKey) -> Problem {
     let known: Vec<&SeriesName> =
         tail.latest_of_lamppost(&key.lamppost).map(|one| &one.meta.key.name).collect();
     let of_device: Vec<&&SeriesName> = known.iter().filter(|name| name.device == key.name.device).collect();

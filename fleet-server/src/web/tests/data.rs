@@ -30,7 +30,7 @@ fn lampposts_come_page_by_page() {
 fn a_lamppost_is_told_with_what_its_agent_reports() {
     let rig = Rig::new();
     let silent = rig.get("/api/v1/lampposts/DF1").json();
-    for unknown in ["connection", "report", "backlog", "last_acknowledged", "shortest_period_ms"] {
+    for unknown in ["connection", "report", "backlog", "ledger", "last_acknowledged", "shortest_period_ms"] {
         assert_eq!(silent[unknown], Value::Null, "{unknown}");
     }
     rig.report_stops(&[]);

@@ -7,7 +7,7 @@ use super::rig::Rig;
 use super::{feeds, schema};
 
 /// Every path that is served, with parameters that lead somewhere.
-const PATHS: [(&str, &str); 22] = [
+const PATHS: [(&str, &str); 25] = [
     ("/", "/"),
     ("/assets/{file}", "/assets/app-1.js"),
     ("/basemap.pmtiles", "/basemap.pmtiles"),
@@ -30,6 +30,12 @@ const PATHS: [(&str, &str); 22] = [
     (
         "/api/v1/lampposts/{number}/series/{device}/{property}",
         "/api/v1/lampposts/DF1/series/weather-1/air_temperature",
+    ),
+    ("/api/v1/lampposts/{number}/outboxes", "/api/v1/lampposts/DF1/outboxes"),
+    ("/api/v1/lampposts/{number}/completeness", "/api/v1/lampposts/DF1/completeness"),
+    (
+        "/api/v1/lampposts/{number}/series/{device}/{property}/completeness",
+        "/api/v1/lampposts/DF1/series/weather-1/air_temperature/completeness",
     ),
     ("/api/v1/lampposts/{number}/stops", "/api/v1/lampposts/DF1/stops"),
     ("/api/v1/system", "/api/v1/system"),

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use ureq::Agent;
 
 use crate::gateway::Sessions;
-use crate::ingest::{DeviceReport, Ingest, IngestMetrics, LamppostReport, Stop};
+use crate::ingest::{Course, DeviceReport, Ingest, IngestMetrics, LamppostLedger, LamppostReport, Stop};
 use crate::journal::Entry;
 use crate::live::{LiveHub, LiveMetrics, LiveObservation, LiveOptions, LiveSeries};
 use crate::registry::{Coordinates, Lamppost, Registry};
@@ -81,14 +81,24 @@ impl Default for Shape {
     }
 }
 
-/// Lifelines from memory.
-#[derive(Default)]
-pub(super) struct Reports(pub(super) Mutex<Vec<(LamppostNumber, LamppostReport)>>);
+/// Lifelines: reports from memory, all else from what was ingested.
+pub(super) struct Reports {
+    pub(super) reports: Mutex<Vec<(LamppostNumber, LamppostReport)>>,
+    ingest: Arc<RwLock<Ingest>>,
+}
 
 impl Lifelines for Reports {
     fn report(&self, number: &LamppostNumber) -> Option<LamppostReport> {
-        let reports = self.0.lock().unwrap();
+        let reports = self.reports.lock().unwrap();
         reports.iter().find(|(of, _)| of == number).map(|(_, report)| report.clone())
+    }
+
+    fn ledger(&self, number: &LamppostNumber) -> Option<LamppostLedger> {
+        self.ingest.ledger(number)
+    }
+
+    fn course(&self, number: &LamppostNumber, from: UtcMillis, to: UtcMillis) -> Option<Course> {
+        self.ingest.course(number, from, to)
     }
 
     fn last_acknowledged(&self, number: &LamppostNumber) -> Option<UtcMillis> {
@@ -138,7 +148,7 @@ impl Rig {
             lag: figures.journal.lag.clone(),
         });
         let (phase, readiness) = Readiness::new();
-        let reports = Arc::new(Reports::default());
+        let reports = Arc::new(Reports { reports: Mutex::default(), ingest: Arc::clone(&ingest) });
         let metrics = WebMetrics::default();
         let mut prometheus = prometheus_client::registry::Registry::default();
         metrics.register(&mut prometheus);
@@ -313,7 +323,7 @@ impl Rig {
             stops: stops.collect(),
             backlog: 12,
         };
-        *self.reports.0.lock().unwrap() = vec![("DF1".parse().unwrap(), report)];
+        *self.reports.reports.lock().unwrap() = vec![("DF1".parse().unwrap(), report)];
     }
 
     /// What is at this path and query, with the token.

@@ -1,0 +1,266 @@
+//! What the ledger says: of one record, and of a lamppost as a whole.
+
+use std::collections::BTreeMap;
+
+use lamplighter_protocol::{DropReason, Log, OutboxId, Pieces, RunId, UtcMillis};
+
+use super::account::LogAccount;
+use super::outbox::{newest_first, order};
+use super::{Held, Ledger, OutboxStanding};
+
+/// What became of one record (D12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordVerdict {
+    /// It is here: each of its observations is stored or rejected.
+    Held,
+    /// Its lamppost had to drop it, for this reason (D11).
+    Dropped(DropReason),
+    /// It is owed, and nobody has it (D9).
+    Lost,
+    /// An outbox that lives has it, or nothing is known of it.
+    NotYetHere,
+}
+
+/// What became of all that a lamppost has ever written.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct LamppostLedger {
+    /// Its outboxes, the one that was heard last first.
+    pub outboxes: Vec<OutboxReport>,
+    /// Its runs, the one that opened last first; those whose opening is not known come last.
+    pub runs: Vec<RunReport>,
+    /// Runs that continue the same run: an outbox or a card was copied.
+    pub forks: Vec<ForkReport>,
+    /// Records that reports of drops named and the server had no room to note: they count as lost.
+    pub unplaced: u64,
+}
+
+/// An outbox, as the server knows it (D14).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxReport {
+    /// Its id.
+    pub outbox: OutboxId,
+    /// Whether what it named may still come.
+    pub standing: OutboxStanding,
+    /// Serial number of the hardware that it last spoke from; empty if it has none.
+    pub hardware_serial: String,
+    /// The run that last spoke.
+    pub run: RunId,
+    /// When it was first heard.
+    pub first_heard: UtcMillis,
+    /// When it was last heard.
+    pub last_heard: UtcMillis,
+    /// How many lives it has; more than one: it was copied, and the copies go on.
+    pub lives: usize,
+    /// Runs that its last hello named.
+    pub runs: usize,
+    /// Records that its last hello named and that the server does not hold.
+    pub waiting: u64,
+}
+
+/// A run, and how its records fared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunReport {
+    /// Which run.
+    pub run: RunId,
+    /// The run before, by its opening.
+    pub before: Option<RunId>,
+    /// When it opened; none if its opening is not here.
+    pub opened: Option<UtcMillis>,
+    /// When it was last alive, by a later opening.
+    pub ended: Option<UtcMillis>,
+    /// How its samples fared.
+    pub samples: LogCounts,
+    /// How its events fared.
+    pub events: LogCounts,
+}
+
+/// How many records of a log have which verdict. They add up to `owed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct LogCounts {
+    /// How many there are, as far as anything says (D10).
+    pub owed: u64,
+    /// Stored or rejected.
+    pub held: u64,
+    /// Dropped and not here.
+    pub dropped: DroppedCounts,
+    /// In no outbox that lives.
+    pub lost: u64,
+    /// Still to come.
+    pub not_yet_here: u64,
+}
+
+/// What was dropped, by reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct DroppedCounts {
+    /// Newer records needed the space.
+    pub bytes: u64,
+    /// They were older than the lamppost keeps anything.
+    pub age: u64,
+    /// They were damaged on disk.
+    pub damaged: u64,
+}
+
+/// Runs that all say they follow the same one: the clone alarm (D1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForkReport {
+    /// The run that they follow.
+    pub before: RunId,
+    /// Those runs, in the order in which they opened; at least two.
+    pub runs: Vec<ForkedRun>,
+}
+
+/// One of the runs that follow the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForkedRun {
+    /// Which run.
+    pub run: RunId,
+    /// When it opened.
+    pub opened: UtcMillis,
+    /// When the server received its opening.
+    pub received: UtcMillis,
+}
+
+impl LogCounts {
+    /// Counts records with this verdict.
+    pub(super) fn add(&mut self, verdict: RecordVerdict, count: u64) {
+        let place = match verdict {
+            RecordVerdict::Held => &mut self.held,
+            RecordVerdict::Dropped(DropReason::Bytes) => &mut self.dropped.bytes,
+            RecordVerdict::Dropped(DropReason::Age) => &mut self.dropped.age,
+            RecordVerdict::Dropped(DropReason::Damaged) => &mut self.dropped.damaged,
+            RecordVerdict::Lost => &mut self.lost,
+            RecordVerdict::NotYetHere => &mut self.not_yet_here,
+        };
+        *place = place.saturating_add(count);
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            owed: self.owed.saturating_add(other.owed),
+            held: self.held.saturating_add(other.held),
+            dropped: DroppedCounts {
+                bytes: self.dropped.bytes.saturating_add(other.dropped.bytes),
+                age: self.dropped.age.saturating_add(other.dropped.age),
+                damaged: self.dropped.damaged.saturating_add(other.dropped.damaged),
+            },
+            lost: self.lost.saturating_add(other.lost),
+            not_yet_here: self.not_yet_here.saturating_add(other.not_yet_here),
+        }
+    }
+}
+
+impl DroppedCounts {
+    /// For whatever reason.
+    pub fn total(self) -> u64 {
+        self.bytes.saturating_add(self.age).saturating_add(self.damaged)
+    }
+}
+
+impl LamppostLedger {
+    /// Of all runs and both logs together.
+    pub fn total(&self) -> LogCounts {
+        let logs = self.runs.iter().flat_map(|run| [run.samples, run.events]);
+        logs.fold(LogCounts::default(), LogCounts::plus)
+    }
+}
+
+impl Ledger {
+    /// What became of one record.
+    pub(in crate::ingest) fn verdict(
+        &self,
+        run: RunId,
+        log: Log,
+        sequence: u64,
+        held: Held<'_>,
+    ) -> RecordVerdict {
+        let held = held(run, log);
+        if sequence >= self.owed(run, log, held) {
+            return RecordVerdict::NotYetHere;
+        }
+        let nothing = Pieces::new();
+        let mut found = RecordVerdict::Lost;
+        let tell = &mut |_, _, verdict| found = verdict;
+        let claimed = self.claimed(run, log);
+        let none = LogAccount::default();
+        let account = self.runs.get(&run).map_or(&none, |account| account.log(log));
+        account.divide(held.unwrap_or(&nothing), &claimed, (sequence, sequence), tell);
+        found
+    }
+
+    /// What became of all that is known.
+    pub(in crate::ingest) fn report(&self, held: Held<'_>) -> LamppostLedger {
+        let mut outboxes: Vec<_> = self.outboxes.iter().collect();
+        outboxes.sort_by_key(|(id, outbox)| order(**id, outbox));
+        let outboxes = outboxes.into_iter().filter_map(|(id, _)| self.outbox_report(*id, held));
+        let mut ended: BTreeMap<RunId, UtcMillis> = BTreeMap::new();
+        for opening in self.runs.values().filter_map(|account| account.opening.as_ref()) {
+            if let (Some(before), Some(end)) = (opening.before, opening.ended) {
+                let known = ended.entry(before).or_insert(end);
+                *known = end.max(*known);
+            }
+        }
+        let nothing = Pieces::new();
+        let runs = self.runs.iter().map(|(&run, account)| {
+            let counts =
+                |log| account.log(log).counts(held(run, log).unwrap_or(&nothing), &self.claimed(run, log));
+            RunReport {
+                run,
+                before: account.opening.as_ref().and_then(|opening| opening.before),
+                opened: account.opening.as_ref().map(|opening| opening.opened),
+                ended: ended.get(&run).copied(),
+                samples: counts(Log::Samples),
+                events: counts(Log::Events),
+            }
+        });
+        let mut runs: Vec<RunReport> = runs.collect();
+        runs.sort_by_key(|run| std::cmp::Reverse((run.opened, run.run)));
+        LamppostLedger { outboxes: outboxes.collect(), runs, forks: self.forks(), unplaced: self.unplaced }
+    }
+
+    fn outbox_report(&self, id: OutboxId, held: Held<'_>) -> Option<OutboxReport> {
+        let outbox = self.outboxes.get(&id)?;
+        let lives = newest_first(outbox);
+        let (life, newest) = (lives.first()?, self.last_heard());
+        let nothing = Pieces::new();
+        let logs = life.named.iter().flat_map(|(&run, named)| {
+            [(run, Log::Samples, &named.samples.pieces), (run, Log::Events, &named.events.pieces)]
+        });
+        let waiting = logs.flat_map(|(run, log, pieces)| {
+            let held = held(run, log).unwrap_or(&nothing);
+            pieces.ranges().flat_map(|(first, last)| held.missing_in(first, last))
+        });
+        Some(OutboxReport {
+            outbox: id,
+            standing: lives.iter().map(|life| outbox.standing_of(life, newest)).max()?,
+            hardware_serial: life.hardware_serial.clone(),
+            run: life.run,
+            first_heard: outbox.first_heard?,
+            last_heard: life.last_heard,
+            lives: lives.len(),
+            runs: life.named.len(),
+            waiting: waiting
+                .map(|(first, last)| (last - first).saturating_add(1))
+                .fold(0, u64::saturating_add),
+        })
+    }
+
+    fn forks(&self) -> Vec<ForkReport> {
+        let mut followers: BTreeMap<RunId, Vec<ForkedRun>> = BTreeMap::new();
+        for (&run, account) in &self.runs {
+            let Some(opening) = &account.opening else { continue };
+            if let Some(before) = opening.before {
+                let forked = ForkedRun { run, opened: opening.opened, received: opening.received };
+                followers.entry(before).or_default().push(forked);
+            }
+        }
+        let forks = followers.into_iter().filter(|(_, runs)| runs.len() > 1);
+        forks
+            .map(|(before, mut runs)| {
+                runs.sort_by_key(|forked| (forked.opened, forked.run));
+                ForkReport { before, runs }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,486 @@
+//! The ledger: what became of each record, in whatever order the journal brings it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lamplighter_protocol::{DropReason, Dropped, DroppedSeries};
+
+use super::super::{LogCounts, OutboxDecision, OutboxStanding, RecordVerdict};
+use super::*;
+
+const DAY: i64 = 24 * 3600 * 1000;
+const LATER: RunId = RunId([2; 16]);
+const OUTBOX: OutboxId = OutboxId([3; 16]);
+const OTHER: OutboxId = OutboxId([4; 16]);
+
+/// A hello of this outbox and run, by its `nth` connection, that names these ranges of samples of runs.
+fn hello(outbox: OutboxId, run: RunId, nth: u8, runs: &[(RunId, &[(u64, u64)])]) -> Hello {
+    let named = runs.iter().map(|(run, ranges)| RunHeld {
+        run: *run,
+        samples: pieces_of(ranges),
+        events: Pieces::new(),
+    });
+    Hello {
+        nonce: Nonce([nth; 16]),
+        count: 1,
+        outbox,
+        run,
+        runs: named.collect(),
+        agent_version: String::new(),
+        hardware_serial: "S1".into(),
+        generation: 0,
+    }
+}
+
+fn pieces_of(ranges: &[(u64, u64)]) -> Pieces {
+    let mut pieces = Pieces::new();
+    for &(first, last) in ranges {
+        pieces.insert(first, last);
+    }
+    pieces
+}
+
+fn opening_of(before: Option<RunId>, samples_end: u64, opened_ms: i64) -> Bytes {
+    let ended = before.map(|_| NOW.plus_ms(opened_ms - 1000));
+    let opened = NOW.plus_ms(opened_ms);
+    Record::Opening(Opening { run_before: before, samples_end, events_end: 1, ended, opened }).encode().into()
+}
+
+fn report(run: RunId, ranges: &[(u64, u64)], reason: DropReason) -> Bytes {
+    let pieces = pieces_of(ranges);
+    let name = ["weather-1", "air_temperature"];
+    let series = DroppedSeries {
+        series: SeriesName {
+            device: name[0].parse().unwrap(),
+            property: name[1].parse().unwrap(),
+            channel: None,
+        },
+        count: pieces.count(),
+        first: NOW,
+        last: NOW.plus_ms(1000),
+    };
+    let dropped = Dropped { run, log: Log::Samples, pieces, reason, time: NOW, series: vec![series] };
+    Record::Dropped(dropped).encode().into()
+}
+
+impl Bench {
+    fn greets(&mut self, at_ms: i64, hello: &Hello) {
+        assert_eq!(self.receive(NOW.plus_ms(at_ms), Leaf::Hello, hello.encode()), Fresh::Hello);
+    }
+
+    fn reads(&mut self, run: RunId, first: u64, last: u64) {
+        let digest = self.describe();
+        let records = (first..=last).map(|_| tick(0, Some(1), Reason::GOOD)).collect();
+        self.apply(SAMPLES, frame(1, run, first, digest, records));
+    }
+
+    fn tells(&mut self, run: RunId, sequence: u64, record: Bytes) {
+        let digest = self.describe();
+        self.apply(EVENTS, frame(1, run, sequence, digest, vec![record]));
+    }
+
+    fn verdict(&self, run: RunId, sequence: u64) -> RecordVerdict {
+        self.ingest.verdict(&"A1".parse().unwrap(), run, Log::Samples, sequence)
+    }
+
+    fn verdicts(&self, run: RunId, sequences: impl IntoIterator<Item = u64>) -> Vec<RecordVerdict> {
+        sequences.into_iter().map(|sequence| self.verdict(run, sequence)).collect()
+    }
+
+    fn ledger(&self) -> super::super::LamppostLedger {
+        self.ingest.ledger(&"A1".parse().unwrap()).unwrap()
+    }
+
+    fn samples(&self, run: RunId) -> LogCounts {
+        self.ledger().runs.iter().find(|report| report.run == run).unwrap().samples
+    }
+
+    fn decides(&mut self, outbox: OutboxId, decision: OutboxDecision) -> bool {
+        self.ingest.decide(&"A1".parse().unwrap(), outbox, decision)
+    }
+}
+
+use RecordVerdict::{Held, Lost, NotYetHere};
+
+#[test]
+fn d10_as_much_is_owed_as_anything_says_and_a_stated_end_is_not_held() {
+    let mut bench = Bench::new();
+    bench.reads(RUN, 0, 4);
+    assert_eq!(bench.samples(RUN).owed, 5);
+    bench.greets(0, &hello(OUTBOX, RUN, 1, &[(RUN, &[(0, 9)])]));
+    assert_eq!(bench.samples(RUN).owed, 10);
+    bench.tells(LATER, 0, opening_of(Some(RUN), 20, 0));
+    let samples = bench.samples(RUN);
+    assert_eq!((samples.owed, samples.held), (20, 5));
+    bench.tells(LATER, 1, report(RUN, &[(25, 29)], DropReason::Age));
+    bench.reads(RUN, 39, 39);
+    assert_eq!((bench.samples(RUN).owed, bench.samples(RUN).held), (40, 6));
+}
+
+#[test]
+fn d9_what_is_owed_and_in_no_outbox_is_lost_and_a_hello_that_has_it_takes_that_back() {
+    let mut bench = Bench::new();
+    bench.reads(RUN, 0, 4);
+    bench.greets(0, &hello(OUTBOX, LATER, 1, &[(LATER, &[(0, 0)]), (RUN, &[(3, 6)])]));
+    bench.tells(LATER, 0, opening_of(Some(RUN), 10, 0));
+    assert_eq!(bench.verdicts(RUN, [4, 6, 7, 9, 10]), [Held, NotYetHere, Lost, Lost, NotYetHere]);
+    let samples = bench.samples(RUN);
+    assert_eq!((samples.held, samples.not_yet_here, samples.lost, samples.owed), (5, 2, 3, 10));
+
+    bench.greets(1, &hello(OUTBOX, LATER, 2, &[(LATER, &[(0, 0)]), (RUN, &[(8, 9)])]));
+    assert_eq!(bench.verdicts(RUN, [6, 7, 8, 9]), [Lost, Lost, NotYetHere, NotYetHere]);
+    bench.reads(RUN, 7, 7);
+    assert_eq!(bench.verdict(RUN, 7), Held, "whatever was said of it");
+}
+
+#[test]
+fn d9_what_the_run_that_speaks_has_written_since_its_hello_is_not_lost() {
+    let mut bench = Bench::new();
+    bench.greets(0, &hello(OUTBOX, RUN, 1, &[(RUN, &[(2, 4)])]));
+    bench.reads(RUN, 8, 9);
+    assert_eq!(bench.verdicts(RUN, [0, 2, 5, 7, 8]), [Lost, NotYetHere, NotYetHere, NotYetHere, Held]);
+}
+
+#[test]
+fn d8_beyond_what_a_hello_had_room_for_nothing_is_lost() {
+    let mut bench = Bench::new();
+    let torn: Vec<(u64, u64)> = (0..64).map(|piece| (piece * 10, piece * 10)).collect();
+    bench.greets(0, &hello(OUTBOX, LATER, 1, &[(RUN, &torn)]));
+    bench.tells(LATER, 0, opening_of(Some(RUN), 5_000, 0));
+    assert_eq!(
+        bench.verdicts(RUN, [1, 10, 629, 631, 4_999]),
+        [Lost, NotYetHere, Lost, NotYetHere, NotYetHere]
+    );
+
+    let runs: Vec<RunId> = (0..=255).map(|id| RunId([id; 16])).collect();
+    let many: Vec<(RunId, &[(u64, u64)])> = runs.iter().map(|run| (*run, &[(5, 6)][..])).collect();
+    bench.greets(1, &hello(OUTBOX, LATER, 2, &many));
+    let mut unnamed = RUN;
+    unnamed.0[0] = 0xaa;
+    bench.tells(RunId([0xbb; 16]), 0, opening_of(Some(unnamed), 3, 0));
+    assert_eq!(bench.verdict(unnamed, 0), NotYetHere, "there was room for 256 runs");
+}
+
+#[test]
+fn d12_stored_goes_before_dropped_and_dropped_before_lost() {
+    let mut bench = Bench::new();
+    bench.greets(0, &hello(OUTBOX, LATER, 1, &[(LATER, &[(0, 0)])]));
+    bench.tells(LATER, 0, opening_of(Some(RUN), 10, 0));
+    bench.tells(LATER, 1, report(RUN, &[(0, 3)], DropReason::Damaged));
+    bench.tells(LATER, 2, report(RUN, &[(2, 5)], DropReason::Bytes));
+    bench.reads(RUN, 3, 3);
+    let (bytes, damaged) =
+        (RecordVerdict::Dropped(DropReason::Bytes), RecordVerdict::Dropped(DropReason::Damaged));
+    assert_eq!(bench.verdicts(RUN, [0, 2, 3, 4, 6]), [damaged, bytes, Held, bytes, Lost]);
+    let samples = bench.samples(RUN);
+    let dropped = (samples.dropped.bytes, samples.dropped.damaged, samples.dropped.total());
+    assert_eq!((samples.held, dropped, samples.lost), (1, (3, 2, 5), 4));
+}
+
+#[test]
+fn d14_an_outbox_that_was_silent_for_thirty_days_beside_a_newer_one_has_closed_itself() {
+    let mut bench = Bench::new();
+    bench.greets(0, &hello(OUTBOX, RUN, 1, &[(RUN, &[(0, 9)])]));
+    bench.greets(DAY, &hello(OTHER, LATER, 2, &[(LATER, &[(0, 9)])]));
+    bench.greets(30 * DAY - 1, &hello(OTHER, LATER, 3, &[(LATER, &[(0, 9)])]));
+    assert_eq!(bench.verdict(RUN, 5), NotYetHere);
+    bench.greets(30 * DAY, &hello(OTHER, LATER, 4, &[(LATER, &[(0, 9)])]));
+    assert_eq!((bench.verdict(RUN, 5), bench.verdict(LATER, 5)), (Lost, NotYetHere));
+    let outboxes = bench.ledger().outboxes;
+    let standings: Vec<_> = outboxes.iter().map(|one| (one.outbox, one.standing, one.waiting)).collect();
+    assert_eq!(standings, [(OTHER, OutboxStanding::Living, 10), (OUTBOX, OutboxStanding::Silent, 10)]);
+
+    bench.greets(31 * DAY, &hello(OUTBOX, RUN, 5, &[(RUN, &[(5, 9)])]));
+    assert_eq!(bench.verdicts(RUN, [4, 5]), [Lost, NotYetHere], "it was not dead");
+    bench.greets(300 * DAY, &hello(OUTBOX, RUN, 6, &[(RUN, &[(5, 9)])]));
+    assert_eq!(
+        bench.verdicts(RUN, [5, 10]),
+        [NotYetHere; 2],
+        "alone it may be silent for as long as it likes"
+    );
+}
+
+#[test]
+fn d14_an_operator_closes_an_outbox_until_it_speaks_again_and_releases_one_that_is_silent() {
+    let mut bench = Bench::new();
+    bench.greets(0, &hello(OUTBOX, RUN, 1, &[(RUN, &[(0, 9)])]));
+    assert!(!bench.decides(OTHER, OutboxDecision::Close { at: NOW }));
+    assert!(bench.decides(OUTBOX, OutboxDecision::Close { at: NOW.plus_ms(10) }));
+    assert_eq!(bench.verdict(RUN, 5), Lost);
+    assert_eq!(bench.ledger().outboxes[0].standing, OutboxStanding::Closed);
+    bench.greets(11, &hello(OUTBOX, RUN, 2, &[(RUN, &[(0, 9)])]));
+    assert_eq!(bench.verdict(RUN, 5), NotYetHere);
+
+    assert!(bench.decides(OUTBOX, OutboxDecision::Release { at: NOW.plus_ms(20) }));
+    bench.greets(99 * DAY, &hello(OTHER, LATER, 3, &[(LATER, &[(0, 9)])]));
+    assert_eq!(bench.verdict(RUN, 5), NotYetHere);
+}
+
+#[test]
+fn d1_forks_are_kept_with_their_runs_and_times() {
+    let mut bench = Bench::new();
+    let runs = [5u8, 6, 7].map(|id| RunId([id; 16]));
+    bench.tells(runs[1], 0, opening_of(Some(RUN), 10, 2000));
+    bench.tells(runs[2], 0, opening_of(None, 0, 0));
+    assert!(bench.ledger().forks.is_empty(), "two first runs follow nothing");
+    bench.tells(runs[0], 0, opening_of(Some(RUN), 12, 1000));
+    let forks = bench.ledger().forks;
+    let told: Vec<_> =
+        forks[0].runs.iter().map(|one| (one.run, one.opened.0 - NOW.0, one.received)).collect();
+    assert_eq!((forks.len(), forks[0].before), (1, RUN));
+    assert_eq!(told, [(runs[0], 1000, NOW), (runs[1], 2000, NOW)]);
+    assert_eq!(bench.samples(RUN).owed, 12);
+}
+
+#[test]
+fn d9_of_a_copied_outbox_each_copy_keeps_what_it_has_from_being_lost() {
+    let mut bench = Bench::new();
+    let copy = RunId([9; 16]);
+    bench.greets(0, &hello(OUTBOX, RUN, 1, &[(RUN, &[(0, 4)])]));
+    // The copy continues the run as it was when it was copied; the first one goes on with it.
+    bench.greets(1000, &hello(OUTBOX, copy, 2, &[(copy, &[(0, 7)]), (RUN, &[(0, 4)])]));
+    bench.greets(2000, &hello(OUTBOX, RUN, 3, &[(RUN, &[(0, 9)])]));
+    bench.greets(3000, &hello(OUTBOX, copy, 4, &[(copy, &[(0, 8)]), (RUN, &[(0, 4)])]));
+    assert_eq!(bench.verdicts(RUN, [4, 9]), [NotYetHere; 2]);
+    assert_eq!(bench.verdict(copy, 8), NotYetHere);
+    let outboxes = bench.ledger().outboxes;
+    assert_eq!((outboxes.len(), outboxes[0].lives, outboxes[0].run), (1, 2, copy));
+
+    bench.greets(2 * 3_600_000 + 4000, &hello(OUTBOX, copy, 5, &[(copy, &[(0, 8)]), (RUN, &[(0, 4)])]));
+    assert_eq!(bench.verdicts(RUN, [4, 9]), [NotYetHere, Lost], "the first one has fallen silent");
+    assert_eq!(bench.ledger().outboxes[0].lives, 1);
+}
+
+#[test]
+fn a_later_run_of_the_same_outbox_speaks_for_the_earlier_ones() {
+    let mut bench = Bench::new();
+    bench.greets(0, &hello(OUTBOX, RUN, 1, &[(RUN, &[(0, 9)])]));
+    bench.greets(1, &hello(OUTBOX, LATER, 2, &[(LATER, &[(0, 0)]), (RUN, &[(0, 5)])]));
+    assert_eq!(bench.verdicts(RUN, [5, 6]), [NotYetHere, Lost]);
+    // One that does not name it is known to continue it by its opening.
+    let latest = RunId([6; 16]);
+    bench.greets(2, &hello(OUTBOX, latest, 3, &[(latest, &[(0, 0)])]));
+    assert_eq!(bench.verdict(RUN, 5), NotYetHere);
+    bench.tells(latest, 0, opening_of(Some(LATER), 1, 0));
+    assert_eq!(bench.verdict(RUN, 5), Lost);
+    assert_eq!(bench.ledger().outboxes[0].lives, 1);
+}
+
+#[test]
+fn a_hello_of_a_connection_that_is_over_says_nothing_new() {
+    let mut bench = Bench::new();
+    let early = hello(OUTBOX, RUN, 1, &[(RUN, &[(0, 9)])]);
+    let late = hello(OUTBOX, RUN, 2, &[(RUN, &[(5, 12)])]);
+    for hello in [&early, &late, &early, &late] {
+        bench.greets(0, hello);
+    }
+    assert_eq!(bench.verdicts(RUN, [4, 5, 12]), [Lost, NotYetHere, NotYetHere]);
+}
+
+#[test]
+fn made_up_runs_outboxes_and_reports_cost_a_bounded_memory() {
+    let mut bench = Bench::new();
+    bench.reads(RUN, 0, 4);
+    for id in 0..6_000u32 {
+        let mut run = [0xee; 16];
+        run[..4].copy_from_slice(&id.to_be_bytes());
+        let outbox = OutboxId(run);
+        if id < 100 {
+            bench.greets(i64::from(id), &hello(outbox, RunId(run), 1, &[]));
+        }
+        bench.tells(
+            LATER,
+            u64::from(id) * 2,
+            report(RunId(run), &[(0, 0), (2, 2), (4, 4), (6, 6), (8, 8)], DropReason::Age),
+        );
+    }
+    let ledger = bench.ledger();
+    assert_eq!((ledger.runs.len(), ledger.outboxes.len()), (4_096, 16));
+    assert!(ledger.unplaced > 0);
+    assert_eq!(bench.verdict(RUN, 3), Held, "what is held is not forgotten for it");
+    assert_eq!(bench.samples(RUN).held, 5);
+}
+
+#[test]
+fn a_run_that_is_forgotten_is_not_lost() {
+    let mut bench = Bench::new();
+    bench.tells(LATER, 0, opening_of(Some(RUN), 5, 0));
+    bench.reads(RUN, 0, 4);
+    for id in 0..2_100u32 {
+        let mut run = [0xee; 16];
+        run[..4].copy_from_slice(&id.to_be_bytes());
+        bench.reads(RunId(run), 0, 0);
+    }
+    assert_eq!(bench.verdict(RUN, 3), NotYetHere);
+    assert_eq!(bench.ledger().total().lost, 0);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Samples of a run, in a description that is known or not.
+    Frame { run: u8, first: u64, count: u64, known: bool },
+    /// A report that a run's samples were dropped.
+    Report { run: u8, first: u64, count: u64, reason: DropReason },
+    /// An opening that states the end of a run.
+    End { run: u8, end: u64 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let stretch = (0u8..3, 0u64..25, 1u64..6);
+    let reason = prop::sample::select(DropReason::ALL.to_vec());
+    prop_oneof![
+        3 => (stretch.clone(), prop::bool::weighted(0.8))
+            .prop_map(|((run, first, count), known)| Step::Frame { run, first, count, known }),
+        2 => (stretch, reason)
+            .prop_map(|((run, first, count), reason)| Step::Report { run, first, count, reason }),
+        1 => (0u8..3, 0u64..30).prop_map(|(run, end)| Step::End { run, end }),
+    ]
+}
+
+/// A hello of one of two outboxes, each of which speaks from a run of its own and may name all.
+type Greeting = (bool, Vec<(u8, u64, u64)>);
+
+fn greeting() -> impl Strategy<Value = Greeting> {
+    (any::<bool>(), prop::collection::vec((0u8..3, 0u64..25, 0u64..6), 0..6))
+}
+
+fn run_of(run: u8) -> RunId {
+    RunId([0x10 + run; 16])
+}
+
+/// What the rules say, over sets of sequences.
+fn model(steps: &[Step], greetings: &[Greeting]) -> BTreeMap<(u8, u64), RecordVerdict> {
+    let mut owed = [0u64; 3];
+    let mut held = BTreeSet::new();
+    let mut dropped: BTreeMap<(u8, u64), DropReason> = BTreeMap::new();
+    for step in steps {
+        match *step {
+            Step::Frame { run, first, count, known: true } => {
+                held.extend((first..first + count).map(|sequence| (run, sequence)));
+                owed[usize::from(run)] = owed[usize::from(run)].max(first + count);
+            }
+            Step::Frame { known: false, .. } => {}
+            Step::Report { run, first, count, reason } => {
+                owed[usize::from(run)] = owed[usize::from(run)].max(first + count);
+                for sequence in first..first + count {
+                    let known = dropped.entry((run, sequence)).or_insert(reason);
+                    *known = reason.min(*known);
+                }
+            }
+            Step::End { run, end } => owed[usize::from(run)] = owed[usize::from(run)].max(end),
+        }
+    }
+    for (run, first, more) in greetings.iter().flat_map(|(_, named)| named) {
+        owed[usize::from(*run)] = owed[usize::from(*run)].max(first + more + 1);
+    }
+    let mut claimed = BTreeSet::new();
+    for speaker in [0u8, 1] {
+        let Some((_, named)) = greetings.iter().rev().find(|(second, _)| u8::from(*second) == speaker) else {
+            continue;
+        };
+        claimed.extend(
+            named
+                .iter()
+                .flat_map(|&(run, first, more)| (first..=first + more).map(move |sequence| (run, sequence))),
+        );
+        let own = named.iter().filter(|(run, _, _)| *run == speaker);
+        let end = own.map(|(_, first, more)| first + more + 1).max().unwrap_or(0);
+        claimed.extend((end..40).map(|sequence| (speaker, sequence)));
+    }
+    let records = (0u8..3).flat_map(|run| (0u64..40).map(move |sequence| (run, sequence)));
+    let verdict = |record: (u8, u64)| {
+        if held.contains(&record) {
+            Held
+        } else if let Some(reason) = dropped.get(&record) {
+            RecordVerdict::Dropped(*reason)
+        } else if record.1 >= owed[usize::from(record.0)] || claimed.contains(&record) {
+            NotYetHere
+        } else {
+            Lost
+        }
+    };
+    records.map(|record| (record, verdict(record))).collect()
+}
+
+/// Takes the steps in this order, and the hellos in their own, each before the step of this place.
+fn taken(
+    steps: &[Step],
+    greetings: &[Greeting],
+    order: &[usize],
+    places: &[usize],
+) -> BTreeMap<(u8, u64), RecordVerdict> {
+    let mut bench = Bench::new();
+    let mut nonce = 0;
+    let mut waiting = greetings.iter().zip(places).peekable();
+    let mut greet = |bench: &mut Bench, up_to: usize| {
+        while let Some((greeting, _)) = waiting.next_if(|(_, place)| **place <= up_to) {
+            let (second, named) = greeting;
+            let mut runs: BTreeMap<RunId, Vec<(u64, u64)>> = BTreeMap::new();
+            runs.insert(run_of(u8::from(*second)), Vec::new());
+            for (run, first, more) in named {
+                runs.entry(run_of(*run)).or_default().push((*first, first + more));
+            }
+            let runs: Vec<(RunId, &[(u64, u64)])> =
+                runs.iter().map(|(run, ranges)| (*run, &ranges[..])).collect();
+            nonce += 1;
+            let outbox = if *second { OTHER } else { OUTBOX };
+            bench.greets(i64::from(nonce), &hello(outbox, run_of(u8::from(*second)), nonce, &runs));
+        }
+    };
+    for (done, place) in order.iter().enumerate() {
+        greet(&mut bench, done);
+        let sequence = *place as u64;
+        match &steps[*place] {
+            Step::Frame { run, first, count, known } => {
+                let digest = if *known { bench.describe() } else { Digest::of(b"never described") };
+                let records = (0..*count).map(|_| tick(0, Some(1), Reason::GOOD)).collect();
+                bench.apply(SAMPLES, frame(1, run_of(*run), *first, digest, records));
+            }
+            Step::Report { run, first, count, reason } => {
+                let record = report(run_of(*run), &[(*first, first + count - 1)], *reason);
+                bench.tells(RunId([0xf0; 16]), 1 + sequence, record);
+            }
+            Step::End { run, end } => {
+                let run_after = RunId([0x80 + u8::try_from(*place).unwrap(); 16]);
+                bench.tells(run_after, 0, opening_of(Some(run_of(*run)), *end, 0));
+            }
+        }
+    }
+    greet(&mut bench, usize::MAX);
+    let records = (0u8..3).flat_map(|run| (0u64..40).map(move |sequence| (run, sequence)));
+    let verdicts: BTreeMap<_, _> =
+        records.map(|(run, sequence)| ((run, sequence), bench.verdict(run_of(run), sequence))).collect();
+    // The counts are those of the verdicts.
+    for run in 0..3 {
+        let Some(report) = bench.ledger().runs.into_iter().find(|report| report.run == run_of(run)) else {
+            continue;
+        };
+        let of = |wanted: RecordVerdict| {
+            (0..report.samples.owed).filter(|sequence| verdicts[&(run, *sequence)] == wanted).count() as u64
+        };
+        assert_eq!(report.samples.held, of(Held));
+        assert_eq!(report.samples.lost, of(Lost));
+        assert_eq!(report.samples.not_yet_here, of(NotYetHere));
+        assert_eq!(report.samples.dropped.bytes, of(RecordVerdict::Dropped(DropReason::Bytes)));
+    }
+    verdicts
+}
+
+proptest! {
+    /// Against the rules over sets, and whatever the order of frames, reports and openings, also when they come twice.
+    #[test]
+    fn d12_verdicts_do_not_depend_on_the_order_of_arrival(
+        steps in prop::collection::vec(step(), 1..12),
+        greetings in prop::collection::vec(greeting(), 0..4),
+        order in prop::collection::vec(any::<prop::sample::Index>(), 0..16),
+        places in prop::collection::vec(0usize..20, 4),
+    ) {
+        let straight: Vec<usize> = (0..steps.len()).collect();
+        let mut shuffled: Vec<usize> = order.iter().map(|index| index.index(steps.len())).collect();
+        shuffled.extend(straight.iter().rev());
+        let mut places = places;
+        places.sort_unstable();
+        let expected = model(&steps, &greetings);
+        prop_assert_eq!(&taken(&steps, &greetings, &straight, &[0; 4]), &expected);
+        prop_assert_eq!(&taken(&steps, &greetings, &shuffled, &places), &expected);
+    }
+}

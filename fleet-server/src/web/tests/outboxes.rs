@@ -1,0 +1,89 @@
+use serde_json::{Value, json};
+
+use super::rig::Rig;
+use super::speaker::{Speaker, run, seconds};
+
+const OUTBOXES: &str = "/api/v1/lampposts/DF9/outboxes";
+
+#[test]
+fn what_became_of_records_is_told_run_by_run_and_in_all() {
+    let rig = Rig::new();
+    let mut speaker = Speaker::new(&rig);
+    let digest = speaker.describes(&[("weather-1", Some(1000))]);
+    speaker.greets(0, 5, &[(2, 0, 3), (1, 60, 79)]);
+    speaker.opens(2, digest, 200_000, Some((1, 100, 99_000)));
+    speaker.drops((2, 1), digest, (1, 0, 29), (0, 29_000));
+    speaker.reads(1, 20, digest, seconds(20_000, 30), 60_000);
+    let told = rig.get(OUTBOXES).json();
+    let samples = json!({
+        "owed": 100, "held": 30, "dropped": {"bytes": 20, "age": 0, "damaged": 0}, "lost": 30, "not_yet_here": 20,
+    });
+    let first = json!({
+        "run": "01".repeat(16), "run_before": null, "opened": null, "ended": "2026-07-01T08:01:39.000Z",
+        "samples": samples,
+        "events": {
+            "owed": 1, "held": 0, "dropped": {"bytes": 0, "age": 0, "damaged": 0}, "lost": 0, "not_yet_here": 1,
+        },
+    });
+    assert_eq!(told["runs"][1], first);
+    assert_eq!(told["runs"][0]["run_before"], "01".repeat(16));
+    assert_eq!(told["runs"][0]["opened"], "2026-07-01T08:03:20.000Z");
+    let outbox = json!({
+        "outbox": "05".repeat(16), "standing": "living", "hardware_serial": "S5", "run": "02".repeat(16),
+        "first_heard": "2026-07-01T08:00:00.000Z", "last_heard": "2026-07-01T08:00:00.000Z",
+        "lives": 1, "runs": 2, "records": 25,
+    });
+    assert_eq!(told["outboxes"], json!([outbox]));
+    assert_eq!((&told["forks"], &told["next"], &told["unplaced"]), (&json!([]), &Value::Null, &json!(0)));
+    assert_eq!(told["records"]["owed"], 100 + 1 + 4 + 2);
+
+    let lamppost = rig.get("/api/v1/lampposts/DF9").json();
+    assert_eq!(lamppost["ledger"]["records"], told["records"]);
+    assert_eq!((&lamppost["ledger"]["outboxes"], &lamppost["ledger"]["forks"]), (&json!(1), &json!(0)));
+}
+
+#[test]
+fn a_fork_is_told_with_both_runs_and_their_times() {
+    let rig = Rig::new();
+    let mut speaker = Speaker::new(&rig);
+    let digest = speaker.describes(&[("weather-1", Some(1000))]);
+    speaker.opens(3, digest, 5_000, Some((1, 10, 0)));
+    speaker.opens(2, digest, 2_000, Some((1, 10, 0)));
+    let forked = |id: u8, time: &str| json!({"run": run(id).to_string(), "opened": time, "received": time});
+    let runs = [forked(2, "2026-07-01T08:00:02.000Z"), forked(3, "2026-07-01T08:00:05.000Z")];
+    assert_eq!(rig.get(OUTBOXES).json()["forks"], json!([{"run_before": "01".repeat(16), "runs": runs}]));
+    assert_eq!(rig.get("/api/v1/lampposts/DF9").json()["ledger"]["forks"], 1);
+}
+
+#[test]
+fn runs_come_page_by_page_and_totals_are_of_all() {
+    let rig = Rig::new();
+    let mut speaker = Speaker::new(&rig);
+    let digest = speaker.describes(&[("weather-1", Some(1000))]);
+    for id in 1..=5 {
+        speaker.opens(id, digest, i64::from(id) * 1000, None);
+    }
+    let (mut told, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = rig.get(&format!("{OUTBOXES}?limit=2{after}")).json();
+        assert_eq!(page["records"]["held"], 5);
+        told.extend(
+            page["runs"].as_array().unwrap().iter().map(|run| run["run"].as_str().unwrap().to_owned()),
+        );
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(told, [5, 4, 3, 2, 1].map(|id| run(id).to_string()));
+}
+
+#[test]
+fn a_lamppost_that_never_spoke_has_no_outbox_and_owes_nothing() {
+    let rig = Rig::new();
+    let told = rig.get("/api/v1/lampposts/DF1/outboxes").json();
+    assert_eq!(
+        (&told["outboxes"], &told["runs"], &told["records"]["owed"]),
+        (&json!([]), &json!([]), &json!(0))
+    );
+}
