@@ -11,7 +11,7 @@ use fleet_server::gateway::{Identity, Incoming, Limits, Outgoing, Reason};
 use fleet_server::ingest::{Fresh, Ingest, IngestMetrics};
 use fleet_server::journal::{Entry, Journal, JournalOptions, LowWater, SteppedJournal};
 use fleet_server::store::{Tail, TailOptions};
-use lamplighter_protocol::{Catalogue, Frame, LamppostNumber, Leaf, Log, Pieces, Record, RunId, UtcMillis};
+use lamplighter_protocol::{Catalogue, Frame, Hello, LamppostNumber, Leaf, Log, Pieces, Record, RunId, UtcMillis};
 
 use super::dice::Dice;
 use super::disk::SimDisk;
@@ -43,6 +43,8 @@ pub(super) struct Running {
     sessions: BTreeMap<LinkId, (LamppostNumber, Session)>,
     /// What lampposts reported as dropped, read from what was ingested by nothing but the language (D11).
     pub(super) reported: Reported,
+    /// How many records the logs of runs had by what was said of them: by openings, hellos and frames (D10).
+    pub(super) stated: BTreeMap<(RunId, Log), u64>,
 }
 
 /// What was reported as dropped, by run and log.
@@ -85,10 +87,10 @@ impl Server {
         let mut journal = Journal::open_on(options, disk).map_err(|error| error.to_string())?;
         let mut ingest = Ingest::new(Catalogue::built_in(), IngestMetrics::default());
         let mut tail = Tail::new(TailOptions::default());
-        let mut reported = Reported::new();
+        let (mut reported, mut stated) = (Reported::new(), BTreeMap::new());
         let report = journal.replay(|entry| {
             ingest.apply(&entry, &mut tail, &mut |_| {});
-            note_reports(&entry, &mut reported);
+            note(&entry, &mut reported, &mut stated);
         });
         let report = report.map_err(|error| error.to_string())?;
         assert!(report.damaged.is_empty(), "nobody damaged the journal: {:?}", report.damaged);
@@ -100,6 +102,7 @@ impl Server {
             due: BTreeSet::new(),
             sessions: BTreeMap::new(),
             reported,
+            stated,
         });
         Ok(())
     }
@@ -165,7 +168,7 @@ impl Server {
         let mut said = Vec::new();
         for _ in 0..most {
             let Some(entry) = running.committed.pop_front() else { break };
-            note_reports(&entry, &mut running.reported);
+            note(&entry, &mut running.reported, &mut running.stated);
             match running.ingest.apply(&entry, &mut running.tail, &mut |_| {}) {
                 Fresh::Hello => said.extend(running.position(&entry.lamppost, now)),
                 Fresh::Held => {
@@ -255,14 +258,38 @@ impl Server {
     }
 }
 
-fn note_reports(entry: &Entry, reported: &mut Reported) {
-    if entry.leaf != Leaf::Frames(Log::Events) {
-        return;
-    }
-    let Ok(frame) = Frame::decode(entry.payload.clone()) else { return };
-    for record in &frame.records {
-        if let Ok(Record::Dropped(dropped)) = Record::decode(record) {
-            reported.entry((dropped.run, dropped.log)).or_default().union(&dropped.pieces);
+/// Notes what an entry says of drops and of ends.
+fn note(entry: &Entry, reported: &mut Reported, stated: &mut BTreeMap<(RunId, Log), u64>) {
+    let mut state = |run, log, end: u64| {
+        let known = stated.entry((run, log)).or_default();
+        *known = end.max(*known);
+    };
+    match entry.leaf {
+        Leaf::Hello => {
+            let Ok(hello) = Hello::decode(&entry.payload) else { return };
+            for run in &hello.runs {
+                state(run.run, Log::Samples, run.samples.end());
+                state(run.run, Log::Events, run.events.end());
+            }
         }
+        Leaf::Frames(log) => {
+            let Ok(frame) = Frame::decode(entry.payload.clone()) else { return };
+            state(frame.run, log, frame.last() + 1);
+            for record in &frame.records {
+                match Record::decode(record) {
+                    Ok(Record::Dropped(dropped)) => {
+                        reported.entry((dropped.run, dropped.log)).or_default().union(&dropped.pieces);
+                    }
+                    Ok(Record::Opening(opening)) => {
+                        if let Some(before) = opening.run_before {
+                            state(before, Log::Samples, opening.samples_end);
+                            state(before, Log::Events, opening.events_end);
+                        }
+                    }
+                    Ok(Record::Tick(_) | Record::Command(_)) | Err(_) => {}
+                }
+            }
+        }
+        Leaf::Description | Leaf::Position | Leaf::Command => {}
     }
 }

@@ -1,5 +1,6 @@
 //! Whether what the server stores is what was read.
 
+use fleet_server::ingest::RecordVerdict;
 use fleet_server::store::{Point, SeriesKey};
 use lamplighter_protocol::{LamppostNumber, SeriesName, UtcMillis};
 
@@ -53,6 +54,41 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The server's ledger says of every record what the model says (D12): held is stored, or was refused; dropped was
+    /// reported; and what is neither is named as lost, if the server has ever heard that it was.
+    pub(super) fn check_verdicts(&self) -> Result<(), Broken> {
+        let Some(running) = &self.server.running else { return Ok(()) };
+        for (key, known) in &self.model.records {
+            let (run, log, sequence) = *key;
+            let verdict = running.ingest.verdict(&known.lamppost, run, log, sequence);
+            let stored = self.is_stored(key);
+            let fits = match verdict {
+                RecordVerdict::Held => stored || known.may_be_rejected,
+                RecordVerdict::Dropped(_) => self.is_reported(key),
+                // Nobody has it: nothing of it may be stored, unless another record said the same of that time.
+                RecordVerdict::Lost => known.state != State::Read || self.is_reported(key),
+                RecordVerdict::NotYetHere => matches!(known.state, State::Excused(_)) && !self.is_owed(key),
+            };
+            if !fits {
+                return Err(Broken(format!(
+                    "the ledger says {verdict:?} of {} run {run} {log:?} {sequence}, which is {:?}{}{}",
+                    known.lamppost,
+                    known.state,
+                    if stored { ", stored" } else { "" },
+                    if self.is_reported(key) { ", reported" } else { "" },
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the server has heard that the run of this record had so many.
+    fn is_owed(&self, key: &RecordKey) -> bool {
+        let (run, log, sequence) = *key;
+        let ends = self.server.running.as_ref().and_then(|running| running.stated.get(&(run, log)));
+        ends.is_some_and(|end| sequence < *end)
     }
 
     /// Everything that was read is stored or reported as dropped, unless it has an excuse.
