@@ -107,6 +107,82 @@ export const lamppost = {
   "lamppost.stops.missed.other": "{device} missed {count} readings",
   "lamppost.stops.missed.none": "no reading was missed",
 
+  "lamppost.completeness": "Completeness",
+  "lamppost.completeness.summary": "{share} stored, of {expected} that were due in this range",
+  "lamppost.completeness.nothing": "Nothing was due in this range.",
+  "lamppost.completeness.failed": "What became of everything that was due could not be read.",
+  "lamppost.completeness.late.one": "{count} came late",
+  "lamppost.completeness.late.other": "{count} came late",
+  "lamppost.completeness.without-grid.one":
+    "{count} series reports by exception: nothing says how much was due.",
+  "lamppost.completeness.without-grid.other":
+    "{count} series report by exception: nothing says how much was due.",
+  "lamppost.completeness.unreadable.one": "{count} record of all times cannot be read.",
+  "lamppost.completeness.unreadable.other": "{count} records of all times cannot be read.",
+  "lamppost.completeness.unplaced.one":
+    "{count} observation of all times came late or is rejected, and is in no series' count.",
+  "lamppost.completeness.unplaced.other":
+    "{count} observations of all times came late or are rejected, and are in no series' count.",
+  "lamppost.completeness.from": "counted from {time} on; what was before is no longer in the server's memory",
+  "lamppost.completeness.series": "Series",
+  "lamppost.completeness.expected": "Due",
+  "lamppost.completeness.unknown": "unknown",
+  "lamppost.completeness.verdicts": "What the verdicts mean",
+
+  "lamppost.verdict.stored": "Stored",
+  "lamppost.verdict.stored.help": "The server has an observation of the tick.",
+  "lamppost.verdict.late": "Late",
+  "lamppost.verdict.late.help":
+    "Stored, and received more than three periods after its time: after an outage, for instance.",
+  "lamppost.verdict.rejected": "Rejected",
+  "lamppost.verdict.rejected.help": "It has arrived and is not taken, for the reason beside it.",
+  "lamppost.verdict.dropped": "Dropped",
+  "lamppost.verdict.dropped.help":
+    "The lamppost could not keep it until the server had it, and said so: for want of space, for its age, or because its disk was damaged.",
+  "lamppost.verdict.lost": "Lost",
+  "lamppost.verdict.lost.help":
+    "It was read, and no outbox that lives has it any more: a card was wiped, exchanged or closed, or the server restored from a backup.",
+  "lamppost.verdict.agent_stopped": "Agent stopped",
+  "lamppost.verdict.agent_stopped.help": "The agent did not run at that time: nothing was read.",
+  "lamppost.verdict.not_yet_here": "Not yet here",
+  "lamppost.verdict.not_yet_here.help": "The lamppost has it, or may have it: it may still come.",
+  "lamppost.verdict.not_recorded": "Not recorded",
+  "lamppost.verdict.not_recorded.help":
+    "The agent ran, and nothing readable that it sent of that time tells of this reading.",
+  "lamppost.verdict.unknown": "Unknown",
+  "lamppost.verdict.unknown.help":
+    "It is after the last that is known of an outbox that is gone: nobody knows whether it was read.",
+
+  "lamppost.reason.bytes": "no space",
+  "lamppost.reason.age": "too old",
+  "lamppost.reason.damaged": "damaged",
+  "lamppost.reason.future": "time in the future",
+  "lamppost.reason.retention": "older than anything is kept",
+  "lamppost.reason.type": "type or unit not the catalogue's",
+  "lamppost.reason.unknown_property": "property not in the catalogue",
+  "lamppost.reason.too_many_series": "too many series",
+  "lamppost.reason.counted": "{count} {reason}",
+
+  "lamppost.alarms": "Outbox alarms",
+  "lamppost.alarm.fork.one": "An outbox or card was copied: {count} run continues run {before}",
+  "lamppost.alarm.fork.other": "An outbox or card was copied: {count} runs continue run {before}",
+  "lamppost.alarm.fork.help":
+    "What all of them wrote is stored. Look for a second agent that speaks under this number.",
+  "lamppost.alarm.run": "run {run}, opened {opened}, heard {received}",
+  "lamppost.alarm.copied.one": "Outbox {outbox} speaks from {count} place",
+  "lamppost.alarm.copied.other": "Outbox {outbox} speaks from {count} places at once",
+  "lamppost.alarm.copied.help":
+    "Each copy is heard, and keeps what it has from being lost. Stop the one that should not be.",
+  "lamppost.alarm.elsewhere": "Another outbox, {outbox}, may still come back",
+  "lamppost.alarm.elsewhere.help":
+    "Last heard {time} from hardware {serial}. It named {records} records that the server does not hold.",
+  "lamppost.alarm.gone": "Outbox {outbox} is given up",
+  "lamppost.alarm.silent.help":
+    "It was silent for 30 days beside another one; last heard {time} from hardware {serial}. {records} records that it named are lost, unless it speaks again.",
+  "lamppost.alarm.closed.help":
+    "An operator has closed it; last heard {time} from hardware {serial}. {records} records that it named are lost, unless it speaks again.",
+  "lamppost.alarm.failed": "What became of its outboxes could not be read.",
+
   "lamppost.chart.label": "{series}: cursor of the chart",
   "lamppost.chart.table": "Table",
   "lamppost.chart.wide": "Large",
