@@ -11,7 +11,9 @@ use fleet_server::gateway::{Identity, Incoming, Limits, Outgoing, Reason};
 use fleet_server::ingest::{Fresh, Ingest, IngestMetrics};
 use fleet_server::journal::{Entry, Journal, JournalOptions, LowWater, SteppedJournal};
 use fleet_server::store::{Tail, TailOptions};
-use lamplighter_protocol::{Catalogue, Frame, Hello, LamppostNumber, Leaf, Log, Pieces, Record, RunId, UtcMillis};
+use lamplighter_protocol::{
+    Catalogue, Frame, Hello, LamppostNumber, Leaf, Log, Pieces, Record, RunId, UtcMillis,
+};
 
 use super::dice::Dice;
 use super::disk::SimDisk;

@@ -43,7 +43,8 @@ pub(super) fn run(plan: &Plan, actions: &[Action], started: Instant) -> Result<O
 }
 
 fn settle(world: &mut World) -> Result<(), Broken> {
-    let mut dice = Dice::new(1);
+    // Another stream at each time: no two connections draw the same nonce.
+    let mut dice = Dice::new(world.now_ms.unsigned_abs());
     world.server.disk.heal();
     // Of two connections of one lamppost the server keeps the newer: from here on it always notices.
     world.cut_all_links();
