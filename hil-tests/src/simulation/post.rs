@@ -49,6 +49,8 @@ pub(super) struct Agent {
     started_ms: i64,
     description: Description,
     last_tick: UtcMillis,
+    /// Of the connection.
+    nonce: Nonce,
 }
 
 /// What was appended: where, and what it says.
@@ -133,6 +135,7 @@ impl Post {
             started_ms: now_ms,
             description,
             last_tick: UtcMillis(i64::MIN),
+            nonce: Nonce([0; 16]),
         });
         Ok(())
     }
@@ -221,6 +224,7 @@ impl Agent {
         let now = self.now(now_ms);
         self.session.outbox_changed(self.outbox.state());
         self.session.connected(nonce, now);
+        self.nonce = nonce;
         self.connected = true;
     }
 
@@ -311,6 +315,11 @@ impl Agent {
     pub(super) fn acknowledged(&mut self, now_ms: i64) {
         let now = self.now(now_ms);
         self.session.acknowledged(now);
+    }
+
+    /// Whether a position answers a hello of this connection.
+    pub(super) fn is_answered_by(&self, payload: &[u8]) -> bool {
+        Position::decode(payload).is_ok_and(|position| position.nonce == self.nonce)
     }
 
     /// A position came.

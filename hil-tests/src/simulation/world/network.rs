@@ -21,6 +21,8 @@ pub(super) struct Link {
     down: VecDeque<Outgoing>,
     /// What the broker in between took, acknowledged, and has not passed on.
     held: VecDeque<Incoming>,
+    /// The broker has lost its own connection to the server, and makes a new one.
+    reconnects: bool,
 }
 
 impl World {
@@ -39,16 +41,18 @@ impl World {
         self.next_link += 1;
         agent.link = Some(self.next_link);
         let mut link = Link { number: Some(at.number.clone()), post: Some(post), ..Link::default() };
-        link.up.push_back(Incoming::Connect(Connect::new(at.number.as_str())));
-        let mut subscribe = Subscribe::new(Topic::down_filter(&at.number), QoS::AtLeastOnce);
-        subscribe.pkid = 1;
-        link.up.push_back(Incoming::Subscribe(subscribe));
+        link.up.extend(greeting(&at.number));
         self.links.insert(self.next_link, link);
         if takes_over {
             let newer = self.next_link;
             let number = self.posts[post].number.clone();
             let said = self.server.take_over(newer, &number, self.now_ms);
-            self.hear(said);
+            for one in said {
+                match one {
+                    Said::Closed(older) => self.drop_link(older),
+                    Said::Packet(..) => {}
+                }
+            }
         }
     }
 
@@ -79,13 +83,22 @@ impl World {
 
     pub(super) fn move_up(&mut self, id: LinkId, from_broker: bool) {
         let (broker, now_ms) = (self.broker, self.now_ms);
+        if broker && self.links.get(&id).is_some_and(|link| link.reconnects) {
+            self.reconnect(id);
+        }
         let Some(link) = self.links.get_mut(&id) else { return };
-        let packet = if broker && (from_broker || link.up.is_empty()) {
+        let packet = if broker && link.reconnects && (from_broker || link.up.is_empty()) {
+            None
+        } else if broker && (from_broker || link.up.is_empty()) {
             link.held.pop_front()
         } else if broker {
             let packet = link.up.pop_front();
-            if let Some(Incoming::Publish(publish)) = &packet {
-                link.down.push_back(Outgoing::PubAck(publish.pkid));
+            match &packet {
+                Some(Incoming::Publish(publish)) => link.down.push_back(Outgoing::PubAck(publish.pkid)),
+                Some(Incoming::Connect(_)) => {
+                    link.down.push_back(Outgoing::ConnAck(ConnectReturnCode::Success));
+                }
+                Some(_) | None => {}
             }
             link.held.extend(packet);
             return;
@@ -109,13 +122,38 @@ impl World {
         }
     }
 
+    /// The server's end of a connection is gone. A broker in between keeps the lamppost's, and connects anew.
+    pub(super) fn server_hung_up(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id).filter(|_| self.broker) else { return self.drop_link(id) };
+        link.reconnects = true;
+        self.server.hang_up(id);
+    }
+
+    fn reconnect(&mut self, id: LinkId) {
+        let Some(number) = self.links.get(&id).and_then(|link| link.number.clone()) else { return };
+        if self.server.running.is_none() {
+            return;
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.held.retain(|packet| !matches!(packet, Incoming::Connect(_) | Incoming::Subscribe(_)));
+        }
+        self.server.accept(id, &number, self.now_ms);
+        for packet in greeting(&number) {
+            let said = self.server.packet(id, packet, self.now_ms);
+            self.hear(said);
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.reconnects = false;
+        }
+    }
+
     /// What the server wants of the network.
     pub(super) fn hear(&mut self, said: Vec<Said>) {
         for one in said {
             match one {
                 Said::Packet(link, packet) => {
                     // The broker has acknowledged long ago.
-                    if self.broker && matches!(packet, Outgoing::PubAck(_)) {
+                    if self.broker && matches!(packet, Outgoing::PubAck(_) | Outgoing::ConnAck(_)) {
                         continue;
                     }
                     let Some(link) = self.links.get_mut(&link) else { continue };
@@ -125,7 +163,7 @@ impl World {
                     }
                     link.down.push_back(packet);
                 }
-                Said::Closed(link) => self.drop_link(link),
+                Said::Closed(link) => self.server_hung_up(link),
             }
         }
     }
@@ -158,7 +196,11 @@ impl World {
                 if packet_id != 0 {
                     link.up.push_back(Incoming::PubAck(packet_id));
                 }
-                agent.position(&payload, now_ms)
+                let outcome = agent.position(&payload, now_ms);
+                if outcome.is_ok() && agent.is_answered_by(&payload) {
+                    self.claim_back(post);
+                }
+                outcome
             }
             Outgoing::ConnAck(_)
             | Outgoing::ConnAckVersion5
@@ -270,20 +312,20 @@ impl World {
 
     /// A broker sends again what it sent on this connection or an earlier one.
     pub(super) fn broker_repeats(&mut self, post: usize, dice: &mut Dice) {
-        let Some(packet) = self.positions_sent.get(post).and_then(|sent| dice.pick(sent)).cloned() else {
-            return;
-        };
-        let Some(link) =
-            self.posts[post].agent.as_ref().filter(|agent| agent.connected).and_then(|agent| agent.link)
-        else {
-            return;
-        };
-        if let (Some(link), Outgoing::Publish { lamppost, leaf, payload, .. }) =
-            (self.links.get_mut(&link), packet)
-        {
-            // At QoS 0: the server awaits no acknowledgement of it.
-            link.down.push_back(Outgoing::Publish { lamppost, leaf, packet_id: 0, payload });
-            self.tally("positions that a broker repeated");
+        let sent = self.positions_sent.get(post).and_then(|sent| dice.pick(sent));
+        let Some(Outgoing::Publish { payload, .. }) = sent.cloned() else { return };
+        let now_ms = self.now_ms;
+        let Some(agent) = self.posts[post].agent.as_mut().filter(|agent| agent.connected) else { return };
+        if agent.position(&payload, now_ms).is_err() {
+            self.kill_agent(post);
         }
+        self.tally("positions that a broker repeated");
     }
+}
+
+/// How a connection begins.
+fn greeting(number: &LamppostNumber) -> [Incoming; 2] {
+    let mut subscribe = Subscribe::new(Topic::down_filter(number), QoS::AtLeastOnce);
+    subscribe.pkid = 1;
+    [Incoming::Connect(Connect::new(number.as_str())), Incoming::Subscribe(subscribe)]
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::excuses::RESTORED;
 use super::{MOST_POSTS, World};
 use crate::simulation::dice::Dice;
 use crate::simulation::disk::SimDisk;
@@ -43,7 +44,7 @@ impl World {
         self.start_server();
         self.tally("restores");
         let all: BTreeSet<RecordKey> = self.model.records.keys().copied().collect();
-        self.excuse_unless_safe(&all, "the server was restored, and no outbox had it any more");
+        self.excuse_unless_safe(&all, RESTORED);
     }
 
     pub(super) fn wipe(&mut self, post: usize, dice: &mut Dice) {

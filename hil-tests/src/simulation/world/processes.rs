@@ -9,6 +9,7 @@ use super::World;
 use crate::simulation::dice::Dice;
 use crate::simulation::model::State;
 use crate::simulation::post::{Agent, Ended};
+use crate::simulation::server::LinkId;
 
 impl World {
     pub(in crate::simulation) fn start_server(&mut self) {
@@ -20,7 +21,10 @@ impl World {
 
     pub(super) fn kill_server(&mut self) {
         self.server.stop();
-        self.cut_all_links();
+        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        for link in links {
+            self.server_hung_up(link);
+        }
         self.tally("deaths of the server");
     }
 
