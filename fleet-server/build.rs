@@ -1,5 +1,6 @@
-//! Puts the console into the program, if its own build has left it in `console/dist/`: a table of its files, each
-//! compressed. Without it the program is built all the same, and says at `/` how to build the console.
+//! Compiles the messages of checkpoints, with a compiler in pure Rust. And puts the console into the program, if its own
+//! build has left it in `console/dist/`: a table of its files, each compressed. Without it the program is built all the
+//! same, and says at `/` how to build the console.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,8 +12,23 @@ const DIST: &str = "console/dist";
 /// The one folder in it whose files are named by their content.
 const ASSETS: &str = "assets";
 
+/// What checkpoints are made of, below [`PROTO`].
+const CHECKPOINT: &str = "lamplighter/fleet/v1/checkpoint.proto";
+const PROTO: &str = "proto";
+
 fn main() -> Result<(), String> {
     println!("cargo::rerun-if-changed=build.rs");
+    messages().map_err(|error| format!("{PROTO}/{CHECKPOINT}: {error}"))?;
+    console()
+}
+
+fn messages() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo::rerun-if-changed={PROTO}");
+    let descriptors = protox::compile([CHECKPOINT], [PROTO])?;
+    Ok(prost_build::Config::new().compile_fds(descriptors)?)
+}
+
+fn console() -> Result<(), String> {
     // Cargo looks at all that is in a folder. One that is not there would count as changed in every build: until there
     // is a console, the folder that it comes to is watched.
     if let Some(watched) = [DIST, "console"].into_iter().find(|folder| Path::new(folder).is_dir()) {

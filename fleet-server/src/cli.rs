@@ -12,6 +12,7 @@ use rustls::pki_types::ServerName;
 use tracing_subscriber::filter::Targets;
 
 use crate::ca::{Authority, Date, IssuedFiles, Origin, Validity, enrol};
+use crate::checkpoint::JournalKeep;
 use crate::journal::LowWater;
 use crate::registry::{Registry, read_csv};
 use crate::store::TailOptions;
@@ -113,6 +114,17 @@ pub struct RunArgs {
     /// is filled.
     #[arg(long, value_name = "BYTES")]
     pub low_water: Option<LowWater>,
+    /// For how many days the journal is kept at least, up to 3650; with 0 until two checkpoints hold it [default: 400]
+    ///
+    /// What is older goes, once two checkpoints hold what it told. Observations that do not fit into memory are then
+    /// gone with it.
+    #[arg(long, value_name = "DAYS")]
+    pub journal_keep: Option<JournalKeep>,
+    /// After how many seconds at most a checkpoint is written, if there is something new [default: 600]
+    ///
+    /// A start reads the newest one, and only what the journal has behind it.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub checkpoint_every: Option<u64>,
     /// The city's map, which the console shows under the lampposts: a `PMTiles` archive (version 3)
     ///
     /// Without it the console shows a coastline. Another file that is moved to its place is served at once.

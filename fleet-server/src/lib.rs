@@ -1,6 +1,7 @@
 //! The fleet server, as a library: the binary is a thin `main.rs`.
 
 pub mod ca;
+pub mod checkpoint;
 pub mod cli;
 pub mod clock;
 pub mod gateway;

@@ -1,39 +1,42 @@
 //! The server, put together: what it is built of, how it runs, how it stops.
 
+mod start;
+mod threads;
+
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
-use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use lamplighter_protocol::{Catalogue, UtcMillis};
 use prometheus_client::registry::Registry as MetricRegistry;
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::ca::{Authority, Origin, ServerCertificate, server_tls};
+use crate::checkpoint::{BackupLock, Cadence, CheckpointMetrics, Checkpoints, Fresh, SealingRules};
 use crate::cli::RunArgs;
 use crate::clock;
 use crate::gateway::{Gateway, GatewayMetrics, GatewayOptions, Limits, Sessions};
-use crate::ingest::{Ingest, IngestMetrics, IngestThread};
-use crate::journal::{Journal, JournalHandle, JournalHealth, JournalMetrics, JournalOptions, ReplayReport};
+use crate::ingest::{Ingest, IngestMetrics};
+use crate::journal::{Journal, JournalHandle, JournalHealth, JournalMetrics, JournalOptions};
 use crate::live::{LiveHub, LiveMetrics, LiveOptions};
 use crate::registry::{Registry, RegistryAdmission};
 use crate::roll::{Roll, Sources, Watcher};
 use crate::store::{StoreMetrics, Tail, TailOptions};
 use crate::web::{
-    self, AccessToken, Basemap, Console, Figures, PeopleListener, Phase, Progress, Readiness, WebLimits,
-    WebMetrics, WebState,
+    self, AccessToken, Basemap, Console, Figures, PeopleListener, Phase, Readiness, WebLimits, WebMetrics,
+    WebState,
 };
 
-/// Batches that may wait for ingest; while they do, nothing more is committed, and so acknowledged.
-const BATCHES_WAITING: usize = 4;
+use start::Rebuild;
+use threads::{Threads, Work};
 
 /// How often the store's size and the journal's health are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -45,6 +48,9 @@ const DESCRIPTORS_KEPT_BACK: usize = 640;
 #[derive(Debug)]
 pub struct Server {
     journal: Journal,
+    checkpoints: Checkpoints,
+    rules: SealingRules,
+    fresh: Fresh,
     ingest: Arc<RwLock<Ingest>>,
     store: Arc<RwLock<Tail>>,
     live: LiveHub,
@@ -65,6 +71,7 @@ pub struct Server {
 struct Metrics {
     gateway: GatewayMetrics,
     journal: JournalMetrics,
+    checkpoint: CheckpointMetrics,
     ingest: IngestMetrics,
     store: StoreMetrics,
     live: LiveMetrics,
@@ -89,6 +96,16 @@ impl Server {
         journal_options.low_water = args.low_water.unwrap_or_default();
         // The journal's lock is the server's: two servers never share a data directory.
         let journal = tokio::task::spawn_blocking(|| Journal::open(journal_options)).await??;
+        let checkpoints = Checkpoints::in_directory(&args.data.join(Checkpoints::DIRECTORY_NAME))?;
+        let cadence = Cadence::default();
+        let rules = SealingRules {
+            backup: BackupLock::of(&args.data),
+            cadence: Cadence {
+                every: args.checkpoint_every.map_or(cadence.every, Duration::from_secs),
+                ..cadence
+            },
+            keep: args.journal_keep.unwrap_or_default(),
+        };
 
         let directory = args.data.join(Authority::DIRECTORY_NAME);
         let (authority, origin) = Authority::open_or_create(&directory, now)?;
@@ -119,8 +136,9 @@ impl Server {
             max_observations: args.tail_observations.unwrap_or(TailOptions::default().max_observations),
             ..TailOptions::default()
         };
-        let store = Arc::new(RwLock::new(Tail::new(tail)));
-        let ingest = Arc::new(RwLock::new(Ingest::new(Catalogue::built_in(), metrics.ingest.clone())));
+        let fresh = Fresh { catalogue: Catalogue::built_in(), metrics: metrics.ingest.clone(), tail };
+        let (ingest, store) = fresh.build();
+        let (ingest, store) = (Arc::new(RwLock::new(ingest)), Arc::new(RwLock::new(store)));
         let live = LiveHub::new(LiveOptions::default(), metrics.live.clone())?;
         let sessions = Sessions::default();
         let roll = Roll::new(Sources {
@@ -150,6 +168,9 @@ impl Server {
         };
         Ok(Self {
             journal,
+            checkpoints,
+            rules,
+            fresh,
             ingest,
             store,
             live,
@@ -174,14 +195,17 @@ impl Server {
         Ok((self.lampposts.local_addr()?, self.people.local_addr()))
     }
 
-    /// Reads the journal, then serves until `stop`: first no new bytes are taken, then what is committed is
-    /// ingested, then people are let go.
+    /// Reads the newest checkpoint and the journal behind it, then serves until `stop`: first no new bytes are taken,
+    /// then what is committed is ingested and sealed, then people are let go.
     ///
     /// # Errors
     /// If the journal cannot be read, or a part ends by itself.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Self {
             journal,
+            checkpoints,
+            rules,
+            fresh,
             ingest,
             store,
             live,
@@ -200,30 +224,34 @@ impl Server {
         let mut serving = JoinSet::new();
         serving.spawn(web::serve(people, web));
 
-        let replayed = start_replay(journal, &ingest, &store, &phase, &metrics.store)?;
-        let (journal, report) = tokio::select! {
-            replayed = replayed => replayed.context("the replay thread panicked")??,
+        let start = Rebuild {
+            journal,
+            checkpoints,
+            fresh,
+            ingest: Arc::clone(&ingest),
+            store: Arc::clone(&store),
+            phase: phase.clone(),
+            store_metrics: metrics.store.clone(),
+            checkpoint_metrics: metrics.checkpoint.clone(),
+        };
+        let start = start.start()?;
+        let rebuilt = tokio::select! {
+            rebuilt = start => rebuilt.context("the replay thread panicked")??,
             () = stop.cancelled() => {
                 end(&stop_web, &mut serving).await;
                 registry.close().await;
                 return Ok(());
             }
         };
-        tell(&report);
-
-        let (committed, batches) = sync_channel(BATCHES_WAITING);
-        let (journal, writer) = journal.start(committed)?;
-        let downlink = sessions.clone();
-        let send = Box::new(move |number: &_, payload| {
-            let sent = downlink.send(number, lamplighter_protocol::Leaf::Position, payload);
-            tracing::trace!(lamppost = %number, ?sent, "position");
-        });
-        let follower =
-            IngestThread::new(ingest, Arc::clone(&store), live.clone(), send, metrics.journal.lag.clone());
-        let follower = std::thread::Builder::new()
-            .name("ingest".to_owned())
-            .spawn(move || follower.run(&batches))
-            .context("cannot start the ingest thread")?;
+        let work = Work {
+            ingest,
+            store: Arc::clone(&store),
+            live: live.clone(),
+            sessions: sessions.clone(),
+            rules,
+            metrics: metrics.clone(),
+        };
+        let (journal, threads) = Threads::start(rebuilt, work)?;
 
         let options = GatewayOptions { limits };
         let admission = Arc::new(RegistryAdmission::new(registry.clone()));
@@ -254,8 +282,8 @@ impl Server {
             _ = gateway_task.join_next() => Err(anyhow::anyhow!("the gateway ended by itself")),
             _ = serving.join_next() => Err(anyhow::anyhow!("the people's listener ended by itself")),
             _ = watcher_task.join_next() => Err(anyhow::anyhow!("the watcher of lampposts ended by itself")),
-            () = watch_parts(&journal, &follower, &store, &phase, &metrics.store) => {
-                Err(anyhow::anyhow!("the ingest thread ended by itself"))
+            part = watch_parts(&journal, &threads, &store, &phase, &metrics.store) => {
+                Err(anyhow::anyhow!("the {part} thread ended by itself"))
             }
         };
 
@@ -263,33 +291,26 @@ impl Server {
         end(&stop_watcher, &mut watcher_task).await;
         end(&stop_gateway, &mut gateway_task).await;
         journal.close();
-        let drained = tokio::task::spawn_blocking(move || {
-            let written = writer.join();
-            let ingested = follower.join();
-            (written, ingested.is_ok())
-        })
-        .await;
+        let finished = tokio::task::spawn_blocking(|| threads.finish()).await;
         live.close();
         end(&stop_web, &mut serving).await;
         registry.close().await;
-        match drained? {
-            (Ok(()), true) => ended,
-            (Err(error), _) => Err(error.into()),
-            (Ok(()), false) => bail!("the ingest thread panicked"),
-        }
+        finished??;
+        ended
     }
 }
 
 impl Metrics {
     fn figures(&self, started: UtcMillis, connections: usize, tail: TailOptions) -> Figures {
-        let Self { gateway, journal, ingest, store, live, web: _ } = self.clone();
-        Figures { started, gateway, connections, journal, ingest, store, tail, live }
+        let Self { gateway, journal, checkpoint, ingest, store, live, web: _ } = self.clone();
+        Figures { started, gateway, connections, journal, checkpoint, ingest, store, tail, live }
     }
 
     fn registry(&self) -> MetricRegistry {
         let mut registry = MetricRegistry::default();
         self.gateway.register(&mut registry);
         self.journal.register(&mut registry);
+        self.checkpoint.register(&mut registry);
         self.ingest.register(&mut registry);
         self.store.register(&mut registry);
         self.live.register(&mut registry);
@@ -315,80 +336,19 @@ fn limits() -> anyhow::Result<Limits> {
     Ok(Limits { connections, opening: limits.opening.min(connections / 4).max(1), ..limits })
 }
 
-/// Rebuilds what is derived from the journal, on a thread of its own, which a stop leaves behind: reading changes
-/// nothing on disk.
-fn start_replay(
-    mut journal: Journal,
-    ingest: &Arc<RwLock<Ingest>>,
-    store: &Arc<RwLock<Tail>>,
-    phase: &watch::Sender<Phase>,
-    metrics: &StoreMetrics,
-) -> anyhow::Result<oneshot::Receiver<anyhow::Result<(Journal, ReplayReport)>>> {
-    let (done, replayed) = oneshot::channel();
-    let (ingest, store) = (Arc::clone(ingest), Arc::clone(store));
-    let (phase, metrics) = (phase.clone(), metrics.clone());
-    let work = move || {
-        let report = replay(&mut journal, &ingest, &store, &phase, &metrics);
-        // Nobody listens any more when the server stops.
-        done.send(report.map(|report| (journal, report))).ok();
-    };
-    let thread = std::thread::Builder::new().name("replay".to_owned());
-    thread.spawn(work).context("cannot start the replay thread")?;
-    Ok(replayed)
-}
-
-fn replay(
-    journal: &mut Journal,
-    ingest: &RwLock<Ingest>,
-    store: &RwLock<Tail>,
-    phase: &watch::Sender<Phase>,
-    metrics: &StoreMetrics,
-) -> anyhow::Result<ReplayReport> {
-    let mut progress = Progress::default();
-    let mut looked = clock::monotonic();
-    let report = journal.replay(|entry| {
-        let mut ingest = ingest.write().unwrap_or_else(PoisonError::into_inner);
-        let mut store = store.write().unwrap_or_else(PoisonError::into_inner);
-        ingest.apply(&entry, &mut store, &mut |_| {});
-        progress.entries += 1;
-        progress.bytes += entry.payload.len() as u64;
-        if progress.entries.is_multiple_of(1024) {
-            phase.send_replace(Phase::Starting(progress));
-            let now = clock::monotonic();
-            if now.duration_since(looked) >= LOOK_EVERY {
-                looked = now;
-                metrics.observe(&store);
-            }
-        }
-    })?;
-    Ok(report)
-}
-
-fn tell(report: &ReplayReport) {
-    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-    let seconds_per_gb = if report.bytes == 0 { 0.0 } else { report.seconds / (report.bytes as f64 / 1e9) };
-    tracing::info!(
-        entries = report.entries,
-        bytes = report.bytes,
-        seconds = report.seconds,
-        seconds_per_gb,
-        "the journal is read"
-    );
-    for damage in &report.damaged {
-        tracing::error!(%damage, "the journal is damaged; the rest of it is served");
-    }
-}
-
-/// Looks after the parts that people should hear of. Ends only when the ingest thread has.
+/// Looks after the parts that people should hear of. Ends only when one of these threads has, and says which.
 async fn watch_parts(
     journal: &JournalHandle,
-    follower: &std::thread::JoinHandle<()>,
+    threads: &Threads,
     store: &Arc<RwLock<Tail>>,
     phase: &watch::Sender<Phase>,
     metrics: &StoreMetrics,
-) {
+) -> &'static str {
     let mut looks = tokio::time::interval(LOOK_EVERY);
-    while !follower.is_finished() {
+    loop {
+        if let Some(part) = threads.ended() {
+            return part;
+        }
         looks.tick().await;
         let (tail, figures) = (Arc::clone(store), metrics.clone());
         // Where waiting is allowed: ingest keeps the lock for a while when the tail is full.

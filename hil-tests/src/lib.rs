@@ -8,6 +8,7 @@
 //! - [`fleet`]: a server and lampposts as processes of this machine, for the demonstration, the tests and the benchmarks.
 //! - [`simulation`]: the whole path in one process, stepped, under every fault that can be thought of.
 //! - [`mod@bench`]: what the whole path costs and how long it takes.
+//! - [`mod@chaos`]: everything fails at random moments, and what was read is compared with what is stored.
 //!
 //! The scenes in `browser/`, which `tests/console/` has played in Chromium, are the console's tests.
 //!
@@ -15,6 +16,7 @@
 //! positions are samples.
 
 pub mod bench;
+pub mod chaos;
 pub mod city;
 pub mod fleet;
 pub mod rig;

@@ -5,25 +5,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use edge_agent::clock::{Clock as _, SystemClock};
-use edge_agent::outbox::{Outbox, OutboxOptions, Place, ReadLimit};
 use hil_tests::city::{Fidelity, Who};
+use hil_tests::fleet::observed::{What, Which, on_disk, served, stops};
 use hil_tests::fleet::{
     Api, Binaries, Certificates, Ending, ServerProcess, Street, StreetProcess, monotonic, wait_for,
 };
-use hil_tests::rig;
-use lamplighter_protocol::{Catalogue, Description, LamppostNumber, Log, Record, UtcMillis};
+use lamplighter_protocol::{LamppostNumber, UtcMillis};
 
 const LAMPPOSTS: usize = 3;
 const SPEED: f64 = 30.0;
 const EVERY_MS: u32 = 10_000;
 const KILLS: u64 = 10;
-
-/// Device and property, time: value (none if bad) and reason, as the API says them.
-type Observed = BTreeMap<(String, String, i64), (Option<f64>, String)>;
 
 struct Replay {
     binaries: Binaries,
@@ -62,15 +57,17 @@ fn what_is_on_disk_is_served_once_and_what_was_missed_is_named_however_often_eit
     last.end(Ending::Stop).unwrap();
     for number in 1..=LAMPPOSTS {
         let number: LamppostNumber = format!("KB{number:04}").parse().unwrap();
-        let outbox = StreetProcess::state(directory.path()).join(number.as_str()).join("outbox");
-        let (read, runs) = on_disk(&outbox, &number);
+        let (read, runs) = on_disk(directory.path(), &number).unwrap();
         assert!(runs > usize::try_from(KILLS).unwrap(), "{runs} runs");
+        assert_eq!(read.twice, [], "two runs read one tick: their times overlap");
         // The very last records may not have been sent before the stop: they are on the lamppost, and will be.
-        let stored = served(server.api(), &number);
+        let stored = served(server.api(), &number).unwrap();
+        assert_eq!(stored.twice, [], "{number} serves something twice");
+        let (read, stored) = (read.observations, stored.observations);
         let unsent: Vec<_> = read.keys().filter(|key| !stored.contains_key(*key)).collect();
-        let newest = stored.keys().map(|key| key.2).max().unwrap();
+        let newest = stored.keys().map(|key| key.time).max().unwrap();
         assert!(
-            unsent.iter().all(|key| key.2 > newest - 2 * i64::from(EVERY_MS)),
+            unsent.iter().all(|key| key.time > newest.plus_ms(-2 * i64::from(EVERY_MS))),
             "{number} lost {unsent:?}"
         );
         let strange: Vec<_> = stored.iter().filter(|(key, seen)| read.get(*key) != Some(*seen)).collect();
@@ -113,106 +110,22 @@ fn pause(ms: u64) {
     std::thread::sleep(Duration::from_millis(ms));
 }
 
-/// Every observation on a lamppost's disk, of all its runs; and how many runs those are.
-fn on_disk(directory: &Path, number: &LamppostNumber) -> (Observed, usize) {
-    let options = OutboxOptions {
-        directory: directory.to_owned(),
-        lamppost: number.clone(),
-        hardware_serial: rig::hardware_serial(number),
-        max_bytes: 1 << 30,
-        segment_bytes: OutboxOptions::segment_bytes_of(1 << 30),
-        max_age: Duration::MAX,
-        sync_every: Duration::ZERO,
-    };
-    let nothing = Description { grids: Vec::new(), devices: Vec::new() };
-    let (outbox, thread) = Outbox::open(options, &nothing, Arc::new(SystemClock::new())).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let state = outbox.state().borrow().clone();
-    let (mut observed, catalogue) = (Observed::new(), Catalogue::built_in());
-    for run in &state.runs {
-        for (first, last) in run.samples.on_disk.ranges() {
-            let mut sequence = first;
-            while sequence <= last {
-                let place = Place { run: run.run, log: Log::Samples, sequence };
-                let limit = ReadLimit { bytes: 1 << 20, records: 1000, last };
-                let chunk = runtime.block_on(outbox.read(place, limit)).unwrap().unwrap();
-                let payload = runtime.block_on(outbox.description(chunk.description)).unwrap().unwrap();
-                let description = Description::decode(&payload).unwrap();
-                sequence += chunk.records.len() as u64;
-                for record in &chunk.records {
-                    let Record::Tick(tick) = Record::decode(record).unwrap() else { continue };
-                    let device = &description.devices[tick.device];
-                    for one in &tick.observations {
-                        let series = &device.series[one.series];
-                        assert!(catalogue.get(&series.property).is_some());
-                        let value = one.value.map(|value| series.resolution.to_f64(value));
-                        let key = (device.name.to_string(), series.property.to_string(), tick.time.0);
-                        let twice = observed.insert(key, (value, one.reason.name()));
-                        assert!(twice.is_none(), "two runs read one tick: their times overlap");
-                    }
-                }
-            }
-        }
-    }
-    drop(outbox);
-    thread.join().unwrap();
-    (observed, state.runs.len())
-}
-
-/// Every observation that the API serves of a lamppost.
-fn served(api: &Api, number: &LamppostNumber) -> Observed {
-    let mut observed = Observed::new();
-    let list = api.json(&format!("/api/v1/lampposts/{number}/series")).unwrap();
-    for series in list["series"].as_array().unwrap() {
-        let (device, property) = (series["device"].as_str().unwrap(), series["property"].as_str().unwrap());
-        let mut after = String::new();
-        loop {
-            let path =
-                format!("/api/v1/lampposts/{number}/series/{device}/{property}?from=0&limit=10000{after}");
-            let page = api.json(&path).unwrap();
-            for one in page["observations"].as_array().unwrap() {
-                let time = millis(one["time"].as_str().unwrap());
-                let reason = one["reason"].as_str().unwrap_or("good").to_owned();
-                let key = (device.to_owned(), property.to_owned(), time);
-                let twice = observed.insert(key, (one["value"].as_f64(), reason));
-                assert!(twice.is_none(), "{number} {device}/{property} twice at {time}");
-            }
-            match page["next"].as_str() {
-                Some(next) => after = format!("&after={next}"),
-                None => break,
-            }
-        }
-    }
-    observed
-}
-
 /// Every tick of a device's grid that nothing was stored for is one that a stop names, and no other is named.
-fn named(api: &Api, number: &LamppostNumber, served: &Observed) {
-    let stops = api.json(&format!("/api/v1/lampposts/{number}/stops?limit=1000")).unwrap();
-    let stops = stops["stops"].as_array().unwrap();
+fn named(api: &Api, number: &LamppostNumber, served: &BTreeMap<Which, What>) {
+    let stops = stops(api, number).unwrap();
     assert!(stops.len() >= usize::try_from(KILLS).unwrap(), "{} stops", stops.len());
     for device in ["weather-1", "air-1"] {
-        let times: BTreeSet<i64> = served.keys().filter(|key| key.0 == device).map(|key| key.2).collect();
+        let times: BTreeSet<UtcMillis> =
+            served.keys().filter(|key| key.device == device).map(|key| key.time).collect();
         let (first, last) = (*times.first().unwrap(), *times.last().unwrap());
         let grid = i64::from(EVERY_MS);
-        let missing: BTreeSet<i64> = (first / grid..=last / grid)
-            .map(|tick| tick * grid)
+        let missing: BTreeSet<UtcMillis> = (first.0 / grid..=last.0 / grid)
+            .map(|tick| UtcMillis(tick * grid))
             .filter(|tick| !times.contains(tick))
             .collect();
-        let named: BTreeSet<i64> = stops
-            .iter()
-            .flat_map(|stop| stop["devices"].as_array().unwrap())
-            .filter(|missed| missed["device"] == device)
-            .flat_map(|missed| missed["ticks"].as_array().unwrap())
-            .map(|tick| millis(tick.as_str().unwrap()))
-            .filter(|tick| (first..=last).contains(tick))
-            .collect();
+        let named = stops.iter().filter_map(|stop| stop.missed.get(device)).flatten().copied();
+        let named: BTreeSet<UtcMillis> = named.filter(|tick| (first..=last).contains(tick)).collect();
         assert!(!missing.is_empty(), "{number} {device}: nothing was missed, so nothing was tested");
         assert_eq!(named, missing, "{number} {device}");
     }
-}
-
-fn millis(text: &str) -> i64 {
-    let time = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).unwrap();
-    i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap()
 }

@@ -62,7 +62,8 @@ impl Decimal {
         usize::from((-self.exponent).max(0).unsigned_abs())
     }
 
-    pub(crate) fn to_wire(self) -> wire::Decimal {
+    /// As the wire writes it.
+    pub fn to_wire(self) -> wire::Decimal {
         wire::Decimal { mantissa: self.mantissa, exponent: i32::from(self.exponent) }
     }
 }

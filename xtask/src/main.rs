@@ -34,6 +34,9 @@ enum Command {
     /// Run the whole path in one process under simulated faults, seed by seed; --help for its options
     #[command(disable_help_flag = true)]
     Simulate(Rest),
+    /// Run a street on which everything fails at random moments, then prove that nothing was lost; --help for its options
+    #[command(disable_help_flag = true)]
+    Chaos(Rest),
     /// Measure, print a table, and write target/bench/NAME.json: path, replay, outbox, console, soak
     #[command(disable_help_flag = true)]
     Bench(Rest),
@@ -54,14 +57,8 @@ fn main() -> anyhow::Result<()> {
             console::say_how_to_develop();
             Ok(())
         }
-        Command::Demo(rest) => {
-            console::build_if_possible()?;
-            // The programs that the demo starts, and the demo itself.
-            shell::run(cargo().args(["build", "--workspace", "--bins"]))?;
-            shell::hand_over(
-                cargo().args(["run", "--quiet", "-p", "hil-tests", "--bin", "demo", "--"]).args(rest.words),
-            )
-        }
+        Command::Demo(rest) => run("demo", rest),
+        Command::Chaos(rest) => run("chaos", rest),
         Command::Simulate(rest) => {
             let simulate = ["run", "--quiet", "-p", "hil-tests", "--bin", "simulate", "--"];
             shell::hand_over(cargo().args(simulate).args(rest.words))
@@ -73,4 +70,12 @@ fn main() -> anyhow::Result<()> {
             shell::hand_over(cargo().args(bench).args(rest.words))
         }
     }
+}
+
+/// Runs a program of `hil-tests`, and with it the programs that it starts.
+fn run(program: &str, rest: Rest) -> anyhow::Result<()> {
+    console::build_if_possible()?;
+    shell::run(cargo().args(["build", "--workspace", "--bins"]))?;
+    let run = ["run", "--quiet", "-p", "hil-tests", "--bin", program, "--"];
+    shell::hand_over(cargo().args(run).args(rest.words))
 }

@@ -29,7 +29,7 @@ pub trait Disk: Send + Sync + Debug {
     /// Opens a file that is there. [`io::ErrorKind::NotFound`] if it is not.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Makes a new file, for this user alone. [`io::ErrorKind::AlreadyExists`] if there is one.
+    /// Makes a new empty file, for this user alone. [`io::ErrorKind::AlreadyExists`] if there is one.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
     /// Gives a file or directory another name. A file that had it is replaced; there is never none of that name.
@@ -63,14 +63,12 @@ pub trait DiskFile: Send + Sync + Debug {
     /// Reads bytes from `offset` on, fewer than asked for perhaps, none at the file's end.
     fn read_at(&self, to: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Writes all of `bytes` at the file's end. Any part of them may be there after a failure.
-    fn append(&self, bytes: &[u8]) -> io::Result<()>;
+    /// Writes all of `bytes` at `offset`, over what is there and past the file's end. Any part of them may be there after a
+    /// failure.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Writes bytes over those at `offset`, in a file that was opened, not made.
-    fn write_over(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
-
-    /// Takes space for the file to grow to this length, which does not change its length: until then no append finds
-    /// the disk full. What can allocate nothing ahead takes nothing, and succeeds.
+    /// Takes space for a file of this length, and makes a shorter one so long, by zeros: no write finds the disk full up to
+    /// there. What can allocate nothing ahead does nothing, and succeeds.
     fn allocate(&self, length: u64) -> io::Result<()>;
 
     /// Cuts the file to this length, and gives back the space that was allocated behind it.
@@ -103,7 +101,7 @@ impl Disk for SystemDisk {
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut options = OpenOptions::new();
-        Ok(Box::new(options.read(true).append(true).create_new(true).mode(0o600).open(path)?))
+        Ok(Box::new(options.read(true).write(true).create_new(true).mode(0o600).open(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -147,12 +145,7 @@ impl DiskFile for File {
         FileExt::read_at(self, to, offset)
     }
 
-    fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut file = self;
-        io::Write::write_all(&mut file, bytes)
-    }
-
-    fn write_over(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.write_all_at(bytes, offset)
     }
 
@@ -160,7 +153,8 @@ impl DiskFile for File {
         if length == 0 {
             return Ok(());
         }
-        match fallocate(self, FallocateFlags::KEEP_SIZE, 0, length) {
+        // The length too: a write within it changes only bytes, and its sync waits for no journal of the file system.
+        match fallocate(self, FallocateFlags::empty(), 0, length) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -176,9 +170,14 @@ impl DiskFile for File {
     }
 }
 
-/// Appends to a file, naming it if that fails.
-pub(super) fn append(file: &dyn DiskFile, path: &Path, bytes: &[u8]) -> Result<(), OutboxError> {
-    file.append(bytes).map_err(unwritten(path))
+/// Writes to a file, naming it if that fails.
+pub(super) fn write_at(
+    file: &dyn DiskFile,
+    path: &Path,
+    bytes: &[u8],
+    offset: u64,
+) -> Result<(), OutboxError> {
+    file.write_at(bytes, offset).map_err(unwritten(path))
 }
 
 /// Syncs an open file, naming it if that fails.
@@ -199,7 +198,7 @@ pub(super) fn create_directory(disk: &dyn Disk, path: &Path) -> Result<(), Outbo
     }
 }
 
-/// Makes a new file, for this user alone, that is only ever appended to.
+/// Makes a new file, for this user alone.
 pub(super) fn create_file(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DiskFile>, OutboxError> {
     disk.create(path).map_err(manage("create", path))
 }
@@ -214,7 +213,7 @@ pub(super) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), 
     let new = path.with_extension("new");
     remove_file(disk, &new)?;
     let file = create_file(disk, &new)?;
-    append(&*file, &new, bytes)?;
+    write_at(&*file, &new, bytes, 0)?;
     sync(&*file, &new)?;
     disk.rename(&new, path).map_err(manage("replace", path))?;
     path.parent().map_or(Ok(()), |directory| sync_directory(disk, directory))

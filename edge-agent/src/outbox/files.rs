@@ -18,6 +18,7 @@ use super::read::{self, Found};
 use super::reserve::Reserve;
 use super::room::{Bound, Purpose};
 use super::run::{LogIndex, Run, Segment};
+use super::seal;
 use super::sealed::{self, Sealed};
 use super::segment::{HEADER_BYTES, Header, MAX_RECORD_BYTES, PREFIX_BYTES};
 use super::steady::SteadyTime;
@@ -46,7 +47,7 @@ pub(super) struct Files {
     pub(super) bytes: u64,
     refused: u64,
     pub(super) dropped: DropCounts,
-    damaged: u64,
+    pub(super) damaged: u64,
     /// Some damage may not be reported yet.
     pub(super) damage_found: bool,
     /// What time it was when that was last told.
@@ -179,25 +180,11 @@ impl Files {
     pub(super) fn read(&mut self, from: Place, limit: ReadLimit) -> Result<Option<Chunk>, OutboxError> {
         let Some(at) = self.runs.iter().rposition(|run| run.id == from.run) else { return Ok(None) };
         let found = read::read(&*self.disk, &self.runs[at], from.log, from.sequence, limit);
-        let unreadable = match &found {
-            Ok(Found::Damaged { first, last }) => {
-                // Those behind the first may be found again at the next start, and are not freed until then.
-                self.runs[at].log_mut(from.log).damaged.insert(*first, *first);
-                self.damage_found = true;
-                Some((*first, *last))
-            }
+        match &found {
+            Ok(Found::Damaged { first, last }) => self.found_damaged((at, from.log), *first, *last),
             // The segment is gone, or its place on the card is: the rest of it is not tried record by record.
-            Err(error) if error.is_damage() => {
-                let last = self.runs[at].log_mut(from.log).mark_unread(from.sequence);
-                last.map(|last| (from.sequence, last))
-            }
-            Ok(Found::Nothing | Found::Chunk(_)) | Err(_) => None,
-        };
-        if let Some((first, last)) = unreadable {
-            let (run, log) = (from.run, from.log.as_str());
-            self.damaged += 1;
-            self.runs[at].log_mut(from.log).state.on_disk.remove(first, last);
-            tracing::error!(%run, log, first, last, "records on disk cannot be read: the next start tries them again");
+            Err(error) if error.is_damage() => self.found_unreadable((at, from.log), from.sequence),
+            Ok(Found::Nothing | Found::Chunk(_)) | Err(_) => {}
         }
         found.map(Found::chunk)
     }
@@ -314,7 +301,8 @@ impl Files {
             (Log::Events, Drops::Allowed) => Purpose::Kept,
             (Log::Events, Drops::Never) => Purpose::Report,
         };
-        let ahead = self.segment_bytes(log).max(HEADER_BYTES as u64 + wanted);
+        let segment_bytes = self.segment_bytes(log).max(HEADER_BYTES as u64 + wanted);
+        let ahead = segment_bytes + seal::most_bytes(segment_bytes);
         loop {
             // Making space may have written reports. A write that fails here ends the run: it is not tried again.
             self.close_segment(log)?;
@@ -351,14 +339,17 @@ impl Files {
         Ok(())
     }
 
-    /// Closes the segment that is being written, unless there is nothing in it.
+    /// Closes the segment that is being written, unless there is nothing in it: it is sealed and synced before another one
+    /// is begun.
     fn close_segment(&mut self, log: Log) -> Result<(), OutboxError> {
         let Some(pen) = self.pen(log).as_mut().filter(|pen| pen.began.is_some()) else { return Ok(()) };
         pen.write()?;
-        self.sync_log(log)?;
-        if let Some(closed) = self.pen(log).take() {
-            closed.give_back()?;
+        let seal = self.current().log(log).segments.back().and_then(seal::seal);
+        if let Some(pen) = self.pen(log) {
+            pen.close(seal.as_deref())?;
         }
+        self.sync_log(log)?;
+        *self.pen(log) = None;
         if let Some(segment) = self.current().log_mut(log).segments.back_mut() {
             segment.offsets.settle();
         }

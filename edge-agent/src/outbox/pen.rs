@@ -20,7 +20,7 @@ pub(super) struct Pen {
     pub(super) drops: Drops,
     /// Time of its first record; none until there is one.
     pub(super) began: Option<UtcMillis>,
-    /// Bytes of the segment, those of `pending` among them.
+    /// Bytes of the segment, those of `pending` among them; of its seal, none.
     pub(super) bytes: u64,
     /// What is appended and not yet written.
     pending: Vec<u8>,
@@ -94,7 +94,8 @@ impl Pen {
         if self.pending.is_empty() {
             return Ok(());
         }
-        disk::append(&*self.file, &self.path, &self.pending)?;
+        let offset = self.bytes - self.pending.len() as u64;
+        disk::write_at(&*self.file, &self.path, &self.pending, offset)?;
         self.pending.clear();
         if self.written == Written::Synced {
             self.written = Written::Unsynced;
@@ -102,9 +103,19 @@ impl Pen {
         Ok(())
     }
 
-    /// Gives back what was allocated ahead and not used: nothing more will be appended.
-    pub(super) fn give_back(&self) -> Result<(), OutboxError> {
-        self.file.cut(self.bytes).map_err(unwritten(&self.path))
+    /// Writes the seal behind what is written, if it is to have one, and gives back what was allocated ahead and not used:
+    /// nothing more will be appended. What is left to do is to sync it.
+    pub(super) fn close(&mut self, seal: Option<&[u8]>) -> Result<(), OutboxError> {
+        let mut length = self.bytes;
+        if let Some(seal) = seal {
+            disk::write_at(&*self.file, &self.path, seal, length)?;
+            length += seal.len() as u64;
+        }
+        self.file.cut(length).map_err(unwritten(&self.path))?;
+        if self.written == Written::Synced {
+            self.written = Written::Unsynced;
+        }
+        Ok(())
     }
 
     /// Syncs what is written, and the segment's name.

@@ -1,18 +1,19 @@
-//! Opening what earlier runs left: synced before it is believed (D2), verified record by record, never more than
-//! one segment in memory.
+//! Opening what earlier runs left: synced before it is believed (D2). Of a segment that was closed its seal is believed;
+//! any other is verified record by record, never more than one in memory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
 use lamplighter_protocol::{Dropped, Log, Record, RunId};
 
 use super::disk::{self, Disk, DiskFile};
 use super::dropping::Drops;
-use super::error::{OutboxError, manage, unwritten};
-use super::opening;
+use super::error::{OutboxError, manage};
 use super::run::{Run, Segment, parse_run_name, parse_segment_name};
+use super::seal::{self, Seal};
 use super::sealed::VERSION;
 use super::segment::{self, BadHeader, HEADER_BYTES, Header, Scan};
+use super::{opening, order, settle};
 
 /// Begins the name of a run's directory until its opening is synced. What has it after a restart never was a run.
 pub(super) const UNOPENED: &str = "opening-";
@@ -53,22 +54,29 @@ pub(super) fn recover(disk: &dyn Disk, directory: &Path) -> Result<Recovered, Ou
         }
     }
     named.sort();
+    disk::sync_directory(disk, directory)?;
+    let runs = named.into_iter().map(|(number, id, path)| {
+        let mut run = Run::new(id, number, path);
+        run.opening = order::read_opening(disk, &run);
+        run
+    });
+    let mut runs = order::in_order(runs.collect());
     let mut recovered = Recovered::default();
     let mut bytes = Vec::new();
-    for (number, id, path) in named {
-        let mut run = Run::new(id, number, path);
-        recover_run(disk, &mut run, &mut bytes, &mut recovered)?;
-        recovered.runs.push(run);
+    if let Some((last, earlier)) = runs.split_last_mut() {
+        for run in earlier {
+            recover_run(disk, run, Tail::Settled, &mut bytes, &mut recovered)?;
+        }
+        recover_run(disk, last, Tail::MayBeTorn, &mut bytes, &mut recovered)?;
     }
-    disk::sync_directory(disk, directory)?;
-    recovered.runs = in_order(recovered.runs);
-    state_ends(&mut recovered.runs);
+    recovered.runs = runs;
+    order::state_ends(&mut recovered.runs);
     if let Some((last, earlier)) = recovered.runs.split_last_mut() {
         for run in earlier {
-            damaged_tails(run, &recovered.cut_short);
+            settle::damaged_tails(run, &recovered.cut_short);
         }
         for log in Log::ALL {
-            settle_tail(disk, last, log)?;
+            settle::settle_tail(disk, last, log)?;
         }
     }
     Ok(recovered)
@@ -77,6 +85,7 @@ pub(super) fn recover(disk: &dyn Disk, directory: &Path) -> Result<Recovered, Ou
 fn recover_run(
     disk: &dyn Disk,
     run: &mut Run,
+    last: Tail,
     bytes: &mut Vec<u8>,
     recovered: &mut Recovered,
 ) -> Result<(), OutboxError> {
@@ -94,7 +103,7 @@ fn recover_run(
     for (at, (log, first)) in names.iter().enumerate() {
         let tail = match names.get(at + 1) {
             Some((of, next)) if of == log => Tail::Synced { next: *next },
-            Some(_) | None => Tail::MayBeTorn,
+            Some(_) | None => last,
         };
         recover_segment(disk, run, (*log, *first), tail, bytes, recovered)?;
     }
@@ -121,8 +130,21 @@ enum Tail {
         /// The sequence that the other one begins with.
         next: u64,
     },
-    /// It is the last of its log: they may also be what a power cut left of a write.
+    /// It is the last of its log, in a run that another one follows, before which it was settled.
+    Settled,
+    /// It is the last of its log, in the last run: they may also be what a power cut left of a write.
     MayBeTorn,
+}
+
+impl Tail {
+    /// Whether all of the segment was synced, its seal included, by whoever knew where it ends.
+    fn permits(self, seal: &Seal) -> bool {
+        match self {
+            Self::Synced { next } => seal.end <= next,
+            Self::Settled => true,
+            Self::MayBeTorn => false,
+        }
+    }
 }
 
 fn recover_segment(
@@ -135,15 +157,21 @@ fn recover_segment(
 ) -> Result<(), OutboxError> {
     let path = run.segment_path(log, first);
     let file = disk.open(&path).map_err(manage("open", &path))?;
-    disk::sync(&*file, &path)?;
     let length = file.length().map_err(manage("measure", &path))?;
+    let sealed = seal::read(&*file, length, (run.id, log, first));
+    if let Some(seal) = sealed.as_ref().filter(|seal| tail.permits(seal)) {
+        believe(run, (log, first), seal);
+        return Ok(());
+    }
+    disk::sync(&*file, &path)?;
+    let mut length = sealed.map_or(length, |seal| seal.bytes);
     let readable = read_segment(&*file, &path, length, bytes) == Readable::Wholly;
     let header = match Header::decode(bytes) {
         Ok((header, seed)) if header.run == run.id && header.log == log && header.first == first => {
             Some((header, seed))
         }
         Err(BadHeader::Newer(version)) => return Err(OutboxError::Newer { path, version, ours: VERSION }),
-        Err(BadHeader::Short) if readable => {
+        Err(BadHeader::Short | BadHeader::Damaged) if readable && was_not_begun(bytes, tail) => {
             tracing::warn!(path = %path.display(), "the segment ends before its first record: it is removed");
             return disk::remove_file(disk, &path);
         }
@@ -160,8 +188,8 @@ fn recover_segment(
         let (id, index) = (run.id, run.log_mut(log));
         match tail {
             Tail::Synced { next } if readable => index.damaged.insert(first, next.saturating_sub(1)),
-            Tail::MayBeTorn if readable => drop(recovered.cut_short.insert((id, log))),
-            Tail::Synced { .. } | Tail::MayBeTorn => {}
+            Tail::Settled | Tail::MayBeTorn if readable => drop(recovered.cut_short.insert((id, log))),
+            Tail::Synced { .. } | Tail::Settled | Tail::MayBeTorn => {}
         }
         // An opening, or a report of drops, may be in it.
         let drops = if log == Log::Events { Drops::Never } else { Drops::Allowed };
@@ -183,28 +211,30 @@ fn recover_segment(
         }
     });
     let newest = last.and_then(|record| Some(opening::time_in(&Record::decode(record).ok()?)));
-    recovered.damaged += report(&path, &found, length, tail, readable);
-    let opening = (log == Log::Events && first == 0).then(|| {
-        segment::record_at(bytes, HEADER_BYTES, *seed, 0).and_then(|record| Record::decode(record).ok())
-    });
-    if let Some(Some(Record::Opening(opening))) = opening {
-        run.opening = Some(opening);
+    let end = found.whole.last().map_or(first, |(_, last)| first + u64::from(*last) + 1);
+    if tail == Tail::MayBeTorn && readable {
+        length = used(bytes).max(found.whole_bytes) as u64;
     }
+    if tail == (Tail::Synced { next: end }) && readable && found.whole_bytes as u64 != length {
+        tracing::warn!(path = %path.display(), "the segment's seal is damaged: its records were verified");
+        length = found.whole_bytes as u64;
+    }
+    recovered.damaged += report(&path, &found, length, tail, readable);
     let (id, index) = (run.id, run.log_mut(log));
-    let mut end = first;
+    let mut known = first;
     for (from, to) in &found.whole {
         let (from, to) = (first + u64::from(*from), first + u64::from(*to));
-        if readable && end < from {
-            index.damaged.insert(end, from - 1);
+        if readable && known < from {
+            index.damaged.insert(known, from - 1);
         }
         index.state.on_disk.insert(from, to);
-        end = to + 1;
+        known = to + 1;
     }
     let cut_short = readable && found.whole_bytes as u64 != length;
     match tail {
         Tail::Synced { next } if cut_short => index.damaged.insert(end, next.saturating_sub(1)),
-        Tail::MayBeTorn if cut_short => drop(recovered.cut_short.insert((id, log))),
-        Tail::Synced { .. } | Tail::MayBeTorn => {}
+        Tail::Settled | Tail::MayBeTorn if cut_short => drop(recovered.cut_short.insert((id, log))),
+        Tail::Synced { .. } | Tail::Settled | Tail::MayBeTorn => {}
     }
     let (offsets, unread) = (found.offsets, !readable);
     let segment = Segment::new(first, length, header, drops);
@@ -212,16 +242,47 @@ fn recover_segment(
     Ok(())
 }
 
+/// Whether nothing was written of a segment, or no more than part of its header: behind that there is at most the space that
+/// was taken ahead.
+fn was_not_begun(bytes: &[u8], tail: Tail) -> bool {
+    let most = match tail {
+        Tail::MayBeTorn => used(bytes),
+        Tail::Synced { .. } | Tail::Settled => bytes.len(),
+    };
+    most < HEADER_BYTES
+}
+
+/// How many bytes there are up to the last that is not zero.
+fn used(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+}
+
+/// Takes a segment as its seal says: whether its records are still as they were written is found when they are read.
+fn believe(run: &mut Run, (log, first): (Log, u64), seal: &Seal) {
+    let index = run.log_mut(log);
+    index.state.on_disk.insert(first, seal.end - 1);
+    let (end, offsets, newest) = (seal.end, seal.offsets.clone(), Some(seal.newest));
+    let segment = Segment::new(first, seal.bytes, Some(seal.header.clone()), Drops::Allowed);
+    index.segments.push_back(Segment { end, offsets, newest, ..segment });
+}
+
+/// Verifies the records of a closed segment that was believed.
+pub(super) fn verify(file: &dyn DiskFile, path: &Path, length: u64, seed: u32) -> (Scan, Readable) {
+    let mut bytes = Vec::new();
+    let readable = read_segment(file, path, length, &mut bytes);
+    (segment::scan(&bytes, seed, |_| {}), readable)
+}
+
 /// How much of a segment could be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Readable {
+pub(super) enum Readable {
     Wholly,
     /// There are zeros in place of pages that could not be read, or the rest is missing.
     Partly,
 }
 
 /// Reads a segment. Reading goes on behind what cannot be read: there may be whole records, and the end of the log.
-fn read_segment(file: &dyn DiskFile, path: &Path, length: u64, bytes: &mut Vec<u8>) -> Readable {
+pub(super) fn read_segment(file: &dyn DiskFile, path: &Path, length: u64, bytes: &mut Vec<u8>) -> Readable {
     let length = usize::try_from(length.min(MAX_SEGMENT_BYTES)).unwrap_or(usize::MAX);
     bytes.clear();
     bytes.resize(length, 0);
@@ -251,92 +312,11 @@ fn report(path: &Path, found: &Scan, length: u64, tail: Tail, readable: bool) ->
         tracing::error!(%path, places, "the segment cannot all be read: it is kept, the next start tries again");
         return places;
     }
-    let damaged = found.damaged + u64::from(rest > 0 && tail != Tail::MayBeTorn);
+    let damaged = found.damaged + u64::from(rest > 0 && matches!(tail, Tail::Synced { .. }));
     if damaged > 0 {
         tracing::error!(%path, places = damaged, "the segment is damaged: the records there are lost here");
     } else if rest > 0 {
         tracing::warn!(%path, bytes = rest, "the segment ends in bytes that are no whole record");
     }
     damaged
-}
-
-/// Oldest first: by the numbers of their directories, except that no run comes before the one that its opening
-/// names as the run before.
-fn in_order(runs: Vec<Run>) -> Vec<Run> {
-    let before: HashMap<RunId, RunId> =
-        runs.iter().filter_map(|run| Some((run.id, run.opening?.run_before?))).collect();
-    let mut waiting: HashMap<RunId, Run> = HashMap::new();
-    let numbered: Vec<RunId> = runs.iter().map(|run| run.id).collect();
-    waiting.extend(runs.into_iter().map(|run| (run.id, run)));
-    let mut ordered = Vec::new();
-    for id in numbered {
-        // This run and those before it that are still waiting, latest first. A ring of hostile openings ends it too.
-        let mut chain = Vec::new();
-        let mut seen = HashSet::new();
-        let mut next = Some(id);
-        while let Some(run) = next.filter(|run| waiting.contains_key(run) && seen.insert(*run)) {
-            chain.push(run);
-            next = before.get(&run).copied();
-        }
-        ordered.extend(chain.into_iter().rev().filter_map(|run| waiting.remove(&run)));
-    }
-    ordered
-}
-
-/// A log ends where the next run's opening says, even if its last records are freed or lost by now.
-fn state_ends(runs: &mut [Run]) {
-    let stated: Vec<_> = runs.iter().filter_map(|run| run.opening).collect();
-    let places: HashMap<RunId, usize> = runs.iter().enumerate().map(|(place, run)| (run.id, place)).collect();
-    for opening in stated {
-        let place = opening.run_before.and_then(|before| places.get(&before));
-        let Some(before) = place.and_then(|place| runs.get_mut(*place)) else { continue };
-        for (log, end) in [(Log::Samples, opening.samples_end), (Log::Events, opening.events_end)] {
-            let state = &mut before.log_mut(log).state;
-            state.end = state.end.max(end);
-            state.synced_end = state.end;
-        }
-    }
-}
-
-/// The last records of a run that another one follows were on disk when that one began: bytes of the last segment that
-/// are no record were those records.
-fn damaged_tails(run: &mut Run, cut_short: &HashSet<(RunId, Log)>) {
-    let id = run.id;
-    for log in Log::ALL.into_iter().filter(|log| cut_short.contains(&(id, *log))) {
-        let index = run.log_mut(log);
-        if let (Some(segment), Some(last)) = (index.segments.back(), index.state.end.checked_sub(1)) {
-            index.damaged.insert(segment.end, last);
-        }
-    }
-}
-
-/// Settles the end of the run that was the last to write: bytes are written over themselves and synced, because after
-/// a sync that failed, and a process that died of it, the system may show bytes as clean that never reached the disk
-/// (D2). What a power cut left of the last record is cut off.
-fn settle_tail(disk: &dyn Disk, run: &mut Run, log: Log) -> Result<(), OutboxError> {
-    // Bytes that could not be read are no torn write.
-    let Some(last) = run.log(log).segments.back().filter(|last| !last.unread) else { return Ok(()) };
-    let path = run.segment_path(log, last.first);
-    let Some((_, seed)) = &last.header else { return Ok(()) };
-    let (seed, length) = (*seed, last.bytes);
-    // Read again: which run is the last to write is known only after all were read.
-    let file = disk.open(&path).map_err(manage("open", &path))?;
-    let mut bytes = Vec::new();
-    let whole = match read_segment(&*file, &path, length, &mut bytes) {
-        // What cannot be read is neither written again nor cut.
-        Readable::Partly => length,
-        Readable::Wholly => {
-            file.write_over(&bytes, 0).map_err(unwritten(&path))?;
-            let whole = segment::scan(&bytes, seed, |_| {}).whole_bytes as u64;
-            // Too much for one torn write is more than was looked through for whole records.
-            if length - whole <= segment::LOOK_AHEAD_BYTES as u64 { whole } else { length }
-        }
-    };
-    // What was allocated ahead is given back too.
-    file.cut(whole).map_err(unwritten(&path))?;
-    disk::sync(&*file, &path)?;
-    if let Some(last) = run.log_mut(log).segments.back_mut() {
-        last.bytes = whole;
-    }
-    Ok(())
 }

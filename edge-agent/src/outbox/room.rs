@@ -172,6 +172,9 @@ impl Files {
             return Ok(());
         }
         // What is proven to be damaged is not lost for want of space.
+        for at in segments {
+            self.verify(*at);
+        }
         self.report_damage()?;
         for &(run, log, first) in segments {
             let pieces = self.runs[run].log(log).unspoken_of(first);

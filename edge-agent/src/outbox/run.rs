@@ -44,7 +44,7 @@ pub(super) struct Segment {
     pub(super) first: u64,
     /// One past the sequence of its last whole record.
     pub(super) end: u64,
-    /// Bytes of its file.
+    /// Bytes of its file up to the end of its records; its seal is not among them.
     pub(super) bytes: u64,
     /// What its header says; none if that is damaged, and with it every record.
     pub(super) header: Option<(Header, u32)>,
@@ -119,7 +119,7 @@ impl Run {
 }
 
 impl LogIndex {
-    /// Bytes of its files.
+    /// Bytes of its segments.
     pub(super) fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }

@@ -12,6 +12,8 @@
 //! | digest of the description | 32 | | | |
 //! | checksum of the header | 4 | | | |
 //!
+//! Behind the last record of a closed segment is its [seal](super::seal).
+//!
 //! Checksums are CRC-32C. A record's begins from the header's and from the rest of its place, so a record is whole
 //! only in its own run, log and sequence: bytes that another file left on the disk are never taken for one of ours,
 //! and reading goes on behind damage without mistaking the sequence.
@@ -37,7 +39,7 @@ pub(super) const LOOK_AHEAD_BYTES: usize = 64 * 1024;
 
 /// One offset is kept for as many records: a read skips 128 of them on average, and a GB of two-sensor ticks
 /// (50 bytes) takes 0.7 MB of index.
-const RECORDS_PER_OFFSET: u32 = 256;
+pub(super) const RECORDS_PER_OFFSET: u32 = 256;
 
 /// What a segment's records have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,6 +173,25 @@ impl Offsets {
         self.0.get(at).map(|noted| noted.1 as usize)
     }
 
+    /// The places and their offsets.
+    pub(super) fn places(&self) -> &[(u32, u32)] {
+        &self.0
+    }
+
+    /// Reads places and offsets, four bytes each: of a segment of so many records and bytes, from its first record on.
+    pub(super) fn parse(bytes: &[u8], records: u32, segment_bytes: u32) -> Option<Self> {
+        let numbers = |pair: &[u8; 8]| {
+            let [p0, p1, p2, p3, o0, o1, o2, o3] = *pair;
+            (u32::from_le_bytes([p0, p1, p2, p3]), u32::from_le_bytes([o0, o1, o2, o3]))
+        };
+        let (pairs, []) = bytes.as_chunks::<8>() else { return None };
+        let places: Vec<_> = pairs.iter().map(numbers).collect();
+        let ascend = places.is_sorted_by(|one, next| one.0 < next.0 && one.1 < next.1);
+        let begins = places.first().is_some_and(|first| first.0 == 0 && first.1 as usize == HEADER_BYTES);
+        let ends = places.last().is_some_and(|last| last.0 < records && last.1 < segment_bytes);
+        (ascend && begins && ends).then_some(Self(places))
+    }
+
     /// Gives back what was reserved for more.
     pub(super) fn settle(&mut self) {
         self.0.shrink_to_fit();
@@ -216,7 +237,7 @@ pub(super) fn scan<'a>(bytes: &'a [u8], seed: u32, mut each: impl FnMut(&'a [u8]
 }
 
 /// Looks for a whole record behind damage that begins at `offset`, where the record at `place` should be. To be
-/// taken, it has to be followed by another whole one, or by the end.
+/// taken, it has to be followed by another whole one, by the end, or by zeros: space that was taken ahead.
 fn next_whole(bytes: &[u8], offset: usize, seed: u32, place: u32) -> Option<(usize, u32)> {
     let end = bytes.len().min(offset.saturating_add(LOOK_AHEAD_BYTES));
     (offset + PREFIX_BYTES + 1..end).find_map(|at| {
@@ -228,8 +249,9 @@ fn next_whole(bytes: &[u8], offset: usize, seed: u32, place: u32) -> Option<(usi
         }
         let found = place.checked_add(u32::from(ahead))?;
         let after = at + PREFIX_BYTES + record_at(bytes, at, seed, found)?.len();
-        let confirmed =
-            after == bytes.len() || record_at(bytes, after, seed, found.checked_add(1)?).is_some();
+        let ends =
+            || bytes.get(after..).is_some_and(|rest| rest.iter().take(PREFIX_BYTES).all(|byte| *byte == 0));
+        let confirmed = ends() || record_at(bytes, after, seed, found.checked_add(1)?).is_some();
         confirmed.then_some((at, found))
     })
 }

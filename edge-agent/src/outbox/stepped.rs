@@ -23,8 +23,8 @@ pub struct SteppedOutbox {
 }
 
 impl SteppedOutbox {
-    /// Opens the outbox and a new run in it, whose opening is synced when this returns. What an earlier run left is
-    /// synced and verified first. `opened` is the wall time.
+    /// Opens the outbox and a new run in it, whose opening is synced when this returns. The end of what an earlier run left
+    /// is synced and verified first. `opened` is the wall time.
     ///
     /// # Errors
     /// [`OutboxError::InUse`] if another agent has it open; otherwise the file that could not be used, and why.
@@ -84,7 +84,8 @@ impl SteppedOutbox {
         self.files.hear_time(now)
     }
 
-    /// Reads records from `from` on: of its run and log, in one description. None if `from` is not on disk.
+    /// Reads records from `from` on: of its run and log, in one description. None if `from` is not on disk. What was
+    /// appended is to be [written](Self::write) first.
     ///
     /// # Errors
     /// The file that could not be read. Once either this or None is returned, the record is no longer stated as on

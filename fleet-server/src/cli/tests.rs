@@ -68,6 +68,7 @@ fn run_has_defaults_and_takes_names() {
         ["a.example.org", "10.0.0.1"]
     );
     assert_eq!((run.tail_observations, run.low_water), (None, None));
+    assert_eq!((run.journal_keep, run.checkpoint_every), (None, None));
     assert_eq!((run.basemap, run.basemap_attribution), (None, None));
 }
 

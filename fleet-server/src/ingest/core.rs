@@ -1,34 +1,33 @@
 //! The pure core of ingest.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod recorder;
+mod retry;
+mod state;
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
 use lamplighter_protocol::{
     Catalogue, Description, DescriptionError, Digest, Frame, FrameError, Hello, HelloError, LamppostNumber,
-    Leaf, Log, OutboxId, Record, RunId, Tick, UtcMillis,
+    Leaf, Log, OutboxId, RunId, UtcMillis,
 };
 
+use self::recorder::Recorder;
 use super::current::CurrentSeries;
-use super::known::{Descriptions, Known, SeriesKind};
+use super::days::Days;
+use super::known::Descriptions;
 use super::lamppost::{Lamppost, LamppostReport};
-use super::ledger::{
-    Course, DescribedSpan, LamppostLedger, OutboxDecision, RecordVerdict, Rejection, Spans, Tallied, Times,
-};
-use super::metrics::{IngestMetrics, Malformed, Verdict};
-use super::places::{Places, places};
+use super::ledger::{Course, LamppostLedger, OutboxDecision, RecordVerdict};
+use super::metrics::{IngestMetrics, Malformed};
+use super::places::places;
 use super::pulse::Pulse;
+use super::quarantine::{KEPT_MS, Quarantine};
 use crate::journal::Entry;
-use crate::live::{LiveObservation, LiveSeries};
-use crate::store::{Inserted, Merge, Point, SeriesId, Tail};
+use crate::live::LiveObservation;
+use crate::store::Tail;
 
-/// An observation may lie this far ahead of its receipt: clocks of lampposts are not always right.
-const FUTURE_MS: i64 = 10 * 60 * 1000;
-
-/// An observation may lie this far back: longer than any outbox is kept.
-const PAST_MS: i64 = 400 * 24 * 3600 * 1000;
-
-/// An observation is late that is received more than so many periods of its device after its time.
-const LATE_PERIODS: i64 = 3;
+pub(crate) use state::IngestRestore;
+pub use state::IngestSnapshot;
 
 /// All that the journal has told so far.
 #[derive(Debug)]
@@ -37,6 +36,10 @@ pub struct Ingest {
     lampposts: BTreeMap<LamppostNumber, Lamppost>,
     /// Greatest time of receipt so far: a server's clock that was set back does not make good observations future ones.
     latest_received: UtcMillis,
+    /// The sequence behind the last entry.
+    next: u64,
+    days: Days,
+    quarantine: Quarantine,
     metrics: IngestMetrics,
 }
 
@@ -58,6 +61,9 @@ impl Ingest {
             descriptions: Descriptions::new(catalogue),
             lampposts: BTreeMap::new(),
             latest_received: UtcMillis::default(),
+            next: 0,
+            days: Days::default(),
+            quarantine: Quarantine::default(),
             metrics,
         }
     }
@@ -65,6 +71,8 @@ impl Ingest {
     /// Takes one committed entry. Observations that become the newest of their series, or replace it (D13), are
     /// handed to `live`.
     pub fn apply(&mut self, entry: &Entry, store: &mut Tail, live: &mut dyn FnMut(LiveObservation)) -> Fresh {
+        self.next = entry.sequence.saturating_add(1);
+        self.days.received(entry.received, entry.sequence);
         self.lamppost(&entry.lamppost).last_acknowledged = Some(entry.received);
         match entry.leaf {
             Leaf::Hello => self.hello(entry),
@@ -73,6 +81,17 @@ impl Ingest {
             // The gateway lets nobody publish downwards.
             Leaf::Position | Leaf::Command => Fresh::Nothing,
         }
+    }
+
+    /// The sequence of the entry that comes next.
+    pub fn next_sequence(&self) -> u64 {
+        self.next
+    }
+
+    /// All entries below this sequence were received before this time; it is found by whole days, so that some that
+    /// lie above it may have been, too.
+    pub fn received_before(&self, time: UtcMillis) -> u64 {
+        self.days.first_since(time).unwrap_or(self.next)
     }
 
     /// The position that answers a lamppost's last hello, serialised; none if it never said one.
@@ -153,7 +172,9 @@ impl Ingest {
                 if !self.lamppost(&entry.lamppost).introduces(entry.payload.len()) {
                     return self.refuse(entry, Malformed::TooMany);
                 }
-                self.descriptions.keep(digest, description);
+                // Copied: the entry may be part of a larger buffer.
+                let payload = Bytes::copy_from_slice(&entry.payload);
+                self.descriptions.keep(digest, payload, description);
                 Fresh::Held
             }
             Err(DescriptionError::Newer(_)) => self.refuse(entry, Malformed::Newer),
@@ -174,6 +195,7 @@ impl Ingest {
         live: &mut dyn FnMut(LiveObservation),
     ) -> Fresh {
         self.latest_received = self.latest_received.max(entry.received);
+        self.quarantine.expire(self.latest_received.plus_ms(-KEPT_MS), &self.metrics.quarantine);
         let frame = match Frame::decode(entry.payload.clone()) {
             Ok(frame) => frame,
             Err(FrameError::Newer(_)) => return self.refuse(entry, Malformed::Newer),
@@ -210,6 +232,9 @@ impl Ingest {
             places: &places,
             lamppost,
             latest_received: self.latest_received,
+            now: entry.received,
+            again: None,
+            quarantine: &mut self.quarantine,
             metrics: &self.metrics,
             store,
             live,
@@ -237,191 +262,5 @@ impl Ingest {
         self.metrics.refuse(what);
         tracing::debug!(lamppost = %entry.lamppost, entry = entry.sequence, ?what, "not usable");
         Fresh::Nothing
-    }
-}
-
-/// Reads the records of one frame that are not held yet.
-struct Recorder<'a> {
-    entry: &'a Entry,
-    frame: &'a Frame,
-    log: Log,
-    known: &'a Arc<Known>,
-    places: &'a Places,
-    lamppost: &'a mut Lamppost,
-    latest_received: UtcMillis,
-    metrics: &'a IngestMetrics,
-    store: &'a mut Tail,
-    live: &'a mut dyn FnMut(LiveObservation),
-    /// The newest time of a record so far, of those that can be believed.
-    newest: Option<UtcMillis>,
-    /// From when to when the ticks of a range are, of those that can be believed.
-    times: Option<Times>,
-    /// What came late or was rejected, by device and series.
-    tallied: BTreeMap<(usize, usize, Tallied), Spans>,
-}
-
-impl Recorder<'_> {
-    /// Reads records that were not held before.
-    fn range(&mut self, first: u64, last: u64) {
-        self.times = None;
-        for sequence in first..=last {
-            self.record(sequence);
-        }
-        if self.log == Log::Samples {
-            let span = DescribedSpan { first, last, description: self.frame.description, times: self.times };
-            self.lamppost.ledger.described(self.frame.run, span, self.entry.sequence);
-        }
-    }
-
-    fn record(&mut self, sequence: u64) {
-        let place = usize::try_from(sequence - self.frame.first).unwrap_or(usize::MAX);
-        let Some(bytes) = self.frame.records.get(place) else { return };
-        match Record::decode(bytes) {
-            Ok(Record::Tick(tick)) => self.tick(&tick),
-            Ok(Record::Opening(opening)) if self.log == Log::Events && sequence == 0 => {
-                self.dated(opening.opened);
-                let written = (self.frame.description, self.known);
-                let brought = (self.entry.received, self.entry.sequence);
-                if self.lamppost.opened(self.frame.run, opening, written, brought).is_err() {
-                    self.metrics.forks.inc();
-                    tracing::warn!(
-                        lamppost = %self.entry.lamppost, run = %self.frame.run,
-                        "two runs follow the same run: an outbox was copied; both are stored"
-                    );
-                }
-            }
-            Ok(Record::Command(report)) => {
-                self.dated(report.time);
-                tracing::info!(lamppost = %self.entry.lamppost, command = %report.id, state = ?report.state, "command");
-            }
-            Ok(Record::Dropped(dropped)) if self.log == Log::Events => {
-                self.metrics.observed(Verdict::dropped(dropped.reason), dropped.observations());
-                self.lamppost.ledger.dropped(&dropped, self.entry.sequence);
-            }
-            // An opening is the first of its run's events, and nothing else (D1); what was dropped is told in events (D11).
-            Ok(Record::Opening(_) | Record::Dropped(_)) => self.metrics.refuse(Malformed::Record),
-            Err(error) => {
-                self.metrics.refuse(Malformed::Record);
-                self.lamppost.ledger.tallies.unreadable += 1;
-                tracing::debug!(lamppost = %self.entry.lamppost, run = %self.frame.run, sequence, %error, "unreadable");
-            }
-        }
-    }
-
-    fn tick(&mut self, tick: &Tick) {
-        let count = tick.observations.len() as u64;
-        if self.is_ahead(tick.time) {
-            self.note_all(tick, Tallied::Rejected(Rejection::Future));
-            return self.metrics.observed(Verdict::Future, count);
-        }
-        self.dated(tick.time);
-        if self.entry.received.since_ms(tick.time) > PAST_MS {
-            self.note_all(tick, Tallied::Rejected(Rejection::Retention));
-            return self.metrics.observed(Verdict::Retention, count);
-        }
-        self.times = Some(Times::with(self.times, tick.time));
-        let Some(kinds) = self.known.series.get(tick.device) else {
-            self.lamppost.ledger.tallies.unplaced += count;
-            return self.metrics.observed(Verdict::Type, count);
-        };
-        for observation in &tick.observations {
-            let verdict = match kinds.get(observation.series) {
-                None => Verdict::Type,
-                Some(SeriesKind::Rejected(verdict)) => *verdict,
-                Some(SeriesKind::Taken { resolution, live, .. }) => {
-                    let value = observation.value.map(|value| resolution.to_f64(value));
-                    let point = Point { time: tick.time, value, reason: observation.reason };
-                    match self.places.id(tick.device, observation.series) {
-                        None => Verdict::TooManySeries,
-                        Some(id) => self.store(id, live, point),
-                    }
-                }
-            };
-            self.metrics.observed(verdict, 1);
-            if let Some(why) = self.tallied_as(verdict, tick) {
-                self.note(tick, observation.series, why);
-            }
-        }
-        self.lamppost.observed(tick.time, self.entry.received);
-    }
-
-    /// What is to be counted by series and time, of an observation with this verdict.
-    fn tallied_as(&self, verdict: Verdict, tick: &Tick) -> Option<Tallied> {
-        if verdict != Verdict::Stored {
-            return Rejection::of(verdict).map(Tallied::Rejected);
-        }
-        let period_ms = i64::from(self.period_ms(tick.device)?);
-        (self.entry.received.since_ms(tick.time) > LATE_PERIODS * period_ms).then_some(Tallied::Late)
-    }
-
-    fn note_all(&mut self, tick: &Tick, why: Tallied) {
-        for observation in &tick.observations {
-            self.note(tick, observation.series, why);
-        }
-    }
-
-    fn note(&mut self, tick: &Tick, series: usize, why: Tallied) {
-        let period_ms = self.period_ms(tick.device);
-        self.tallied.entry((tick.device, series, why)).or_default().insert(tick.time, period_ms);
-    }
-
-    /// Hands on what came late or was rejected, by the names of its series.
-    fn tally(&mut self) {
-        for ((device, series, why), spans) in std::mem::take(&mut self.tallied) {
-            let period_ms = self.period_ms(device);
-            let tallies = &mut self.lamppost.ledger.tallies;
-            let of_device = self.known.description.devices.get(device);
-            match of_device.and_then(|device| Some(device.name_of(device.series.get(series)?))) {
-                Some(name) => tallies.add(&name, why, &spans, period_ms),
-                None => tallies.unplaced += spans.iter().map(|span| span.count).sum::<u64>(),
-            }
-        }
-    }
-
-    /// The period at which the device at this place is read; none: by exception, or there is no such device.
-    fn period_ms(&self, device: usize) -> Option<u32> {
-        let description = &self.known.description;
-        let grid = description.grid_of(description.devices.get(device)?)?;
-        Some(grid.period_ms)
-    }
-
-    fn dated(&mut self, time: UtcMillis) {
-        if !self.is_ahead(time) {
-            self.newest = self.newest.max(Some(time));
-        }
-    }
-
-    fn is_ahead(&self, time: UtcMillis) -> bool {
-        time.since_ms(self.latest_received) > FUTURE_MS
-    }
-
-    fn store(&mut self, id: SeriesId, series: &Arc<LiveSeries>, point: Point) -> Verdict {
-        match self.store.insert(id, point) {
-            Inserted::Stored { latest } => {
-                if latest {
-                    self.tell(series, point);
-                }
-                Verdict::Stored
-            }
-            Inserted::Merged(merge) => {
-                let is_latest = || self.store.latest(id).is_some_and(|latest| latest.time == point.time);
-                if merge == Merge::Replaced && is_latest() {
-                    self.tell(series, point);
-                }
-                Verdict::Merged
-            }
-            Inserted::OlderThanTail => Verdict::OlderThanTail,
-        }
-    }
-
-    fn tell(&mut self, series: &Arc<LiveSeries>, point: Point) {
-        (self.live)(LiveObservation {
-            lamppost: Arc::clone(&self.places.lamppost),
-            series: Arc::clone(series),
-            time: point.time,
-            value: point.value,
-            reason: point.reason,
-            received: self.entry.received,
-        });
     }
 }

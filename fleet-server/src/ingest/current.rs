@@ -30,6 +30,16 @@ impl Current {
         Self { digest, known: Arc::clone(known), newest: None }
     }
 
+    /// As it was.
+    pub(super) fn restored(digest: Digest, known: Arc<Known>, newest: Option<UtcMillis>) -> Self {
+        Self { digest, known, newest }
+    }
+
+    /// How recent the newest record is.
+    pub(super) fn newest(&self) -> Option<UtcMillis> {
+        self.newest
+    }
+
     /// A record of this time, in this description, was received. True: the description has become the current one.
     ///
     /// A record is as recent as its own time, or as its receipt where that is earlier, and nothing is more recent than

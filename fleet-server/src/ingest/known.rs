@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use lamplighter_protocol::{Catalogue, Decimal, Description, Device, Digest, Series, SeriesName, Statistic};
 
 use super::metrics::Verdict;
@@ -11,6 +12,9 @@ use crate::live::LiveSeries;
 /// A description with what the catalogue says of each of its series.
 #[derive(Debug)]
 pub(super) struct Known {
+    pub digest: Digest,
+    /// As it was sent.
+    pub payload: Bytes,
     pub description: Description,
     /// By device and series.
     pub series: Vec<Vec<SeriesKind>>,
@@ -44,14 +48,22 @@ impl Descriptions {
         self.known.get(&digest).cloned()
     }
 
-    /// Keeps a description.
-    pub(super) fn keep(&mut self, digest: Digest, description: Description) {
+    /// Keeps the description of this payload.
+    pub(super) fn keep(&mut self, digest: Digest, payload: Bytes, description: Description) {
         let catalogue = &self.catalogue;
-        self.known.entry(digest).or_insert_with(|| Arc::new(compare(description, catalogue)));
+        let known = || Arc::new(compare(digest, payload, description, catalogue));
+        self.known.entry(digest).or_insert_with(known);
+    }
+
+    /// All of them, in the order of their digests.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Known>> {
+        let mut known: Vec<_> = self.known.values().collect();
+        known.sort_unstable_by_key(|known| known.digest);
+        known.into_iter()
     }
 }
 
-fn compare(description: Description, catalogue: &Catalogue) -> Known {
+fn compare(digest: Digest, payload: Bytes, description: Description, catalogue: &Catalogue) -> Known {
     let kinds = |device: &Device| {
         let period_ms = description.grid_of(device).map(|grid| grid.period_ms);
         let series = device.series.iter().map(|series| match catalogue.get(&series.property) {
@@ -77,7 +89,7 @@ fn compare(description: Description, catalogue: &Catalogue) -> Known {
     taken.sort_by(|one, other| one.name.cmp(&other.name));
     let grids = description.devices.iter().filter_map(|device| description.grid_of(device));
     let shortest_period_ms = grids.map(|grid| grid.period_ms).min();
-    Known { description, series, taken, shortest_period_ms }
+    Known { digest, payload, description, series, taken, shortest_period_ms }
 }
 
 impl Known {

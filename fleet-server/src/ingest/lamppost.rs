@@ -1,5 +1,7 @@
 //! What ingest knows of one lamppost.
 
+mod state;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 

@@ -1,9 +1,12 @@
 //! What ingest counts.
 
+use std::sync::atomic::Ordering;
+
 use lamplighter_protocol::DropReason;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 /// What became of an observation (D12).
@@ -21,7 +24,7 @@ pub enum Verdict {
     Retention,
     /// Rejected: its type or unit is not the catalogue's, or its description does not know it.
     Type,
-    /// Rejected, for now: a property that the catalogue does not know. The journal keeps it.
+    /// Rejected, for now: a property that the catalogue does not know. It waits in quarantine.
     UnknownProperty,
     /// Rejected: the lamppost has more series than one may have.
     TooManySeries,
@@ -101,7 +104,8 @@ struct MalformedLabel {
     what: Malformed,
 }
 
-/// Counters of ingest. They count from the start of the process, the replayed journal included.
+/// Counters of ingest. They count what the journal has told since its beginning, whichever life of the server took it
+/// in; positions count from the start of the process.
 #[derive(Clone, Debug, Default)]
 pub struct IngestMetrics {
     /// Frames read.
@@ -112,14 +116,43 @@ pub struct IngestMetrics {
     pub forks: Counter,
     /// Positions sent.
     pub positions: Counter,
+    /// Records that wait.
+    pub quarantine: QuarantineMetrics,
     observations: Family<VerdictLabel, Counter>,
     malformed: Family<MalformedLabel, Counter>,
+}
+
+/// Figures of the quarantine; a clone is the same.
+#[derive(Clone, Debug, Default)]
+pub struct QuarantineMetrics {
+    /// Records in it.
+    pub records: Gauge,
+    /// Their bytes, with what it costs to keep them.
+    pub bytes: Gauge,
+    /// Records that left it because they could be taken.
+    pub released: Counter,
+    /// Records that left it because they were too old.
+    pub expired: Counter,
+    /// Records that found no room in it.
+    pub no_room: Counter,
 }
 
 impl IngestMetrics {
     /// Counts observations with a verdict.
     pub fn observed(&self, verdict: Verdict, count: u64) {
         self.observations.get_or_create(&VerdictLabel { verdict }).inc_by(count);
+    }
+
+    /// Takes this verdict back from observations that get another one: each has one.
+    pub(super) fn take_back(&self, verdict: Verdict, count: u64) {
+        let counter = self.observations.get_or_create(&VerdictLabel { verdict });
+        counter.inner().fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// Takes back that something could not be used.
+    pub(super) fn take_back_refused(&self, what: Malformed) {
+        let counter = self.malformed.get_or_create(&MalformedLabel { what });
+        counter.inner().fetch_sub(1, Ordering::Relaxed);
     }
 
     /// How many observations had this verdict.
@@ -129,7 +162,12 @@ impl IngestMetrics {
 
     /// Counts something that could not be used.
     pub fn refuse(&self, what: Malformed) {
-        self.malformed.get_or_create(&MalformedLabel { what }).inc();
+        self.refused(what, 1);
+    }
+
+    /// Counts so much that could not be used.
+    pub fn refused(&self, what: Malformed, count: u64) {
+        self.malformed.get_or_create(&MalformedLabel { what }).inc_by(count);
     }
 
     /// How many of these could not be used.
@@ -159,6 +197,28 @@ impl IngestMetrics {
             "lamplighter_ingest_observations",
             "Observations by verdict: Stored, Merged, OlderThanTail (journal only), or why one was rejected",
             self.observations.clone(),
+        );
+        let quarantine = &self.quarantine;
+        registry.register(
+            "lamplighter_ingest_quarantine_records",
+            "Records that wait for a property in the catalogue, or for a release that can read them",
+            quarantine.records.clone(),
+        );
+        registry.register("lamplighter_ingest_quarantine_bytes", "Bytes of these", quarantine.bytes.clone());
+        registry.register(
+            "lamplighter_ingest_quarantine_released",
+            "Records that left the quarantine because they could be taken",
+            quarantine.released.clone(),
+        );
+        registry.register(
+            "lamplighter_ingest_quarantine_expired",
+            "Records that left the quarantine because they were too old",
+            quarantine.expired.clone(),
+        );
+        registry.register(
+            "lamplighter_ingest_quarantine_no_room",
+            "Records that found no room in the quarantine; the journal has them for as long as it is kept",
+            quarantine.no_room.clone(),
         );
         registry.register(
             "lamplighter_ingest_malformed",

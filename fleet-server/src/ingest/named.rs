@@ -30,6 +30,16 @@ impl Named {
         named
     }
 
+    /// As they were: one log of them.
+    pub(super) fn restore(&mut self, run: RunId, log: Log, sequences: Pieces) {
+        self.logs.insert((run, log), sequences);
+    }
+
+    /// All of them.
+    pub(super) fn logs(&self) -> impl Iterator<Item = (RunId, Log, &Pieces)> {
+        self.logs.iter().map(|(&(run, log), sequences)| (run, log, sequences))
+    }
+
     /// A frame carries these.
     pub(super) fn sent(&mut self, run: RunId, log: Log, first: u64, last: u64) {
         let room = self.logs.len() < MOST_LOGS || self.logs.contains_key(&(run, log));

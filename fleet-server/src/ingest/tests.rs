@@ -4,6 +4,7 @@ mod backlog;
 mod course;
 mod current;
 mod ledger;
+mod quarantine;
 
 use bytes::Bytes;
 use lamplighter_protocol::{

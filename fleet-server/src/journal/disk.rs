@@ -195,14 +195,16 @@ impl DiskFile for File {
     }
 }
 
-pub(super) fn space_of(directory: &Path) -> io::Result<Space> {
+/// The room of the file system that a file or directory is on.
+pub(crate) fn space_of(directory: &Path) -> io::Result<Space> {
     let found = rustix::fs::statvfs(directory)?;
     // What is kept back for the superuser is not ours.
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
     Ok(Space { free_bytes: bytes(found.f_bavail), total_bytes: bytes(found.f_blocks) })
 }
 
-fn sync_directory(directory: &Path) -> io::Result<()> {
+/// Makes the names in a directory durable.
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     // The parent of a bare name is "", which stands for the working directory.
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     File::open(directory)?.sync_all()

@@ -7,6 +7,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::disk::{Disk, DiskFile, Space};
+use crate::checkpoint::CheckpointDisk;
 
 /// Smaller than a record, so that one record can be torn.
 const PAGE: usize = 32;
@@ -26,6 +27,8 @@ struct Platter {
     durable_names: BTreeSet<String>,
     /// Files that were removed, and may be there again after a power cut.
     removed: BTreeMap<String, Content>,
+    /// What was renamed, the oldest first, and may not have been after a power cut.
+    renamed: Vec<Renamed>,
     life: u64,
     faults: Faults,
     random: u64,
@@ -44,6 +47,8 @@ pub(crate) struct Faults {
     pub(crate) cuts: u32,
     /// Removals that fail.
     pub(crate) removals: u32,
+    /// Renames that fail.
+    pub(crate) renames: u32,
     /// Syncs of names that fail.
     pub(crate) name_syncs: u32,
     /// The machine stops in the middle of the operation after so many.
@@ -68,6 +73,13 @@ struct Content {
     cut: bool,
 }
 
+#[derive(Debug, Clone)]
+struct Renamed {
+    from: String,
+    to: String,
+    replaced: Option<Content>,
+}
+
 #[derive(Debug)]
 struct MemoryFile {
     disk: MemoryDisk,
@@ -80,6 +92,7 @@ impl MemoryDisk {
             files: BTreeMap::new(),
             durable_names: BTreeSet::new(),
             removed: BTreeMap::new(),
+            renamed: Vec::new(),
             life: 0,
             faults: Faults::default(),
             random: seed | 1,
@@ -127,6 +140,7 @@ impl MemoryDisk {
             new.files.clone_from(&platter.files);
             new.durable_names.clone_from(&platter.durable_names);
             new.removed.clone_from(&platter.removed);
+            new.renamed.clone_from(&platter.renamed);
         }
         copy
     }
@@ -166,6 +180,15 @@ impl Platter {
     }
 
     fn lose_power(&mut self) {
+        while let Some(Renamed { from, to, replaced }) = self.renamed.pop() {
+            if self.one_in_two() {
+                self.durable_names.remove(&from);
+                self.durable_names.insert(to);
+            } else if let Some(content) = self.files.remove(&to) {
+                self.files.insert(from, content);
+                self.files.extend(replaced.map(|replaced| (to, replaced)));
+            }
+        }
         for (name, content) in std::mem::take(&mut self.removed) {
             if self.one_in_two() {
                 self.files.insert(name, content);
@@ -268,6 +291,7 @@ impl Disk for MemoryDisk {
         }
         platter.durable_names = platter.files.keys().cloned().collect();
         platter.removed.clear();
+        platter.renamed.clear();
         Ok(())
     }
 
@@ -276,6 +300,20 @@ impl Disk for MemoryDisk {
         let total = platter.faults.space.unwrap_or(usize::MAX);
         let used: usize = platter.files.values().map(|content| content.shown.len()).sum();
         Ok(Space { free_bytes: total.saturating_sub(used) as u64, total_bytes: total as u64 })
+    }
+}
+
+impl CheckpointDisk for MemoryDisk {
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let (mut platter, stops) = self.operate()?;
+        if platter.faults.renames > 0 || stops && platter.one_in_two() {
+            platter.faults.renames = platter.faults.renames.saturating_sub(1);
+            return Err(io::Error::other("a rename fails"));
+        }
+        let content = platter.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        let replaced = platter.files.insert(to.to_owned(), content);
+        platter.renamed.push(Renamed { from: from.to_owned(), to: to.to_owned(), replaced });
+        if stops { Err(io::Error::other("the machine stops")) } else { Ok(()) }
     }
 }
 

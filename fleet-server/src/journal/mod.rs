@@ -42,7 +42,7 @@ mod verify;
 mod writer;
 
 #[cfg(test)]
-mod memory_disk;
+pub(crate) mod memory_disk;
 #[cfg(test)]
 mod tests;
 
@@ -54,13 +54,14 @@ use lamplighter_protocol::UtcMillis;
 pub use commit_times::CommitTimes;
 pub use damage_seen::DamageSeen;
 pub use disk::{Disk, DiskFile, FileDisk, Space};
+pub(crate) use disk::{space_of, sync_directory};
 pub use entry::{Draft, Entry, LARGEST_PAYLOAD_BYTES};
 pub use error::{JournalError, JournalFailure};
 pub use lag::Lag;
 pub use low_water::{LowWater, NotBytes, Shortage};
 pub use metrics::{FailureLabels, JournalMetrics, Operation};
 pub use options::JournalOptions;
-pub use queue::{JournalClosed, JournalHandle};
+pub use queue::{JournalClosed, JournalHandle, Trimming};
 pub use random::Random;
 pub use report::{Damage, DamageKind, ReplayReport, Trimmed};
 pub use stepped::SteppedJournal;

@@ -4,7 +4,7 @@
 //! and the writer takes whatever has gathered as its next batch. The queue is bounded in bytes: when it is full an
 //! append waits, acknowledgements wait with it, and nothing is discarded (D6).
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
@@ -72,14 +72,34 @@ impl JournalHandle {
     /// Has the segments removed all of whose entries are below this sequence; never the newest. It is done soon, also
     /// in a shortage of room and while the disk refuses writes. What the disk refuses to remove is logged and counted,
     /// and tried again when this is next called.
-    pub fn trim_below(&self, sequence: u64) {
-        self.queue.trim_below(sequence);
+    pub fn trim_below(&self, sequence: u64) -> Trimming {
+        self.queue.trim_below(sequence)
     }
 
     /// Takes no more entries; those that are queued are still committed and handed on.
     pub fn close(&self) {
         self.queue.close();
     }
+}
+
+/// A trim that was asked for.
+#[derive(Debug)]
+pub struct Trimming(mpsc::Receiver<()>);
+
+impl Trimming {
+    /// Waits until it is over: done, refused by the disk, or left because the journal is closed or more is to be
+    /// trimmed; blocks.
+    pub fn wait(self) {
+        self.0.recv().ok();
+    }
+}
+
+/// What is to be trimmed. Who waits for it waits until this is gone.
+#[derive(Debug)]
+pub(super) struct Trim {
+    /// All whole segments below this sequence.
+    pub(super) below: u64,
+    _over: mpsc::Sender<()>,
 }
 
 /// Closes the queue when the last of its owners is gone.
@@ -105,8 +125,7 @@ pub(super) struct Queue {
 #[derive(Debug)]
 struct Waiting {
     gathering: Gathering,
-    /// Below which sequence to trim.
-    trim: Option<u64>,
+    trim: Option<Trim>,
     closed: bool,
 }
 
@@ -162,19 +181,27 @@ impl Queue {
     }
 
     /// What is to be trimmed, once.
-    pub(super) fn take_trim(&self) -> Option<u64> {
+    pub(super) fn take_trim(&self) -> Option<Trim> {
         self.lock().trim.take()
     }
 
-    fn trim_below(&self, sequence: u64) {
+    fn trim_below(&self, sequence: u64) -> Trimming {
+        let (over, trimming) = mpsc::channel();
         let mut waiting = self.lock();
-        waiting.trim = waiting.trim.max(Some(sequence));
+        if !waiting.closed {
+            let before = waiting.trim.take().map_or(0, |trim| trim.below);
+            waiting.trim = Some(Trim { below: sequence.max(before), _over: over });
+        }
         drop(waiting);
         self.changed.notify_one();
+        Trimming(trimming)
     }
 
     pub(super) fn close(&self) {
-        self.lock().closed = true;
+        let mut waiting = self.lock();
+        waiting.closed = true;
+        waiting.trim = None;
+        drop(waiting);
         self.room.close();
         self.changed.notify_all();
     }

@@ -73,8 +73,8 @@ impl Shell {
         let _closing = CloseOnDrop(Arc::clone(&self.queue));
         loop {
             let is_closed = self.wait();
-            if let Some(sequence) = self.queue.take_trim() {
-                self.trim_below(sequence);
+            if let Some(trim) = self.queue.take_trim() {
+                self.trim_below(trim.below);
             }
             if self.writer.is_failing() {
                 if is_closed {

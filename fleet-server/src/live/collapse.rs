@@ -26,13 +26,13 @@ pub(super) struct Collapsed {
 /// Whether a client reads as fast as is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Client {
-    /// All that waits for it has room in one event.
+    /// It is told every observation, in as many events as that takes.
     KeepsUp,
-    /// More waits for it than one event holds.
+    /// So much waits for it that it is told the latest alone.
     Lags,
 }
 
-/// There is no room for another series or lamppost: the change is the first of the next event.
+/// There is no room for another one: the change is the first of the next event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
@@ -44,12 +44,11 @@ enum Key {
 }
 
 impl Collapsed {
-    /// Waiting: how many changes there are from where the client is to the newest one.
-    pub(super) fn new(limit: usize, waiting: u64) -> Self {
-        let limit = limit.max(1);
+    /// At most so many changes, for such a client.
+    pub(super) fn new(limit: usize, client: Client) -> Self {
         Self {
-            limit,
-            client: if waiting > limit as u64 { Client::Lags } else { Client::KeepsUp },
+            limit: limit.max(1),
+            client,
             observations: Vec::new(),
             states: Vec::new(),
             places: HashMap::new(),
@@ -61,12 +60,15 @@ impl Collapsed {
     pub(super) fn take(&mut self, change: Change) -> Result<(), Full> {
         let change = match (self.client, change) {
             (Client::KeepsUp, Change::Observation(observation)) => {
+                if self.observations.len() + self.states.len() >= self.limit {
+                    return Err(Full);
+                }
                 self.observations.push(observation);
                 return Ok(());
             }
             (Client::KeepsUp | Client::Lags, change) => change,
         };
-        let full = self.places.len() >= self.limit;
+        let full = self.observations.len() + self.states.len() >= self.limit;
         match (self.places.entry(Key::of(&change)), change) {
             (Entry::Occupied(place), Change::Observation(observation)) => {
                 self.observations[*place.get()] = observation;

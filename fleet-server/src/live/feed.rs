@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::collapse::Collapsed;
+use super::collapse::{Client, Collapsed};
 use super::{EventId, LiveEvent, LiveFilter, LiveHub, ResetReason};
 
 /// What one client reads.
@@ -93,7 +93,9 @@ impl LiveFeed {
 
     /// What is wanted of the changes up to `head`, as much as one event holds.
     async fn read(&mut self, head: u64) -> Option<LiveEvent> {
-        let mut collapsed = Collapsed::new(self.hub.options().event, head - self.told);
+        let options = self.hub.options();
+        let client = if head - self.told > options.lag as u64 { Client::Lags } else { Client::KeepsUp };
+        let mut collapsed = Collapsed::new(options.event, client);
         let mut told = self.told;
         'ring: while told < head {
             let Some(look) = self.hub.look(told, &self.filter) else {

@@ -82,8 +82,12 @@ pub struct LiveOptions {
     /// Most changes in the ring, at least 1. The default of 65,536 is two minutes of fifty lampposts with ten series
     /// a second each, and half a minute of ten thousand with a series each five seconds; some 4 MB when full.
     pub ring: usize,
-    /// Most series and lampposts of one event, at least 1. The default of 4,096 makes an event of at most 1 MB.
+    /// Most changes of one event, at least 1. The default of 4,096 makes an event of at most 1 MB.
     pub event: usize,
+    /// A client for which more changes wait than this lags: it is told the latest of each series alone. The default of
+    /// 32,768 is half of the ring: a browser that stands still for half a minute beside 1,000 changes a second is told
+    /// every one of them, and a client that is too slow for all of them does not fall out of the ring.
+    pub lag: usize,
     /// A feed does not look at the ring again for this long. The default of 100 ms is faster than anybody reads
     /// figures, and bounds what feeds cost, however much is published.
     pub pause: Duration,
@@ -101,7 +105,7 @@ impl ResetReason {
 
 impl Default for LiveOptions {
     fn default() -> Self {
-        Self { ring: 65_536, event: 4_096, pause: Duration::from_millis(100) }
+        Self { ring: 65_536, event: 4_096, lag: 32_768, pause: Duration::from_millis(100) }
     }
 }
 

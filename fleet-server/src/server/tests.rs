@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::journal::{Draft, LowWater};
+use crate::checkpoint::tests::some_entries;
+use crate::journal::{Draft, Entry, LowWater};
 
 /// How long tests wait for what has to happen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -45,6 +46,65 @@ fn below_low_water_the_server_is_not_ready_and_says_how_much_room_there_is() {
     let ready = ureq::get(format!("http://{}/readyz", running.people));
     assert_eq!(ready.config().http_status_as_error(false).build().call().unwrap().status(), 503);
     running.stop();
+}
+
+#[test]
+fn d15_a_stop_seals_and_the_next_start_reads_the_checkpoint_alone() {
+    let directory = TempDir::new().unwrap();
+    write_journal(&directory, &some_entries(50));
+    let started = Running::start_in(directory, |_| {});
+    let system = started.becomes("/server/phase", &json!("ready"));
+    assert_eq!(system["checkpoint"]["newest"], Value::Null);
+    assert_eq!(system["checkpoint"]["start"]["checkpoint"], Value::Null);
+    assert_eq!(system["checkpoint"]["start"]["entries"], 177);
+    let ingest = system["ingest"].clone();
+
+    let again = Running::start_in(started.stop(), |_| {});
+    let system = again.becomes("/server/phase", &json!("ready"));
+    let start = &system["checkpoint"]["start"];
+    assert_eq!((&start["checkpoint"], &start["entries"]), (&json!(177), &json!(0)));
+    assert_eq!((&start["damaged_checkpoints"], &start["lost_entries"]), (&json!(0), &json!(0)));
+    assert_eq!(system["checkpoint"]["newest"]["sequence"], 177);
+    assert_eq!(system["ingest"], ingest);
+    again.becomes("/store/observations", &json!(300));
+
+    // Damaged on purpose: named, and the journal read instead.
+    let directory = again.stop();
+    let name = directory.path().join("data/checkpoints/checkpoint-00000000000000000177");
+    let mut bytes = std::fs::read(&name).unwrap();
+    bytes[300] ^= 1;
+    #[expect(clippy::disallowed_methods, reason = "it is to be damaged")]
+    std::fs::write(&name, bytes).unwrap();
+    let last = Running::start_in(directory, |_| {});
+    let system = last.becomes("/server/phase", &json!("ready"));
+    let start = &system["checkpoint"]["start"];
+    assert_eq!((&start["checkpoint"], &start["entries"]), (&Value::Null, &json!(177)));
+    assert_eq!(start["damaged_checkpoints"], 1);
+    assert_eq!(system["ingest"], ingest);
+    last.stop();
+}
+
+#[test]
+fn a_checkpoint_is_written_while_the_server_runs() {
+    let directory = TempDir::new().unwrap();
+    write_journal(&directory, &some_entries(5));
+    let running = Running::start_in(directory, |args| args.checkpoint_every = Some(1));
+    let system = running.becomes("/checkpoint/written", &json!(1));
+    assert_eq!(system["checkpoint"]["newest"]["sequence"], 42);
+    assert!(system["checkpoint"]["copy_ms"].as_f64().unwrap() > 0.0);
+    running.stop();
+}
+
+/// What a server has received before it is started.
+fn write_journal(directory: &TempDir, entries: &[Entry]) {
+    let data = directory.path().join("data");
+    make_private(&data).unwrap();
+    let options = JournalOptions::in_directory(data.join(Journal::DIRECTORY_NAME));
+    let mut journal = Journal::open(options).unwrap().stepped();
+    for Entry { received, lamppost, leaf, payload, .. } in entries.iter().cloned() {
+        journal.push(Draft { received, lamppost, leaf, payload });
+    }
+    journal.commit().unwrap();
 }
 
 #[test]
@@ -90,12 +150,15 @@ struct Running {
     lampposts: SocketAddr,
     people: SocketAddr,
     token: AccessToken,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Running {
     fn start(shape: impl FnOnce(&mut RunArgs)) -> Self {
-        let directory = TempDir::new().unwrap();
+        Self::start_in(TempDir::new().unwrap(), shape)
+    }
+
+    fn start_in(directory: TempDir, shape: impl FnOnce(&mut RunArgs)) -> Self {
         let mut args = RunArgs {
             basemap: None,
             basemap_attribution: None,
@@ -105,6 +168,8 @@ impl Running {
             names: Vec::new(),
             tail_observations: None,
             low_water: None,
+            journal_keep: None,
+            checkpoint_every: None,
             log: "info".parse().unwrap(),
         };
         shape(&mut args);
@@ -115,7 +180,7 @@ impl Running {
         let token = server.web.token.clone();
         let stop = CancellationToken::new();
         let task = runtime.spawn(server.run(stop.clone()));
-        Self { runtime, task, stop, lampposts, people, token, _directory: directory }
+        Self { runtime, task, stop, lampposts, people, token, directory }
     }
 
     fn get(&self, path: &str) -> ureq::http::Response<ureq::Body> {
@@ -140,8 +205,9 @@ impl Running {
         }
     }
 
-    fn stop(self) {
+    fn stop(self) -> TempDir {
         self.stop.cancel();
         self.runtime.block_on(self.task).unwrap().unwrap();
+        self.directory
     }
 }

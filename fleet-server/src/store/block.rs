@@ -38,6 +38,29 @@ impl Block {
         block
     }
 
+    /// A block of these arrays, if they are those of one.
+    pub(super) fn restored(
+        first: UtcMillis,
+        offsets: Vec<u32>,
+        values: Vec<f64>,
+        reasons: Vec<Reason>,
+    ) -> Option<Self> {
+        let is_one = (1..=CAPACITY).contains(&offsets.len())
+            && (values.len(), reasons.len()) == (offsets.len(), offsets.len())
+            && offsets.first() == Some(&0)
+            && offsets.is_sorted_by(|one, next| one < next)
+            && first.0.checked_add(i64::from(*offsets.last()?)).is_some()
+            && values.iter().all(|value| !value.is_infinite());
+        let mut block = Self { first: first.0, offsets, values, reasons };
+        block.shrink();
+        is_one.then_some(block)
+    }
+
+    /// Milliseconds after the first, values (NaN for none) and reasons.
+    pub(super) fn arrays(&self) -> (&[u32], &[f64], &[Reason]) {
+        (&self.offsets, &self.values, &self.reasons)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.offsets.len()
     }

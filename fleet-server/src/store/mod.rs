@@ -1,7 +1,7 @@
 //! The store: every series' observations, as far back as a stated bound in memory reaches.
 //!
-//! It is a *tail*: the newest observations of the whole fleet, rebuilt at start by replaying the journal, which keeps
-//! everything. What is older than the tail is named as such ([`OlderThanTail`]) and never answered as if it were
+//! It is a *tail*: the newest observations of the whole fleet, rebuilt at start from a checkpoint and the journal, which
+//! has the older ones, too, for as long as it is kept. What is older than the tail is named as such ([`OlderThanTail`]) and never answered as if it were
 //! empty. The store is plain data without a clock, a lock or a file: its owner puts one lock around it, and reads
 //! copy out what they return.
 //!
@@ -24,7 +24,8 @@ mod tests;
 use lamplighter_protocol::{Decimal, Grid, LamppostNumber, Reason, SeriesName, Statistic, UtcMillis};
 
 pub use metrics::StoreMetrics;
-pub use tail::Tail;
+pub(crate) use tail::TailRestore;
+pub use tail::{Tail, TailSnapshot};
 
 /// Most points that one page of [`Tail::range`] holds; reads stay short because of it.
 pub const MAX_PAGE: usize = 10_000;

@@ -24,6 +24,21 @@ impl Series {
         Self { meta, blocks: VecDeque::new(), block_bytes: 0, latest: None, floor: UtcMillis(i64::MIN) }
     }
 
+    /// A series that is put together again; its blocks follow.
+    pub(super) fn restored(meta: SeriesMeta, latest: Option<Point>, floor: UtcMillis) -> Self {
+        Self { latest, floor, ..Self::new(meta) }
+    }
+
+    /// Adds the next of its blocks; false if it does not lie behind the one before.
+    pub(super) fn push_restored(&mut self, block: Block) -> bool {
+        if self.blocks.back().is_some_and(|before| before.last() >= block.first()) {
+            return false;
+        }
+        self.block_bytes += block.bytes();
+        self.blocks.push_back(block);
+        true
+    }
+
     pub(super) fn latest(&self) -> Option<Point> {
         self.latest
     }
@@ -38,7 +53,7 @@ impl Series {
         self.blocks.iter().map(Block::len).sum()
     }
 
-    pub(super) fn blocks(&self) -> impl Iterator<Item = &Block> {
+    pub(super) fn blocks(&self) -> impl ExactSizeIterator<Item = &Block> {
         self.blocks.iter()
     }
 

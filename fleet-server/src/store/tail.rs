@@ -1,5 +1,7 @@
 //! The tail of the whole fleet.
 
+mod snapshot;
+
 use std::collections::BTreeMap;
 
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
@@ -10,6 +12,9 @@ use super::{
     AggregateError, Bucket, Inserted, MAX_PAGE, Merge, OlderThanTail, Point, RangePage, SeriesId, SeriesKey,
     SeriesLatest, SeriesMeta, TailOptions, TailSize, TailTally, TooManySeries, aggregate, evict,
 };
+
+pub(crate) use snapshot::TailRestore;
+pub use snapshot::TailSnapshot;
 
 /// All series in memory, as far back as the bound reaches. A [`SeriesId`] is only for the tail that gave it out: with
 /// that of another one, methods panic or speak of another series.
@@ -216,7 +221,12 @@ impl Tail {
         }
         let after: usize = self.series.iter().map(Series::bytes).sum();
         self.bytes_behind = self.bytes_behind - before + after;
-        self.oldest = self.series.iter().filter_map(|series| series.blocks().next()).map(Block::first).min();
+        self.oldest = self.oldest_in_blocks();
+    }
+
+    /// Time of the oldest observation in memory, looked for in all series.
+    fn oldest_in_blocks(&self) -> Option<UtcMillis> {
+        self.series.iter().filter_map(|series| series.blocks().next()).map(Block::first).min()
     }
 
     /// Takes from each lamppost that holds more than `level` its own oldest ones. Says how many went.
@@ -268,7 +278,7 @@ impl Tail {
 
     /// Size and oldest observation, found by walking everything.
     #[cfg(test)]
-    pub(super) fn walked(&self) -> (TailSize, Option<UtcMillis>) {
+    pub(crate) fn walked(&self) -> (TailSize, Option<UtcMillis>) {
         let ids: usize = self.lampposts.values().map(|ids| ids.capacity() * size_of::<SeriesId>()).sum();
         let numbers: usize = self.lampposts.keys().map(|number| number.as_str().len()).sum();
         let entry = size_of::<LamppostNumber>() + size_of::<Vec<SeriesId>>();
@@ -276,7 +286,7 @@ impl Tail {
         let behind: usize = self.series.iter().map(Series::walked_bytes).sum();
         let bytes = index + self.series.capacity() * size_of::<Series>() + behind;
         let observations = self.series.iter().map(Series::len).sum();
-        let oldest = self.series.iter().filter_map(|series| series.blocks().next()).map(Block::first).min();
+        let oldest = self.oldest_in_blocks();
         (TailSize { series: self.series.len(), observations, bytes }, oldest)
     }
 }

@@ -96,7 +96,6 @@ mod tests {
 
     #[test]
     fn ticks_at_the_ends_are_not_missed() {
-        // The run before stored the tick at which it ended, and the next one reads from its opening on.
         let ticks = Ticks::between(grid(1000, 0), UtcMillis(5000), UtcMillis(8000)).unwrap();
         let missed = ticks.missed(&BTreeSet::new(), 10).unwrap();
         assert_eq!(missed.listed, [UtcMillis(6000), UtcMillis(7000)]);

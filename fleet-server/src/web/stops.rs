@@ -91,7 +91,7 @@ pub(super) struct StopDocument {
     devices: Vec<MissedDocument>,
 }
 
-/// The ticks of a device strictly between the end of one run and the opening of the next that nothing has stored.
+/// The ticks of a device from the end of one run on, before the opening of the next, that nothing has stored.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
 pub(super) struct MissedDocument {
     /// The device.
@@ -169,7 +169,9 @@ fn stop_document(
     query: &StopsQuery,
     work: &mut Work,
 ) -> StopDocument {
-    let begin = query.from.map_or(stop.ended, |from| stop.ended.max(from.plus_ms(-1)));
+    // The tick at which a run ended is one that some device read. Another one may have been about to.
+    let last_before = stop.ended.plus_ms(-1);
+    let begin = query.from.map_or(last_before, |from| last_before.max(from.plus_ms(-1)));
     let end = query.to.map_or(stop.opened, |to| stop.opened.min(to));
     let devices = stop.grids.iter().map(|(device, grid)| {
         let series = series_of(&tail(state), number, device);

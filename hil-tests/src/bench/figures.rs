@@ -1,5 +1,6 @@
 //! What a benchmark found.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Figure {
     /// Its name: `agent.rss`.
-    pub figure: &'static str,
+    pub figure: Cow<'static, str>,
     /// What was measured.
     pub value: f64,
     /// In this unit.
@@ -22,8 +23,8 @@ pub struct Figures(Vec<Figure>);
 
 impl Figures {
     /// Adds one.
-    pub fn add(&mut self, figure: &'static str, value: f64, unit: &'static str) {
-        self.0.push(Figure { figure, value, unit });
+    pub fn add(&mut self, figure: impl Into<Cow<'static, str>>, value: f64, unit: &'static str) {
+        self.0.push(Figure { figure: figure.into(), value, unit });
     }
 
     /// Prints the table.

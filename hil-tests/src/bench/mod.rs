@@ -4,6 +4,7 @@ mod console;
 mod figures;
 mod large_city;
 mod outbox;
+mod outbox_writes;
 mod path;
 mod process;
 mod replay;

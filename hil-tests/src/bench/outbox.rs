@@ -16,7 +16,8 @@ use edge_agent::status::{self, Status};
 use lamplighter_protocol::{Log, Observation, Reason, Record, Tick, UtcMillis};
 
 use super::figures::Figures;
-use super::process::{cpu_seconds, resident_bytes, written_bytes};
+use super::outbox_writes::{self, Counter, Written};
+use super::process::{cpu_seconds, resident_bytes};
 use super::replay::description;
 use crate::fleet::{Binaries, monotonic, wait_for};
 use crate::rig::Scene;
@@ -47,9 +48,19 @@ impl Drop for Agent {
 
 /// Writes an outbox of about this many bytes, opens it as a start does, and then runs the shipped agent on it.
 ///
-/// `outbox.open` is with the files in the system's cache; from a cold card, add the time to read them. Write
-/// amplification is bytes that the process gave the disk to write, in pages of 4 KiB, for each byte of records; what the
-/// file system writes besides, for its own journal, is not in it.
+/// | figure | |
+/// | --- | --- |
+/// | `outbox.open` | seconds, with the files in the system's cache; of a cold card a start reads 4 KiB of each segment |
+/// | `outbox.agent_rss` | most bytes resident |
+/// | `outbox.agent_cpu` | of one core |
+/// | `outbox.write_amplification` | bytes written for each byte of records, with records of 220 bytes and 20 of them per sync |
+/// | `outbox.agent_write_amplification` | the same of the agent, which syncs every two seconds what 22 series gave in them |
+/// | `outbox.disk_amplification`, `outbox.agent_disk_amplification` | the same two, but what the disk was given |
+///
+/// Bytes written are pages of 4 KiB that the process gave the system to write, each as often as it was given: a page that is not
+/// full is given again by the next sync. Bytes of records are without framing. What the file system writes besides, above all
+/// its journal, is in the disk's figures alone. Those are there if the directory (`TMPDIR`) is on a disk of its own, to which
+/// nobody else writes.
 ///
 /// # Errors
 /// If the outbox cannot be written, or the agent does not run.
@@ -61,6 +72,11 @@ pub fn outbox(binaries: &Binaries, directory: &Path, bytes: u64, seconds: u64) -
     figures.add("outbox.open", began.elapsed().as_secs_f64(), "s");
     anyhow::ensure!(opened.state().damaged == 0, "it is damaged");
     drop(opened);
+    let apart = directory.join("apart");
+    std::fs::create_dir(&apart)?;
+    let (written, records_bytes) = outbox_writes::append(&mut open(&apart)?, &apart)?;
+    let names = ["outbox.write_amplification", "outbox.disk_amplification"];
+    add_written(&mut figures, names, written, records_bytes);
 
     let mut instruments = SerialInstruments::start()?;
     let config = configure(directory, &mut instruments)?;
@@ -79,7 +95,7 @@ pub fn outbox(binaries: &Binaries, directory: &Path, bytes: u64, seconds: u64) -
 
     let before = ask().context("the agent says nothing")?;
     anyhow::ensure!(before.backlog.records > records, "the agent has another outbox");
-    let (cpu, written) = (cpu_seconds(process)?, written_bytes(process)?);
+    let (cpu, counter) = (cpu_seconds(process)?, Counter::start(process, directory)?);
     let began = monotonic();
     let mut resident = 0f64;
     while began.elapsed() < Duration::from_secs(seconds) {
@@ -87,12 +103,26 @@ pub fn outbox(binaries: &Binaries, directory: &Path, bytes: u64, seconds: u64) -
         resident = resident.max(resident_bytes(process)?);
     }
     let elapsed = began.elapsed().as_secs_f64();
-    let (cpu, written) = (cpu_seconds(process)? - cpu, written_bytes(process)? - written);
+    let (cpu, written) = (cpu_seconds(process)? - cpu, counter.written()?);
     let after = ask().context("the agent says nothing")?;
     figures.add("outbox.agent_rss", resident, "bytes");
     figures.add("outbox.agent_cpu", cpu / elapsed * 100.0, "% of a core");
-    figures.add("outbox.write_amplification", written / appended(&before, &after), "bytes per byte");
+    let names = ["outbox.agent_write_amplification", "outbox.agent_disk_amplification"];
+    add_written(&mut figures, names, written, appended(&before, &after));
     Ok(figures)
+}
+
+/// Adds what was written for each byte of records: pages, and, where that is known, what the disk was given.
+fn add_written(
+    figures: &mut Figures,
+    [pages, disk]: [&'static str; 2],
+    written: Written,
+    records_bytes: f64,
+) {
+    figures.add(pages, written.pages / records_bytes, "bytes per byte");
+    if let Some(bytes) = written.disk {
+        figures.add(disk, bytes / records_bytes, "bytes per byte");
+    }
 }
 
 /// Bytes of the records that came in between.

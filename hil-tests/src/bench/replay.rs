@@ -1,4 +1,4 @@
-//! `bench replay`: how long a start takes for each gigabyte of journal.
+//! `bench replay`: how long a start takes for each gigabyte of journal, and from a checkpoint of a full store.
 
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use edge_agent::clock::{Clock as _, SystemClock};
+use fleet_server::checkpoint::{Checkpoints, Fresh, Snapshot, start};
 use fleet_server::ingest::{Ingest, IngestMetrics};
 use fleet_server::journal::{Draft, Journal, JournalOptions};
 use fleet_server::store::{Tail, TailOptions};
@@ -36,12 +37,55 @@ pub fn replay(directory: &Path, bytes: u64) -> anyhow::Result<Figures> {
     let seconds = began.elapsed().as_secs_f64();
     anyhow::ensure!(store.size().observations > 0, "nothing was replayed");
     let mut figures = Figures::default();
+    checkpoint(&directory.join("checkpoints"), &mut journal, &ingest, &store, &mut figures)?;
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     {
         figures.add("replay.seconds_per_gb", seconds / (written as f64 / 1e9), "s");
         figures.add("replay.entries", entries as f64 / seconds, "1/s");
     }
     Ok(figures)
+}
+
+/// Writes a checkpoint of what was replayed, and starts from it.
+fn checkpoint(
+    directory: &Path,
+    journal: &mut Journal,
+    ingest: &Ingest,
+    store: &Tail,
+    figures: &mut Figures,
+) -> anyhow::Result<()> {
+    let now = SystemClock::new().now().wall;
+    let began = monotonic();
+    let snapshot = Snapshot::of(ingest, store, now);
+    let copied = began.elapsed();
+    let began = monotonic();
+    let written = Checkpoints::in_directory(directory)?.write(snapshot)?;
+    let wrote = began.elapsed();
+    let began = monotonic();
+    let fresh = Fresh {
+        catalogue: Catalogue::built_in(),
+        metrics: IngestMetrics::default(),
+        tail: TailOptions::default(),
+    };
+    let started = start(&mut Checkpoints::in_directory(directory)?, journal, &fresh, |_, _| {})?;
+    let restarted = began.elapsed();
+    anyhow::ensure!(
+        started.checkpoint == Some(written),
+        "the start took another checkpoint than was written"
+    );
+    anyhow::ensure!(
+        started.tail.size().observations == store.size().observations,
+        "observations are missing"
+    );
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    {
+        figures.add("checkpoint.observations", store.size().observations as f64, "");
+        figures.add("checkpoint.bytes", written.bytes as f64, "B");
+    }
+    figures.add("checkpoint.copy", copied.as_secs_f64(), "s");
+    figures.add("checkpoint.write", wrote.as_secs_f64(), "s");
+    figures.add("checkpoint.start", restarted.as_secs_f64(), "s");
+    Ok(())
 }
 
 /// Bytes of the files, and how many entries they hold.

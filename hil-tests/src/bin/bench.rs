@@ -27,7 +27,9 @@ enum Name {
     Path,
     /// A start: seconds for each gigabyte of journal
     Replay,
-    /// An outage: the agent with a backlog of 1 GB and 22 series each second: memory, processor time, opening, writes
+    /// An outage: the agent with a backlog of 1 GB and 22 series each second: memory, processor time, opening, and bytes
+    /// written for each byte of records: as pages given to the system, with 20 records of 220 bytes per sync and by the agent;
+    /// and as given to the disk, if TMPDIR is on a disk of its own
     Outbox,
     /// The console in a browser: bytes of its pages; with 100,000 lampposts positions, live changes, search
     Console,

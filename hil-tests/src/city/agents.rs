@@ -191,6 +191,7 @@ fn build_agent(
         server: plan.server.clone(),
         certificates: plan.certificates.join(number.as_str()),
         every_ms: plan.every_ms,
+        outbox: plan.outbox.clone(),
     };
     let missing = [rig.certificate_file(), rig.key_file(), rig.ca_file()];
     if let Some(path) = missing.into_iter().find(|path| !path.is_file()) {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, Parser, Subcommand};
+use edge_agent::config::OutboxConfig;
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -90,6 +91,9 @@ pub struct Run {
     /// at most
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(100..=3_600_000))]
     pub every_ms: u32,
+    /// How many KiB of records each lamppost keeps; what the server holds goes first [default: what an agent keeps]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(64..))]
+    pub outbox_kib: Option<u32>,
     /// Draws the differences between lampposts, and what breaks when
     #[arg(long, value_name = "S", default_value_t = 1, conflicts_with = "exact")]
     pub seed: u64,
@@ -149,6 +153,7 @@ pub fn run(options: &Run, out: &mut dyn Write) -> anyhow::Result<()> {
         begin: options.start_ms.map(UtcMillis),
         fidelity: options.fidelity(),
         every_ms: options.every_ms,
+        outbox: options.outbox(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     runtime.block_on(async {
@@ -191,6 +196,12 @@ impl Run {
             ([], except) => Who::Except(except.to_vec()),
             (only, _) => Who::Only(only.to_vec()),
         }
+    }
+
+    fn outbox(&self) -> OutboxConfig {
+        let default = OutboxConfig::default();
+        let max_bytes = self.outbox_kib.map_or(default.max_bytes, |kib| u64::from(kib) << 10);
+        OutboxConfig { max_bytes, ..default }
     }
 
     fn fidelity(&self) -> Fidelity {

@@ -17,7 +17,7 @@ mod plan;
 pub mod positions;
 #[cfg(test)]
 mod tests;
-mod timestamp;
+pub(crate) mod timestamp;
 mod told;
 
 pub use agents::City;

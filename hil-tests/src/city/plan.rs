@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use edge_agent::config::OutboxConfig;
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 
 use super::error::CityError;
@@ -32,6 +33,8 @@ pub struct CityPlan {
     pub fidelity: Fidelity,
     /// Milliseconds from reading to reading of each sensor.
     pub every_ms: u32,
+    /// How much each lamppost keeps.
+    pub outbox: OutboxConfig,
 }
 
 /// Which lampposts of a city a process runs.

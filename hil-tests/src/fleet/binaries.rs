@@ -1,5 +1,6 @@
 //! Where the programs of a fleet are: beside the one that runs.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,6 +10,8 @@ use anyhow::{Context as _, bail};
 #[derive(Clone, Debug)]
 pub struct Binaries {
     folder: PathBuf,
+    /// Words before each program: what starts it.
+    under: Vec<OsString>,
 }
 
 impl Binaries {
@@ -21,25 +24,39 @@ impl Binaries {
         let folders = program.ancestors().skip(1).take(2).map(Path::to_owned);
         let complete = |folder: &PathBuf| Self::NAMES.iter().all(|name| folder.join(name).is_file());
         match folders.into_iter().find(complete) {
-            Some(folder) => Ok(Self { folder }),
+            Some(folder) => Ok(Self { folder, under: Vec::new() }),
             None => bail!("{} are not all built: cargo build --workspace --bins", Self::NAMES.join(", ")),
         }
     }
 
     const NAMES: [&'static str; 3] = ["fleet-server", "edge-agent", "virtual-city"];
 
+    /// The same programs, each started by this command. It has to become the program: signals go to it.
+    #[must_use]
+    pub fn under(&self, command: Vec<OsString>) -> Self {
+        Self { under: command, ..self.clone() }
+    }
+
     /// The fleet server.
     pub fn server(&self) -> Command {
-        Command::new(self.folder.join("fleet-server"))
+        self.command("fleet-server")
     }
 
     /// The agent.
     pub fn agent(&self) -> Command {
-        Command::new(self.folder.join("edge-agent"))
+        self.command("edge-agent")
     }
 
     /// The simulated lampposts.
     pub fn city(&self) -> Command {
-        Command::new(self.folder.join("virtual-city"))
+        self.command("virtual-city")
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let program = self.folder.join(name);
+        let Some((first, rest)) = self.under.split_first() else { return Command::new(program) };
+        let mut command = Command::new(first);
+        command.args(rest).arg(program);
+        command
     }
 }

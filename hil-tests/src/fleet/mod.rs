@@ -3,6 +3,7 @@
 
 mod api;
 mod binaries;
+pub mod observed;
 mod process;
 mod server;
 mod street;
@@ -11,6 +12,7 @@ mod wait;
 pub use api::Api;
 pub use binaries::Binaries;
 pub use process::Ending;
+pub(crate) use process::signal;
 pub use server::{Certificates, ServerPlace, ServerProcess};
 pub use street::{Street, StreetProcess};
 pub use wait::{monotonic, wait_for};

@@ -43,7 +43,7 @@ pub(super) fn terminate(child: &Child) {
 }
 
 /// A signal, by the shell's own word: the standard library can only kill.
-pub(super) fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let pid = child.id().to_string();
     // Fails if it has ended already, which is what is wanted.
     Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\" 2>/dev/null", name, &pid]).status().ok();

@@ -150,6 +150,16 @@ impl ServerProcess {
     pub fn end(mut self, ending: Ending) -> anyhow::Result<()> {
         process::end(&mut self.child, "the server", ending)
     }
+
+    /// Stops its time (SIGSTOP): it keeps its connections, and does nothing.
+    pub fn freeze(&self) {
+        process::signal(&self.child, "STOP");
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn thaw(&self) {
+        process::signal(&self.child, "CONT");
+    }
 }
 
 impl ServerPlace {
@@ -157,6 +167,12 @@ impl ServerPlace {
     #[must_use]
     pub fn with_options(&self, options: &[&str]) -> Self {
         Self { options: options.iter().map(ToString::to_string).collect(), ..self.clone() }
+    }
+
+    /// The same place, where these programs are started instead.
+    #[must_use]
+    pub fn with_binaries(&self, binaries: &Binaries) -> Self {
+        Self { binaries: binaries.clone(), ..self.clone() }
     }
 
     /// Where lampposts connect.

@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -60,16 +61,32 @@ impl StreetProcess {
         directory: &Path,
         street: &Street,
     ) -> anyhow::Result<Self> {
+        Self::start_through(binaries, server.mqtt(), certificates, directory, street, &[])
+    }
+
+    /// The same for lampposts that connect to this address, with further options of `virtual-city run`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_through(
+        binaries: &Binaries,
+        gateway: SocketAddr,
+        certificates: &Certificates,
+        directory: &Path,
+        street: &Street,
+        options: &[&str],
+    ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(directory)?;
         let mut city = binaries.city();
         city.arg("run").arg("--state").arg(Self::state(directory));
         city.arg("--certificates").arg(&certificates.0);
-        city.args(["--server", &server.mqtt().to_string()]);
+        city.args(["--server", &gateway.to_string()]);
         city.args(["--lampposts", &street.lampposts.to_string()]);
         city.args(["--speed", &street.speed.to_string()]);
         city.args(["--every-ms", &street.every_ms.to_string()]);
         city.args(["--start-ms", &street.start.0.to_string()]);
         street.choose(&mut city);
+        city.args(options);
         let log = directory.join(format!("{}.log", street.name()));
         let log = OpenOptions::new().create(true).append(true).open(log)?;
         let stdin = if street.told { Stdio::piped() } else { Stdio::null() };

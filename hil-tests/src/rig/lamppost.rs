@@ -47,6 +47,8 @@ pub struct LamppostPlan {
     pub certificates: PathBuf,
     /// Milliseconds from reading to reading of each sensor, in phase with the minute.
     pub every_ms: u32,
+    /// How much is kept on it.
+    pub outbox: OutboxConfig,
 }
 
 /// Where a gateway listens.
@@ -156,7 +158,7 @@ fn config(plan: &LamppostPlan, air: PathBuf) -> Config {
             key_file: plan.key_file(),
             keep_alive: Duration::from_secs(30),
         },
-        outbox: OutboxConfig::default(),
+        outbox: plan.outbox.clone(),
         health: HealthConfig { grid: in_phase(plan.every_ms.max(HEALTH_MS)) },
         buses: vec![
             bus("i2c-env", BusKind::I2c { path: Path::new(i2c::PATH).to_owned() }),

@@ -1,7 +1,8 @@
 //! Chance that follows from a seed.
 
-/// A stream of numbers that look like chance: `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number
-/// generators", 2014).
+use crate::world::dice::{STEP, stirred};
+
+/// A stream of numbers that look like chance: `SplitMix64`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Dice(u64);
 
@@ -11,11 +12,9 @@ impl Dice {
     }
 
     pub(super) fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        let number = stirred(self.0);
+        self.0 = self.0.wrapping_add(STEP);
+        number
     }
 
     /// A number below `bound`; 0 if that is 0.

@@ -144,11 +144,7 @@ impl edge_agent::outbox::DiskFile for SimFile {
         SimFile::read_at(self, to, offset)
     }
 
-    fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        SimFile::append(self, bytes)
-    }
-
-    fn write_over(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         SimFile::write_at(self, bytes, offset)
     }
 
@@ -174,11 +170,7 @@ impl edge_agent::outbox::DiskFile for Locked {
         self.file.read_at(to, offset)
     }
 
-    fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        self.file.append(bytes)
-    }
-
-    fn write_over(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         SimFile::write_at(&self.file, bytes, offset)
     }
 

@@ -21,9 +21,9 @@ fn what_was_not_synced_may_go_with_the_power_and_what_was_synced_stays() {
         let disk = SimDisk::new(Dice::new(seed));
         let file = disk.create(Path::new("/a"), true).unwrap();
         disk.sync_directory(Path::new("/")).unwrap();
-        file.append(b"kept").unwrap();
+        file.write_at(b"kept", 0).unwrap();
         file.sync().unwrap();
-        file.append(b"perhaps").unwrap();
+        file.write_at(b"perhaps", 4).unwrap();
         disk.cut_power();
         let file = disk.open(Path::new("/a")).unwrap();
         let mut bytes = [0; 16];

@@ -14,7 +14,7 @@
 //! [`Variation`] makes lampposts differ a little from one another; without it all see the recordings as they are.
 //! [`told`] puts something else in place of all this at one lamppost; whoever holds it applies it, the world knows none.
 
-mod dice;
+pub(crate) mod dice;
 pub mod faults;
 pub mod pressure;
 mod recordings;

@@ -16,7 +16,8 @@ use super::server_log::{assert_says, server_log};
 const DAMAGED: &str = "lamplighter_journal_damaged_regions";
 const MISSING: &str = "lamplighter_journal_missing_entries";
 
-/// A server that has stopped, with a journal of a description and frames of ten ticks, each committed by itself.
+/// A server that was killed, with a journal of a description and frames of ten ticks, each committed by itself. One that
+/// stops in order leaves a checkpoint, and the next start does not need the journal for what is in it.
 struct Stopped {
     folder: TempDir,
     lamppost: Lamppost,
@@ -110,7 +111,7 @@ fn a_changed_byte_in_an_earlier_segment_is_named_and_the_rest_is_served() {
     let mut session = stopped.lamppost.log_in(&server);
     session.send(30..40).unwrap();
     assert_eq!(stopped.segments().len(), 2);
-    server.end(Ending::Stop).unwrap();
+    server.end(Ending::Kill).unwrap();
     change_byte(&earlier, damaged.offset + damaged.bytes - 1);
 
     let server = stopped.start();
@@ -152,7 +153,7 @@ impl Stopped {
         for frame in 0..frames {
             session.send(frame * 10..frame * 10 + 10).unwrap();
         }
-        server.end(Ending::Stop).unwrap();
+        server.end(Ending::Kill).unwrap();
         Self { folder, lamppost }
     }
 

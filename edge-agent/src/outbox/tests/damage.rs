@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::seals::{harm_last_record, seal_of};
 use super::*;
 use crate::outbox::segment::{self, HEADER_BYTES, Header, PREFIX_BYTES};
 
@@ -40,8 +41,16 @@ fn a_power_cut_at_any_byte_leaves_every_record_before_it() {
                 Log::Events => stated.events_end,
             };
             assert_eq!((end, stated.run_before), (whole, Some(run)), "cut at {cut}");
-            // The torn tail is gone from the disk.
-            assert!(!path.exists() || fs::metadata(&path).unwrap().len() <= offset as u64);
+            // The torn tail is gone from the disk, and what is left is sealed.
+            let kept = written[usize::try_from(first).unwrap()..usize::try_from(whole).unwrap()].iter();
+            let kept: usize = kept.map(|record| PREFIX_BYTES + record.1.encode().len()).sum();
+            let sealed = path.exists().then(|| seal_of(&path, run, log)).flatten();
+            match sealed {
+                Some(seal) => assert_eq!((seal.end, seal.bytes), (whole, (HEADER_BYTES + kept) as u64)),
+                None => assert!(
+                    kept == 0 && fs::metadata(&path).map_or(0, |file| file.len()) <= HEADER_BYTES as u64
+                ),
+            }
             close(outbox, thread);
         }
     }
@@ -56,7 +65,9 @@ fn a_damaged_byte_costs_one_record_and_never_yields_a_wrong_one() {
     let written = read_all(&outbox, run, Log::Samples);
     close(outbox, thread);
     let path = segments(&bench.runs()[0], Log::Samples)[1].clone();
-    let bytes = fs::read(&path).unwrap();
+    // As a segment that was never sealed.
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.truncate(usize::try_from(seal_of(&path, run, Log::Samples).unwrap().bytes).unwrap());
     for place in 0..bytes.len() {
         let harmed = bench.copy();
         let mut bytes = bytes.clone();
@@ -83,9 +94,7 @@ fn a_record_that_rots_after_the_start_is_found_out_when_it_is_read() {
     append(&outbox, Log::Samples, 0..8);
     let state = settled(&outbox);
     let path = segments(&bench.runs()[0], Log::Samples).remove(0);
-    let mut bytes = fs::read(&path).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    overwrite(&path, &bytes);
+    harm_last_record(&path);
     assert_eq!(read(&outbox, state.run, Log::Samples, 0, ALL).unwrap().records.len(), 7);
     assert!(read(&outbox, state.run, Log::Samples, 7, ALL).is_none());
     let after = settled(&outbox);

@@ -1,5 +1,6 @@
 //! What has to go before the server holds it is reported first, once, and exactly (D11).
 
+use super::seals::{harm, harm_last_record, seal_of};
 use super::*;
 use crate::outbox::Disk as _;
 use crate::outbox::segment::{HEADER_BYTES, PREFIX_BYTES};
@@ -226,16 +227,12 @@ fn d11_proven_damage_is_reported_once_with_its_range() {
     // A run that another one follows: what its last segment lacks was there.
     let (outbox, thread) = bench.open();
     close(outbox, thread);
-    let harm = |path: &Path, at: usize| {
-        let mut bytes = fs::read(path).unwrap();
-        let at = at.min(bytes.len() - 1);
-        bytes[at] ^= 0x10;
-        overwrite(path, &bytes);
-    };
-    harm(&all[0], HEADER_BYTES + 4);
-    harm(&all[1], 3);
-    harm(&all[2], usize::MAX);
-    harm(&all[last], usize::MAX);
+    // With their seals, so that a start reads them.
+    for (at, byte) in [(0, Some(HEADER_BYTES as u64 + 4)), (1, Some(3)), (2, None), (last, None)] {
+        let records_end = seal_of(&all[at], run, Log::Samples).unwrap().bytes;
+        harm(&all[at], records_end);
+        harm(&all[at], byte.unwrap_or(records_end - 1));
+    }
     for _ in 0..3 {
         let (outbox, thread) = bench.open();
         let said = reports(&outbox);
@@ -257,9 +254,7 @@ fn d11_damage_that_the_server_holds_is_no_loss_and_what_rots_later_is_reported_t
     let run = settled(&outbox).run;
     wait(outbox.believe(position(&[(run, &[(0, 1)], &[])]))).unwrap();
     let path = segments(&bench.runs()[0], Log::Samples).remove(0);
-    let mut bytes = fs::read(&path).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    overwrite(&path, &bytes);
+    harm_last_record(&path);
     assert!(read(&outbox, run, Log::Samples, 7, ALL).is_none());
     append(&outbox, Log::Samples, 8..9);
     let said = reports(&outbox);

@@ -15,12 +15,14 @@ pub(super) struct FaultyDisk(Arc<Faults>);
 
 #[derive(Debug)]
 pub(super) struct Faults {
-    /// So many more appends work; the next fails half-way.
-    pub(super) appends: AtomicU32,
+    /// So many more writes work; the next fails half-way.
+    pub(super) writes: AtomicU32,
     /// So many more syncs work.
     pub(super) syncs: AtomicU32,
     /// So many more segments can be removed.
     pub(super) removals: AtomicU32,
+    /// Bytes that were read.
+    pub(super) read: AtomicU64,
     /// Everything that writes fails.
     pub(super) read_only: AtomicBool,
     /// Bytes that the disk has room for.
@@ -50,9 +52,10 @@ impl Default for Faults {
     fn default() -> Self {
         let endless = || AtomicU32::new(u32::MAX);
         Self {
-            appends: endless(),
+            writes: endless(),
             syncs: endless(),
             removals: endless(),
+            read: AtomicU64::new(0),
             read_only: AtomicBool::new(false),
             capacity: AtomicU64::new(u64::MAX),
             taken: Mutex::default(),
@@ -188,27 +191,25 @@ impl DiskFile for FaultyFile {
             Some((_, bytes)) => usize::try_from(bytes.start - offset).unwrap_or(usize::MAX).min(to.len()),
             None => to.len(),
         };
-        self.file.read_at(&mut to[..most], offset)
+        let read = self.file.read_at(&mut to[..most], offset)?;
+        self.faults.read.fetch_add(read as u64, Ordering::SeqCst);
+        Ok(read)
     }
 
-    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.faults.write()?;
-        if self.faults.appends.fetch_sub(1, Ordering::SeqCst) == 0 {
-            self.file.append(&bytes[..bytes.len() / 2])?;
+        if self.faults.writes.fetch_sub(1, Ordering::SeqCst) == 0 {
+            self.file.write_at(&bytes[..bytes.len() / 2], offset)?;
             return Err(io::Error::other("the card is gone"));
         }
-        self.faults.take(&self.path, self.file.length()? + bytes.len() as u64)?;
-        self.file.append(bytes)
-    }
-
-    fn write_over(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.faults.write()?;
-        self.file.write_over(bytes, offset)
+        self.faults.take(&self.path, self.file.length()?.max(offset + bytes.len() as u64))?;
+        self.file.write_at(bytes, offset)
     }
 
     fn allocate(&self, length: u64) -> io::Result<()> {
         self.faults.write()?;
-        self.faults.take(&self.path, length)
+        self.faults.take(&self.path, length)?;
+        self.file.allocate(length)
     }
 
     fn cut(&self, length: u64) -> io::Result<()> {

@@ -74,7 +74,7 @@ fn a_run_whose_opening_was_never_synced_never_was() {
     let (outbox, thread) = bench.open();
     let first = settled(&outbox).run;
     close(outbox, thread);
-    bench.disk.appends.store(0, Ordering::SeqCst);
+    bench.disk.writes.store(0, Ordering::SeqCst);
     assert!(matches!(bench.try_open(), Err(OutboxError::Write { .. })));
     assert_eq!(bench.runs().len(), 1);
     // A power cut leaves it where it is.
@@ -358,6 +358,38 @@ fn samples_are_synced_when_the_policy_says_and_events_at_once() {
             .unwrap();
         close(outbox, thread);
     }
+}
+
+#[test]
+fn a_segment_has_its_length_from_the_start_and_gives_back_what_it_does_not_need() {
+    let bench = Bench::new();
+    let (outbox, thread) = bench.open();
+    let length = |path: &Path| fs::metadata(path).unwrap().len();
+    append(&outbox, Log::Samples, 0..3);
+    let run = settled(&outbox).run;
+    let path = segments(&bench.runs()[0], Log::Samples).remove(0);
+    let ahead = length(&path);
+    assert!(ahead > bench.options.segment_bytes);
+    append(&outbox, Log::Samples, 3..6);
+    assert_eq!((settled(&outbox).damaged, length(&path)), (0, ahead));
+    close(outbox, thread);
+    // The next one was begun, and nothing of it was written, or half of its header.
+    for begun in [&b""[..], &fs::read(&path).unwrap()[..30]] {
+        let next = path.with_file_name("samples-00000000000000000006.log");
+        overwrite(&next, &[begun, &[0; 600]].concat());
+        let harmed = bench.copy();
+        let (outbox, thread) = harmed.open();
+        let state = settled(&outbox);
+        assert_eq!((run_of(&state, run).samples.end, state.damaged), (6, 0));
+        assert_eq!(segments(&harmed.runs()[0], Log::Samples).len(), 1);
+        assert_eq!(read_all(&outbox, run, Log::Samples).len(), 6);
+        close(outbox, thread);
+        fs::remove_file(&next).unwrap();
+    }
+    let (outbox, thread) = bench.open();
+    assert!(length(&path) < ahead);
+    assert_eq!(read_all(&outbox, run, Log::Samples).len(), 6);
+    close(outbox, thread);
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod faulty_disk;
 mod full;
 mod life;
 mod model;
+mod seals;
 mod space;
 mod unread;
 

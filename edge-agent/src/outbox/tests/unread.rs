@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use tokio::sync::{oneshot, watch};
 
+use super::seals::harm_last_record;
 use super::*;
 use crate::outbox::opening;
 use crate::outbox::queue::Request;
@@ -47,9 +48,7 @@ fn whoever_learns_that_a_record_cannot_be_read_finds_it_no_longer_stated() {
         let run = state.borrow().run;
         let path = segments(&bench.runs()[0], Log::Samples).remove(0);
         if damage {
-            let mut bytes = fs::read(&path).unwrap();
-            *bytes.last_mut().unwrap() ^= 1;
-            overwrite(&path, &bytes);
+            harm_last_record(&path);
         } else {
             bench.disk.cannot_read(&path, WHOLE);
         }
@@ -106,7 +105,7 @@ fn records_before_a_place_that_cannot_be_read_are_read() {
 }
 
 #[test]
-fn records_behind_a_damaged_one_are_not_freed_before_they_are_held_or_found_again() {
+fn records_behind_a_damaged_one_are_read_and_not_freed_before_they_are_held() {
     let bench = small();
     let (outbox, thread) = bench.open();
     append(&outbox, Log::Samples, 0..60);
@@ -116,16 +115,13 @@ fn records_behind_a_damaged_one_are_not_freed_before_they_are_held_or_found_agai
     let mut bytes = fs::read(&all[0]).unwrap();
     bytes[usize::try_from(offset_of(0..2)).unwrap()] ^= 1;
     overwrite(&all[0], &bytes);
+    // Where the fifth begins is not known, for the third has no length any more: the segment is looked through.
     assert!(read(&outbox, run, Log::Samples, 4, ALL).is_none());
-    assert_eq!(numbers(&outbox, run)[..3], [0, 1, i64::try_from(end).unwrap()]);
+    let found: Vec<_> = (0..end).filter(|one| *one != 2).map(|one| i64::try_from(one).unwrap()).collect();
+    assert_eq!(numbers(&outbox, run)[..found.len()], found);
     wait(outbox.believe(position(&[(run, &[(0, 1), (end, 59)], &[])]))).unwrap();
     free(&outbox, &all, &[1]);
     assert!(all[0].exists());
-    close(outbox, thread);
-
-    let (outbox, thread) = bench.open();
-    let found: Vec<_> = (0..end).filter(|one| *one != 2).map(|one| i64::try_from(one).unwrap()).collect();
-    assert_eq!(numbers(&outbox, run)[..found.len()], found);
     // The damaged one itself is no reason to keep the others.
     wait(outbox.believe(position(&[(run, &[(0, 1), (3, end - 1)], &[])]))).unwrap();
     free(&outbox, &all, &[0]);

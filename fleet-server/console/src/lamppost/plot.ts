@@ -28,7 +28,7 @@ export class Plot {
   readonly #resized: ResizeObserver;
   #picture: Picture;
   #pointed: number | null = null;
-  #moving = false;
+  #told: MouseEvent | null = null;
   #colours: Colours;
 
   constructor(element: HTMLElement, picture: Picture, events: PlotEvents) {
@@ -43,9 +43,7 @@ export class Plot {
   show(picture: Picture): void {
     this.#picture = picture;
     // The cursor stays at its time while the range moves on under it.
-    this.#moving = true;
     this.#plot.batch(() => this.#plot.setData(dataOf(picture)));
-    this.#moving = false;
     this.#place();
   }
 
@@ -122,7 +120,10 @@ export class Plot {
         draw: [(plot) => drawData(plot.ctx, frameOf(plot), this.#picture, this.#colours)],
         setCursor: [
           (plot) => {
-            if (this.#moving) return;
+            // The library calls this also when it draws for the first time or anew; then no pointer has moved.
+            const event = plot.cursor.event ?? null;
+            if (event === this.#told) return;
+            this.#told = event;
             const left = plot.cursor.left ?? -1;
             this.#pointed = left < 0 ? null : plot.posToVal(left, "x");
             events.pointed(this.#pointed);

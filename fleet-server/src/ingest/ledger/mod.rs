@@ -16,6 +16,7 @@ mod divide;
 mod outbox;
 mod report;
 mod span;
+mod state;
 mod tally;
 mod timeline;
 
@@ -36,6 +37,7 @@ pub use report::{
 };
 
 pub use span::{Span, Spans};
+pub(in crate::ingest) use state::LedgerRestore;
 pub use tally::Rejection;
 pub(in crate::ingest) use tally::{Tallied, Tallies};
 

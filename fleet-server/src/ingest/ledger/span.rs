@@ -49,6 +49,20 @@ impl Span {
         u64::try_from(before).unwrap_or(self.count).min(self.count)
     }
 
+    /// Those from the one at the place `begin` to the one before `end`; none if there are none.
+    fn part(self, begin: u64, end: u64) -> Option<Self> {
+        let last = end.checked_sub(1).filter(|last| *last >= begin)?;
+        Some(Self { first: self.at(begin), last: self.at(last), count: end - begin })
+    }
+
+    /// Time of the one at this place.
+    fn at(self, place: u64) -> UtcMillis {
+        let (length, steps) =
+            (i128::from(self.last.0) - i128::from(self.first.0), i128::from(self.count) - 1);
+        let into = length * i128::from(place) / steps.max(1);
+        self.first.plus_ms(i64::try_from(into).unwrap_or(i64::MAX))
+    }
+
     /// Whether `next` goes on where this ends, in steps of this length.
     fn goes_on(&self, next: Self, step_ms: i64) -> bool {
         let is_of_step = |span: Self| {
@@ -87,6 +101,23 @@ impl Spans {
         if self.0.len() > MOST_SPANS {
             self.blur_nearest();
         }
+    }
+
+    /// Takes one observation of about this time out. False: there is none.
+    pub fn take_out(&mut self, time: UtcMillis) -> bool {
+        let Some(place) = self.0.iter().rposition(|span| (span.first..=span.last).contains(&time)) else {
+            return false;
+        };
+        let span = self.0.remove(place);
+        let nth = span.before(time).min(span.count - 1);
+        let (before, after) = (span.part(0, nth), span.part(nth + 1, span.count));
+        for part in [after, before].into_iter().flatten() {
+            self.0.insert(place, part);
+        }
+        if self.0.len() > MOST_SPANS {
+            self.blur_nearest();
+        }
+        true
     }
 
     /// The spans.
@@ -149,6 +180,17 @@ mod tests {
             1,
             "the far ones stay as they are"
         );
+    }
+
+    #[test]
+    fn what_is_taken_out_is_not_counted_and_the_rest_stays_where_it_was() {
+        let mut one = spans((0..10).map(|tick| tick * 1000), Some(1000));
+        for tick in [4, 0, 9, 5] {
+            assert!(one.take_out(UtcMillis(tick * 1000)));
+        }
+        let left: Vec<i64> = (0..10).filter(|tick| !one.take_out(UtcMillis(tick * 1000))).collect();
+        assert_eq!(left, [0, 4, 5, 9], "and the others were there");
+        assert_eq!(one, Spans::default());
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lamplighter_protocol::SeriesName;
+use lamplighter_protocol::{SeriesName, UtcMillis};
 
 use super::span::Spans;
 use crate::ingest::Verdict;
@@ -68,6 +68,30 @@ impl Tallies {
         for span in spans.iter() {
             of_series.add(span, period_ms);
         }
+    }
+}
+
+impl Tallies {
+    /// One observation of a series gets another verdict.
+    pub(in crate::ingest) fn take_back(&mut self, series: &SeriesName, why: Tallied, time: UtcMillis) {
+        let of_series = self.spans.get_mut(series);
+        if let Some(of_series) = of_series
+            && let Some(spans) = of_series.get_mut(&why)
+            && spans.take_out(time)
+        {
+            if spans.iter().next().is_none() {
+                of_series.remove(&why);
+                self.places -= 1;
+                self.spans.retain(|_, of_series| !of_series.is_empty());
+            }
+        } else {
+            self.unplaced = self.unplaced.saturating_sub(1);
+        }
+    }
+
+    /// One record that could not be read is tried again.
+    pub(in crate::ingest) fn take_back_unreadable(&mut self) {
+        self.unreadable = self.unreadable.saturating_sub(1);
     }
 }
 

@@ -31,6 +31,7 @@ fn faults() -> impl Strategy<Value = Faults> {
             removals,
             name_syncs,
             stops_after,
+            ..Faults::default()
         },
     )
 }

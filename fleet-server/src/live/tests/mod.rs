@@ -17,12 +17,29 @@ use super::*;
 /// A hub without a pause, and what it counts.
 fn hub_of(ring: usize, event: usize) -> (LiveHub, LiveMetrics) {
     let metrics = LiveMetrics::default();
-    let options = LiveOptions { ring, event, pause: Duration::ZERO };
+    let options = LiveOptions { ring, event, lag: event, pause: Duration::ZERO };
     (LiveHub::of_life(1, options, metrics.clone()), metrics)
 }
 
 fn hub() -> LiveHub {
     hub_of(1_000, 100).0
+}
+
+#[test]
+fn a_client_that_is_some_events_behind_is_told_every_observation_in_their_order() {
+    let options = LiveOptions { ring: 1_000, event: 2, lag: 5, pause: Duration::ZERO };
+    let hub = LiveHub::of_life(1, options, LiveMetrics::default());
+    let mut feed = hub.subscribe(only("DF1"), None);
+    for time in 1..=5 {
+        hub.publish(observation("DF1", time));
+    }
+    assert_eq!(observed(&mut feed), [at("DF1", 1), at("DF1", 2)]);
+    assert_eq!(observed(&mut feed), [at("DF1", 3), at("DF1", 4)]);
+    assert_eq!(observed(&mut feed), [at("DF1", 5)]);
+    for time in 6..=11 {
+        hub.publish(observation("DF1", time));
+    }
+    assert_eq!(observed(&mut feed), [at("DF1", 11)], "six wait, and five is the most");
 }
 
 /// What a feed has to say by now.
@@ -163,7 +180,7 @@ fn to_a_client_that_lags_the_latest_of_a_series_stands_where_its_first_one_stood
 
 #[test]
 fn what_is_left_is_told_without_a_pause_and_without_waiting_for_more() {
-    let options = LiveOptions { ring: 1_000, event: 2, pause: Duration::from_mins(1) };
+    let options = LiveOptions { ring: 1_000, event: 2, lag: 2, pause: Duration::from_mins(1) };
     let hub = LiveHub::of_life(1, options, LiveMetrics::default());
     let mut feed = hub.subscribe(only("DF1"), None);
     let mut begins_anew = hub.subscribe(only("DF1"), None).reset_first(ResetReason::Restarted);

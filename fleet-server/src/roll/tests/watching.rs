@@ -88,7 +88,7 @@ async fn a_watcher_keeps_the_roll_until_it_is_stopped() {
 async fn a_change_of_a_whole_city_runs_over_nobody_who_reads() {
     let numbers = numbers(8 * PIECE + 1);
     let mut rig = Rig::of(&numbers).await;
-    let options = LiveOptions { ring: 2 * PIECE, event: 4 * PIECE, pause: Duration::ZERO };
+    let options = LiveOptions { ring: 2 * PIECE, event: 4 * PIECE, lag: 4 * PIECE, pause: Duration::ZERO };
     let live = LiveHub::new(options, LiveMetrics::default()).unwrap();
     let mut feed = live.subscribe(LiveFilter::default(), None);
     let told = live.clone();

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::ingest::{IngestMetrics, Malformed, Verdict};
+use super::size;
+use crate::ingest::{IngestMetrics, Malformed, QUARANTINE_BYTES, Verdict};
 
 /// From journalled bytes to observations. What the journal told at the start is counted too.
 #[derive(Serialize, ToSchema)]
@@ -14,6 +15,8 @@ pub(in crate::web) struct IngestDocument {
     observations: VerdictsDocument,
     /// What could not be used at all, by kind; the journal keeps the bytes of it.
     malformed: MalformedDocument,
+    /// Records that wait for what they could not be taken without.
+    quarantine: QuarantineDocument,
     /// Records that came again although they were held; they are not ingested twice.
     repeated_records: u64,
     /// Runs of an agent that follow the same run as another one: an outbox or its card was copied.
@@ -38,7 +41,7 @@ pub(in crate::web) struct VerdictsDocument {
     /// Rejected: type or unit is not the catalogue's, or the description does not know the series.
     #[serde(rename = "type")]
     kind: u64,
-    /// Rejected: of a property that the catalogue does not know.
+    /// Rejected, for now: of a property that the catalogue does not know. They wait in quarantine.
     unknown_property: u64,
     /// Rejected: the lamppost has more series than one may have.
     too_many_series: u64,
@@ -48,6 +51,24 @@ pub(in crate::web) struct VerdictsDocument {
     dropped_age: u64,
     /// Dropped by a lamppost: damaged on its disk.
     dropped_damaged: u64,
+}
+
+/// Records that could not be taken for want of a property in the catalogue, or of a release that can read them. They are
+/// tried again at every start.
+#[derive(Serialize, ToSchema)]
+pub(in crate::web) struct QuarantineDocument {
+    /// Records that wait.
+    records: u64,
+    /// Bytes of these, with what it costs to keep them.
+    bytes: u64,
+    /// Most bytes.
+    bytes_limit: u64,
+    /// Records that left it because they could be taken.
+    released: u64,
+    /// Records that left it because they were too old.
+    expired: u64,
+    /// Records that found no room; the journal has them for as long as it is kept.
+    no_room: u64,
 }
 
 /// What could not be used at all, by kind.
@@ -83,6 +104,14 @@ impl IngestDocument {
             frames: metrics.frames.get(),
             observations,
             malformed,
+            quarantine: QuarantineDocument {
+                records: size(&metrics.quarantine.records),
+                bytes: size(&metrics.quarantine.bytes),
+                bytes_limit: QUARANTINE_BYTES as u64,
+                released: metrics.quarantine.released.get(),
+                expired: metrics.quarantine.expired.get(),
+                no_room: metrics.quarantine.no_room.get(),
+            },
             repeated_records: metrics.repeated.get(),
             forks: metrics.forks.get(),
             positions: metrics.positions.get(),

@@ -3,6 +3,7 @@
 //! It counts nothing by itself, waits for no lock that a read or ingest holds for long, and answers while the server
 //! is still starting. Sets of reasons that are closed are objects with a key for each, also for what never happened.
 
+mod checkpoint;
 mod gateway;
 mod ingest;
 mod journal;
@@ -15,6 +16,7 @@ use lamplighter_protocol::UtcMillis;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use self::checkpoint::CheckpointDocument;
 use self::gateway::GatewayDocument;
 use self::ingest::IngestDocument;
 use self::journal::JournalDocument;
@@ -26,6 +28,7 @@ use super::problem::Problem;
 use super::query::{Asked, NoParameters};
 use super::readiness::{Phase, Progress};
 use super::timestamp::Timestamp;
+use crate::checkpoint::CheckpointMetrics;
 use crate::clock;
 use crate::gateway::GatewayMetrics;
 use crate::ingest::IngestMetrics;
@@ -44,6 +47,8 @@ pub struct Figures {
     pub connections: usize,
     /// What the journal counts.
     pub journal: JournalMetrics,
+    /// What is counted of checkpoints.
+    pub checkpoint: CheckpointMetrics,
     /// What ingest counts.
     pub ingest: IngestMetrics,
     /// What the store counts; as old as its last observation, which is at most a second.
@@ -63,6 +68,8 @@ pub(super) struct SystemDocument {
     gateway: GatewayDocument,
     /// What is acknowledged is here first, on disk.
     journal: JournalDocument,
+    /// What the journal told up to a moment, on disk: a start reads it, and of the journal what came later.
+    checkpoint: CheckpointDocument,
     /// From journalled bytes to observations.
     ingest: IngestDocument,
     /// The newest observations, in memory.
@@ -114,11 +121,12 @@ pub(super) async fn system(
     State(app): State<App>,
     _: Asked<NoParameters>,
 ) -> Result<Json<SystemDocument>, Problem> {
-    let figures = &app.figures;
+    let (figures, now) = (&app.figures, clock::wall());
     Ok(Json(SystemDocument {
-        server: server(figures.started, clock::wall(), &app.readiness.phase()),
+        server: server(figures.started, now, &app.readiness.phase()),
         gateway: GatewayDocument::new(&figures.gateway, figures.connections),
         journal: JournalDocument::new(&figures.journal, clock::monotonic()),
+        checkpoint: CheckpointDocument::new(&figures.checkpoint, now),
         ingest: IngestDocument::new(&figures.ingest),
         store: StoreDocument::new(&figures.store, figures.tail),
         people: PeopleDocument::new(&app.metrics, &figures.live, &app.limits),

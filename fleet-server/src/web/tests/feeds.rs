@@ -236,7 +236,7 @@ fn a_stop_ends_feeds_and_the_server() {
 #[test]
 fn what_was_published_before_a_stop_is_told_before_the_feed_ends() {
     // The feed rests when the last ones come.
-    let live = LiveOptions { pause: Duration::from_mins(1), event: 2, ..LiveOptions::default() };
+    let live = LiveOptions { pause: Duration::from_mins(1), event: 2, lag: 2, ..LiveOptions::default() };
     let rig = Rig::of(Shape { live, ..Shape::default() });
     rig.import(&["DF2"]);
     let mut all = Client::open(&rig, "/live").unwrap();

@@ -27,6 +27,16 @@ fn ticks_missed_while_the_agent_was_stopped_are_named() {
 }
 
 #[test]
+fn the_tick_at_which_a_run_ended_is_missed_by_a_device_that_had_not_read_it_yet() {
+    let rig = Rig::new();
+    // Another device read that tick, so the run was alive at it; and this one was killed before it did.
+    rig.report_stops(&[(20_000, 22_000)]);
+    rig.observe("DF1", "weather-1/air_temperature", 19_000, Some(21.0), Reason::GOOD);
+    let device = rig.get(STOPS).json()["stops"][0]["devices"][0].clone();
+    assert_eq!(device["ticks"], json!(["2026-07-01T08:00:20.000Z", "2026-07-01T08:00:21.000Z"]));
+}
+
+#[test]
 fn a_range_of_time_cuts_stops_and_ticks() {
     let rig = Rig::new();
     rig.report_stops(&[(9_000, 14_000), (20_000, 30_000)]);

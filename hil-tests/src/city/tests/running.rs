@@ -144,6 +144,7 @@ fn plan(directory: &Path, lampposts: u32) -> CityPlan {
         begin: Some(UtcMillis(now.0 - now.0.rem_euclid(HOUR_MS) - 4 * HOUR_MS)),
         fidelity: Fidelity::Exact,
         every_ms: 60_000,
+        outbox: edge_agent::config::OutboxConfig::default(),
     }
 }
 

@@ -173,11 +173,6 @@ impl SimFile {
         })
     }
 
-    pub(in crate::simulation) fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        let end = self.length()?;
-        self.write_at(bytes, end)
-    }
-
     pub(in crate::simulation) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut platter = self.disk.lock();
         self.belongs(&platter)?;
@@ -205,7 +200,7 @@ impl SimFile {
         if written < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
-    /// Takes space for the file to grow to this length.
+    /// Takes space for a file of this length, and makes a shorter one so long.
     pub(in crate::simulation) fn allocate(&self, length: u64) -> io::Result<()> {
         let mut platter = self.disk.lock();
         self.belongs(&platter)?;
@@ -217,6 +212,10 @@ impl SimFile {
         }
         let file = &mut platter.inodes[self.inode];
         file.allocated = file.allocated.max(length);
+        if file.cached.len() < length {
+            file.cached.resize(length, 0);
+            file.dirty.push(Dirty::Length(length));
+        }
         Ok(())
     }
 

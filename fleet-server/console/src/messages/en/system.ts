@@ -51,7 +51,8 @@ export const system = {
   "system.commit.help":
     "Half of all commits took no longer, and 99 of 100 no longer than {slowest}. {commits} so far; lampposts wait for it to be acknowledged.",
   "system.disk": "On disk",
-  "system.disk.help": "Segments: {segments}. The journal keeps everything and is not trimmed yet.",
+  "system.disk.help":
+    "Segments: {segments}. What is older than the journal is kept, and in two checkpoints, goes.",
   "system.entries": "Entries committed",
   "system.entries.help": "Messages written since the start, {bytes} with their envelopes.",
   "system.queue": "Waiting for a commit",

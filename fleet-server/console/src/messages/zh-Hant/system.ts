@@ -47,7 +47,7 @@ export const system: Part<typeof english> = {
   "system.commit.help":
     "半數寫入不超過此時間，百分之九十九不超過 {slowest}。至今 {commits} 次；燈柱等待寫入後才獲確認。",
   "system.disk": "磁碟用量",
-  "system.disk.help": "共 {segments} 段。日誌保存全部內容，暫不刪減。",
+  "system.disk.help": "共 {segments} 段。超過保存期限並已載入兩個檢查點的內容會移除。",
   "system.entries": "已寫入的項目",
   "system.entries.help": "啟動以來寫入的訊息，連封套共 {bytes}。",
   "system.queue": "等待寫入",

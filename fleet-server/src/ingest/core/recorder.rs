@@ -1,0 +1,264 @@
+//! What the records of one frame come to (D12, D13): each observation is stored, rejected or waits in quarantine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use lamplighter_protocol::{Frame, Log, Record, Tick, UtcMillis};
+
+use super::super::known::{Known, SeriesKind};
+use super::super::lamppost::Lamppost;
+use super::super::ledger::{DescribedSpan, Rejection, Spans, Tallied, Times};
+use super::super::metrics::{IngestMetrics, Malformed, Verdict};
+use super::super::places::Places;
+use super::super::quarantine::{Quarantine, Quarantined, RecordPlace, Waits};
+use crate::journal::Entry;
+use crate::live::{LiveObservation, LiveSeries};
+use crate::store::{Inserted, Merge, Point, SeriesId, Tail};
+
+/// An observation may lie this far ahead of its receipt: clocks of lampposts are not always right.
+const FUTURE_MS: i64 = 10 * 60 * 1000;
+
+/// An observation may lie this far back: longer than any outbox is kept.
+const PAST_MS: i64 = 400 * 24 * 3600 * 1000;
+
+/// An observation is late that is received more than so many periods of its device after its time.
+const LATE_PERIODS: i64 = 3;
+
+/// Reads the records of one frame that are not held yet.
+pub(super) struct Recorder<'a> {
+    pub(super) entry: &'a Entry,
+    pub(super) frame: &'a Frame,
+    pub(super) log: Log,
+    pub(super) known: &'a Arc<Known>,
+    pub(super) places: &'a Places,
+    pub(super) lamppost: &'a mut Lamppost,
+    pub(super) latest_received: UtcMillis,
+    /// The last receipt of the lamppost.
+    pub(super) now: UtcMillis,
+    /// What of the record is tried again; none: all of it comes for the first time.
+    pub(super) again: Option<Waits>,
+    pub(super) quarantine: &'a mut Quarantine,
+    pub(super) metrics: &'a IngestMetrics,
+    pub(super) store: &'a mut Tail,
+    pub(super) live: &'a mut dyn FnMut(LiveObservation),
+    /// The newest time of a record so far, of those that can be believed.
+    pub(super) newest: Option<UtcMillis>,
+    /// From when to when the ticks of a range are, of those that can be believed.
+    pub(super) times: Option<Times>,
+    /// What came late or was rejected, by device and series.
+    pub(super) tallied: BTreeMap<(usize, usize, Tallied), Spans>,
+}
+
+impl Recorder<'_> {
+    /// Reads records that were not held before.
+    pub(super) fn range(&mut self, first: u64, last: u64) {
+        self.times = None;
+        for sequence in first..=last {
+            self.record(sequence);
+        }
+        if self.log == Log::Samples {
+            let span = DescribedSpan { first, last, description: self.frame.description, times: self.times };
+            self.lamppost.ledger.described(self.frame.run, span, self.entry.sequence);
+        }
+    }
+
+    pub(super) fn record(&mut self, sequence: u64) {
+        let place = usize::try_from(sequence - self.frame.first).unwrap_or(usize::MAX);
+        let Some(bytes) = self.frame.records.get(place) else { return };
+        if self.again == Some(Waits::Record) {
+            self.metrics.take_back_refused(Malformed::Record);
+            self.lamppost.ledger.tallies.take_back_unreadable();
+        }
+        match Record::decode(bytes) {
+            Ok(Record::Tick(tick)) => self.tick(sequence, tick),
+            Ok(Record::Opening(opening)) if self.log == Log::Events && sequence == 0 => {
+                self.dated(opening.opened);
+                let written = (self.frame.description, self.known);
+                let brought = (self.entry.received, self.entry.sequence);
+                if self.lamppost.opened(self.frame.run, opening, written, brought).is_err() {
+                    self.metrics.forks.inc();
+                    tracing::warn!(
+                        lamppost = %self.entry.lamppost, run = %self.frame.run,
+                        "two runs follow the same run: an outbox was copied; both are stored"
+                    );
+                }
+            }
+            Ok(Record::Command(report)) => {
+                self.dated(report.time);
+                tracing::info!(lamppost = %self.entry.lamppost, command = %report.id, state = ?report.state, "command");
+            }
+            Ok(Record::Dropped(dropped)) if self.log == Log::Events => {
+                self.metrics.observed(Verdict::dropped(dropped.reason), dropped.observations());
+                self.lamppost.ledger.dropped(&dropped, self.entry.sequence);
+            }
+            // An opening is the first of its run's events, and nothing else (D1); what was dropped is told in events (D11).
+            Ok(Record::Opening(_) | Record::Dropped(_)) => self.metrics.refuse(Malformed::Record),
+            Err(error) => {
+                self.metrics.refuse(Malformed::Record);
+                self.quarantine(sequence, Waits::Record);
+                self.lamppost.ledger.tallies.unreadable += 1;
+                tracing::debug!(lamppost = %self.entry.lamppost, run = %self.frame.run, sequence, %error, "unreadable");
+            }
+        }
+    }
+
+    fn tick(&mut self, sequence: u64, mut tick: Tick) {
+        if let Some(Waits::Series(waits)) = &self.again {
+            tick.observations.retain(|observation| waits.contains(&observation.series));
+            self.metrics.take_back(Verdict::UnknownProperty, tick.observations.len() as u64);
+            self.take_back(&tick);
+        }
+        let count = tick.observations.len() as u64;
+        if self.is_ahead(tick.time) {
+            self.note_all(&tick, Tallied::Rejected(Rejection::Future));
+            return self.metrics.observed(Verdict::Future, count);
+        }
+        self.dated(tick.time);
+        if self.entry.received.since_ms(tick.time) > PAST_MS {
+            self.note_all(&tick, Tallied::Rejected(Rejection::Retention));
+            return self.metrics.observed(Verdict::Retention, count);
+        }
+        self.times = Some(Times::with(self.times, tick.time));
+        let Some(kinds) = self.known.series.get(tick.device) else {
+            self.lamppost.ledger.tallies.unplaced += count;
+            return self.metrics.observed(Verdict::Type, count);
+        };
+        let mut unknown = BTreeSet::new();
+        for observation in &tick.observations {
+            let verdict = match kinds.get(observation.series) {
+                None => Verdict::Type,
+                Some(SeriesKind::Rejected(verdict)) => *verdict,
+                Some(SeriesKind::Taken { resolution, live, .. }) => {
+                    let value = observation.value.map(|value| resolution.to_f64(value));
+                    let point = Point { time: tick.time, value, reason: observation.reason };
+                    match self.places.id(tick.device, observation.series) {
+                        None => Verdict::TooManySeries,
+                        Some(id) => self.store(id, live, point),
+                    }
+                }
+            };
+            if verdict == Verdict::UnknownProperty {
+                unknown.insert(observation.series);
+            }
+            self.metrics.observed(verdict, 1);
+            if let Some(why) = self.tallied_as(verdict, &tick) {
+                self.note(&tick, observation.series, why);
+            }
+        }
+        if !unknown.is_empty() {
+            self.quarantine(sequence, Waits::Series(unknown));
+        }
+        self.lamppost.observed(tick.time, self.now);
+    }
+
+    fn quarantine(&mut self, sequence: u64, waits: Waits) {
+        let place = RecordPlace {
+            lamppost: self.entry.lamppost.clone(),
+            run: self.frame.run,
+            log: self.log,
+            sequence,
+        };
+        let index = usize::try_from(sequence - self.frame.first).unwrap_or(usize::MAX);
+        let Some(record) = self.frame.records.get(index) else { return };
+        let one = Quarantined {
+            description: self.frame.description,
+            received: self.entry.received,
+            // Copied: it is part of a larger buffer.
+            record: record.as_ref().into(),
+            waits,
+        };
+        self.quarantine.put(place, one, &self.metrics.quarantine);
+    }
+
+    /// What is to be counted by series and time, of an observation with this verdict.
+    fn tallied_as(&self, verdict: Verdict, tick: &Tick) -> Option<Tallied> {
+        if verdict != Verdict::Stored {
+            return Rejection::of(verdict).map(Tallied::Rejected);
+        }
+        let period_ms = i64::from(self.period_ms(tick.device)?);
+        (self.entry.received.since_ms(tick.time) > LATE_PERIODS * period_ms).then_some(Tallied::Late)
+    }
+
+    fn note_all(&mut self, tick: &Tick, why: Tallied) {
+        for observation in &tick.observations {
+            self.note(tick, observation.series, why);
+        }
+    }
+
+    fn note(&mut self, tick: &Tick, series: usize, why: Tallied) {
+        let period_ms = self.period_ms(tick.device);
+        self.tallied.entry((tick.device, series, why)).or_default().insert(tick.time, period_ms);
+    }
+
+    /// Observations of an unknown property are tried again: they are not tallied as such any more.
+    fn take_back(&mut self, tick: &Tick) {
+        let Some(device) = self.known.description.devices.get(tick.device) else { return };
+        let tallies = &mut self.lamppost.ledger.tallies;
+        for observation in &tick.observations {
+            if let Some(series) = device.series.get(observation.series) {
+                let why = Tallied::Rejected(Rejection::UnknownProperty);
+                tallies.take_back(&device.name_of(series), why, tick.time);
+            }
+        }
+    }
+
+    /// Hands on what came late or was rejected, by the names of its series.
+    pub(super) fn tally(&mut self) {
+        for ((device, series, why), spans) in std::mem::take(&mut self.tallied) {
+            let period_ms = self.period_ms(device);
+            let tallies = &mut self.lamppost.ledger.tallies;
+            let of_device = self.known.description.devices.get(device);
+            match of_device.and_then(|device| Some(device.name_of(device.series.get(series)?))) {
+                Some(name) => tallies.add(&name, why, &spans, period_ms),
+                None => tallies.unplaced += spans.iter().map(|span| span.count).sum::<u64>(),
+            }
+        }
+    }
+
+    /// The period at which the device at this place is read; none: by exception, or there is no such device.
+    fn period_ms(&self, device: usize) -> Option<u32> {
+        let description = &self.known.description;
+        let grid = description.grid_of(description.devices.get(device)?)?;
+        Some(grid.period_ms)
+    }
+
+    fn dated(&mut self, time: UtcMillis) {
+        if !self.is_ahead(time) {
+            self.newest = self.newest.max(Some(time));
+        }
+    }
+
+    fn is_ahead(&self, time: UtcMillis) -> bool {
+        time.since_ms(self.latest_received) > FUTURE_MS
+    }
+
+    fn store(&mut self, id: SeriesId, series: &Arc<LiveSeries>, point: Point) -> Verdict {
+        match self.store.insert(id, point) {
+            Inserted::Stored { latest } => {
+                if latest {
+                    self.tell(series, point);
+                }
+                Verdict::Stored
+            }
+            Inserted::Merged(merge) => {
+                let is_latest = || self.store.latest(id).is_some_and(|latest| latest.time == point.time);
+                if merge == Merge::Replaced && is_latest() {
+                    self.tell(series, point);
+                }
+                Verdict::Merged
+            }
+            Inserted::OlderThanTail => Verdict::OlderThanTail,
+        }
+    }
+
+    fn tell(&mut self, series: &Arc<LiveSeries>, point: Point) {
+        (self.live)(LiveObservation {
+            lamppost: Arc::clone(&self.places.lamppost),
+            series: Arc::clone(series),
+            time: point.time,
+            value: point.value,
+            reason: point.reason,
+            received: self.entry.received,
+        });
+    }
+}
