@@ -31,6 +31,12 @@ scene("the page says what comes in, from how many, and where it is kept", async 
   assert.match(await figure(page, "On disk").value(), /^[\d.,]+ [kMG]B$/);
   assert.match(await figure(page, "Memory").value(), /^[\d.,]+ [kMG]B$/);
   assert.equal(await figure(page, "Series").value(), String(LAMPPOSTS * 10));
+  assert.match(await figure(page, "Room on the disk").value(), /^[\d.,]+ [GT]B$/);
+  const { newest } = (await system(page)).checkpoint;
+  assert.match(await figure(page, "Newest checkpoint").value(), newest === null ? /^none yet$/ : / ago$/);
+  assert.equal(await figure(page, "Checkpoints that failed").value(), "0");
+  assert.match(await figure(page, "Time of the last start").value(), /^[\d.]+ \w+$/);
+  assert.equal(await figure(page, "Records in quarantine").value(), "0");
 });
 
 scene("counts grow while one looks, and say what the API says", async ({ page }) => {
@@ -62,7 +68,7 @@ scene("every figure and every reason is explained", async ({ page }) => {
     .evaluateAll((all) =>
       all.map((one) => [one.querySelector("dt").innerText, one.querySelector(".help").innerText.trim()]),
     );
-  assert.ok(helps.length >= 24, `${helps.length} figures`);
+  assert.ok(helps.length >= 30, `${helps.length} figures`);
   assert.deepEqual(
     helps.filter(([name, help]) => name === "" || help.length < 20 || help === name),
     [],

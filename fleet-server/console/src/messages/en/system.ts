@@ -53,6 +53,10 @@ export const system = {
   "system.disk": "On disk",
   "system.disk.help":
     "Segments: {segments}. What is older than the journal is kept, and in two checkpoints, goes.",
+  "system.room": "Room on the disk",
+  "system.room.help": "Below {least} nothing new is acknowledged, and lampposts keep what they read.",
+  "system.room.short":
+    "Less than {least}: nothing new is acknowledged, and lampposts keep what they read. Make room on this disk.",
   "system.entries": "Entries committed",
   "system.entries.help": "Messages written since the start, {bytes} with their envelopes.",
   "system.queue": "Waiting for a commit",
@@ -69,6 +73,42 @@ export const system = {
   "system.failures.cut": "Cutting off what had failed did not work",
   "system.failures.create": "A new segment could not be created",
   "system.failures.remove": "A segment that is not needed any more could not be removed",
+  "system.damage": "What could not be read",
+  "system.damage.place": "Place",
+  "system.damage.where": "{segment}, byte {offset}",
+  "system.damage.header": "The beginning of the segment is damaged.",
+  "system.damage.records": "{bytes} are no records.",
+  "system.damage.gap": "Entries {expected} and on are missing; {found} follows.",
+  "system.damage.repeated": "An entry came again where {expected} was due, and was left out.",
+  "system.damage.more": "{count} more.",
+  "system.damage.help": "fleet-server journal verify names all of it.",
+  "system.checkpoints": "Checkpoints and quarantine",
+  "system.checkpoint": "Newest checkpoint",
+  "system.checkpoint.value": "{age} ago",
+  "system.checkpoint.help":
+    "All that the journal told until then. A start reads it, and of the journal what came later.",
+  "system.checkpoint.waits":
+    "A backup is running: until it ends none is written, and the journal is not trimmed.",
+  "system.checkpoint.failing":
+    "The last one could not be written; it is tried again. The journal is not trimmed meanwhile, and grows.",
+  "system.checkpoint.size": "Its size",
+  "system.checkpoint.size.help":
+    "Written since the start: {written}. For the last one ingest waited {copying}, and writing it took {writing}.",
+  "system.checkpoint.failures": "Checkpoints that failed",
+  "system.checkpoint.failures.help": "As a rule the disk is full or broken; the log says why.",
+  "system.start": "Time of the last start",
+  "system.start.checkpoint":
+    "From a checkpoint, and {entries} entries ({bytes}) of the journal that came later.",
+  "system.start.journal": "Without a checkpoint: from the journal alone, {entries} entries ({bytes}).",
+  "system.start.lost": "Entries lost before the start",
+  "system.start.lost.help":
+    "They were in no checkpoint that can be read, and not in the journal any more. Damaged checkpoints: {damaged}. Lampposts that still hold them send them again.",
+  "system.quarantine": "Records in quarantine",
+  "system.quarantine.help":
+    "Their property is not in the catalogue, or this release cannot read them. They are tried again at every start. Taken since: {released}. Too old to wait longer: {expired}.",
+  "system.quarantine.no_room": "No room in quarantine",
+  "system.quarantine.no_room.help":
+    "Rejected without waiting; the journal has them for as long as it is kept.",
   "system.store": "Store",
   "system.observations": "Observations in memory",
   "system.observations.help":
