@@ -11,6 +11,10 @@ use super::World;
 use crate::simulation::dice::Dice;
 use crate::simulation::server::{LinkId, Said};
 
+/// So many times in a row nothing moves, although something waits: nobody is there to take it. Fewer than this are normal,
+/// for a commit that failed is tried again, and then lets the next packet in.
+const MOST_IDLE_PASSES: usize = 4;
+
 /// One connection.
 #[derive(Debug, Default)]
 pub(super) struct Link {
@@ -229,9 +233,10 @@ impl World {
         self.hear(said);
     }
 
-    /// Everything that is under way arrives, over and over, until nothing is.
+    /// Everything that is under way arrives, over and over, until nothing is or nothing moves any more.
     pub(in crate::simulation) fn deliver_all(&mut self, dice: &mut Dice) {
-        for _ in 0..10_000 {
+        let mut idle = 0;
+        while idle < MOST_IDLE_PASSES {
             let busy: Vec<LinkId> = self.links.keys().copied().collect();
             let mut moved = false;
             for id in busy {
@@ -252,6 +257,7 @@ impl World {
             if !moved && !self.links.values().any(waits) && self.server.is_quiet_but_for_positions() {
                 return;
             }
+            idle = if moved { 0 } else { idle + 1 };
         }
     }
 
