@@ -25,6 +25,10 @@ pub(super) enum What {
     Commit,
     Ingest,
     Positions,
+    /// A step of writing a checkpoint and trimming the journal.
+    Seal,
+    /// A lamppost says hello, and hears the answer.
+    Greet,
     /// All of the above, for one lamppost, as far as it goes.
     Round,
     TimePasses,
@@ -50,10 +54,12 @@ pub(super) enum What {
     ServerDiskFull,
     ServerDiskHasRoom,
     AgentSegmentDamaged,
+    CheckpointDamaged,
     // Clocks.
     ClockJumps,
     // People.
     Reconfigure,
+    ServerReplaced,
     BackUp,
     Restore,
     WipeOutbox,
@@ -74,6 +80,8 @@ const WEIGHTS: &[(What, usize)] = &[
     (What::Commit, 90),
     (What::Ingest, 70),
     (What::Positions, 50),
+    (What::Seal, 100),
+    (What::Greet, 30),
     (What::Round, 60),
     (What::TimePasses, 60),
     (What::CutLink, 25),
@@ -95,10 +103,12 @@ const WEIGHTS: &[(What, usize)] = &[
     (What::ServerDiskFull, 4),
     (What::ServerDiskHasRoom, 6),
     (What::AgentSegmentDamaged, 2),
+    (What::CheckpointDamaged, 2),
     (What::ClockJumps, 4),
     (What::Reconfigure, 8),
-    (What::BackUp, 8),
-    (What::Restore, 6),
+    (What::ServerReplaced, 6),
+    (What::BackUp, 30),
+    (What::Restore, 8),
     (What::WipeOutbox, 1),
     (What::CloneOutbox, 2),
     (What::MoveOutbox, 1),

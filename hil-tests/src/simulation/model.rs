@@ -22,10 +22,22 @@ pub(super) struct Observed {
     pub(super) said: Said,
 }
 
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// What was observed at a time.
+    Tick,
+    /// As that, but written by a release that no server can read yet: it waits in quarantine (D12).
+    Unreadable,
+    /// How a run begins. It is neither dropped nor freed while its outbox lives (D1).
+    Opening,
+}
+
 /// What is known of a record.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) lamppost: LamppostNumber,
+    pub(super) kind: Kind,
     pub(super) observed: Vec<Observed>,
     pub(super) state: State,
     /// It was read while the lamppost's clock was so far ahead that the server may refuse it.
@@ -59,6 +71,7 @@ impl Model {
         &mut self,
         key: RecordKey,
         lamppost: &LamppostNumber,
+        kind: Kind,
         observed: Vec<Observed>,
         ahead_ms: i64,
     ) {
@@ -67,8 +80,21 @@ impl Model {
             series.entry(one.time).or_default().push(one.said);
         }
         let may_be_rejected = ahead_ms > FUTURE_MS;
-        let known = Known { lamppost: lamppost.clone(), observed, state: State::Appended, may_be_rejected };
+        let known =
+            Known { lamppost: lamppost.clone(), kind, observed, state: State::Appended, may_be_rejected };
         self.records.insert(key, known);
+    }
+
+    /// A run began: its opening is synced before anything else happens (D1).
+    pub(super) fn opened(&mut self, run: RunId, lamppost: &LamppostNumber) {
+        let opening = Known {
+            lamppost: lamppost.clone(),
+            kind: Kind::Opening,
+            observed: Vec::new(),
+            state: State::Read,
+            may_be_rejected: false,
+        };
+        self.records.entry((run, Log::Events, 0)).or_insert(opening);
     }
 
     /// All records of a log below this sequence are synced.

@@ -9,7 +9,9 @@ use tempfile::TempDir;
 
 use super::{Bench, open, some_entries};
 use crate::checkpoint::sealer::Sealed;
-use crate::checkpoint::{BackupLock, Cadence, CheckpointMetrics, JournalKeep, Sealer, Sealing, SealingRules};
+use crate::checkpoint::{
+    BackupLock, Backups as _, Cadence, CheckpointMetrics, JournalKeep, Sealer, Sealing, SealingRules,
+};
 use crate::clock;
 use crate::ingest::Ingest;
 use crate::journal::memory_disk::{Faults, MemoryDisk};

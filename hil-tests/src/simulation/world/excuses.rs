@@ -65,7 +65,7 @@ impl World {
             let on_disk = held.get(&(key.0, key.1)).is_some_and(|pieces| pieces.contains(key.2));
             let excused =
                 self.model.records.get(key).is_none_or(|known| matches!(known.state, State::Excused(_)));
-            if !on_disk && !excused && !self.is_stored(key) {
+            if !on_disk && !excused && !self.is_here(key) {
                 unsafe_ones.insert(*key);
             }
         }
@@ -85,6 +85,10 @@ impl World {
                 at.open(&copy, wall).ok().map(|mut outbox| outbox.state())
             };
             for run in state.iter().flat_map(|state| &state.runs) {
+                if run.events.on_disk.contains(0) {
+                    // Its opening is kept whatever a server holds (D1).
+                    held.entry((run.run, Log::Events)).or_default().insert(0, 0);
+                }
                 for log in Log::ALL {
                     let pieces = held.entry((run.run, log)).or_default();
                     // What the outbox was told to be held may go at any time, though a restored server holds it no more.

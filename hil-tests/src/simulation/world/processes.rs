@@ -38,6 +38,8 @@ impl World {
         }
         self.tally("starts of agents");
         let Some(state) = self.posts[post].agent.as_mut().map(|agent| agent.outbox.state()) else { return };
+        let number = self.posts[post].number.clone();
+        self.model.opened(state.run, &number);
         self.opened(post, &state);
     }
 
@@ -59,7 +61,8 @@ impl World {
                     State::Appended => {
                         unsynced.insert(*key);
                     }
-                    State::Read if !on_disk && !held => vanished.push(*key),
+                    // Segments of events are not damaged.
+                    State::Read if !on_disk && !held && key.1 == Log::Samples => vanished.push(*key),
                     State::Read | State::Excused(_) => {}
                 }
             }
@@ -99,9 +102,9 @@ impl World {
         let Some(agent) = &mut at.agent else { return };
         match agent.sample(wall, &mut self.count, dice) {
             Ok(None) => {}
-            Ok(Some((run, log, sequence, observed))) => {
+            Ok(Some((run, log, sequence, kind, observed))) => {
                 self.homes[post].insert(run);
-                self.model.appended((run, log, sequence), &number, observed, ahead);
+                self.model.appended((run, log, sequence), &number, kind, observed, ahead);
                 self.tally("records");
             }
             Err(_) => self.kill_agent(post),

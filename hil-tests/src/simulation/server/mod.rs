@@ -1,23 +1,34 @@
-//! The server in the simulation: gateway sessions, journal, ingest and store, as they are, each stepped.
+//! The server in the simulation: gateway sessions, journal, ingest, store and checkpoints, as they are, each stepped.
+
+mod backup;
+mod heard;
+mod release;
+mod sealing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use fleet_server::checkpoint::{self, Checkpoints, Fresh as Blank, JournalKeep, Started, SteppedSealer};
 use fleet_server::gateway::session::{Effect, Event, Now, Reading, Session};
 use fleet_server::gateway::{Identity, Incoming, Limits, Outgoing, Reason};
 use fleet_server::ingest::{Fresh, Ingest, IngestMetrics};
 use fleet_server::journal::{Entry, Journal, JournalOptions, LowWater, SteppedJournal};
 use fleet_server::store::{Tail, TailOptions};
-use lamplighter_protocol::{
-    Catalogue, Frame, Hello, LamppostNumber, Leaf, Log, Pieces, Record, RunId, UtcMillis,
-};
+use lamplighter_protocol::{LamppostNumber, Leaf, UtcMillis};
 
+use self::backup::BackupLock;
+use self::heard::Heard;
+use self::sealing::Sealing;
 use super::dice::Dice;
 use super::disk::SimDisk;
-use super::ports::{JournalDisk, filler};
+use super::ports::{ServerDirectory, filler};
+
+pub(super) use self::backup::{Backup, Copying};
+pub(super) use self::release::Release;
+pub(super) use self::sealing::Sealed;
 
 /// Names one connection.
 pub(super) type LinkId = u64;
@@ -32,6 +43,13 @@ pub(super) struct Server {
     limits: Arc<Limits>,
     /// A disk may fill up to the last byte, or be spared that.
     low_water: u64,
+    keep: JournalKeep,
+    pub(super) release: Release,
+    /// All that this server took in, or those that its disk was copied from.
+    pub(super) heard: Heard,
+    pub(super) lock: BackupLock,
+    /// Somebody damaged a checkpoint.
+    pub(super) checkpoint_damaged: bool,
     dice: Dice,
 }
 
@@ -43,14 +61,10 @@ pub(super) struct Running {
     committed: VecDeque<Entry>,
     due: BTreeSet<LamppostNumber>,
     sessions: BTreeMap<LinkId, (LamppostNumber, Session)>,
-    /// What lampposts reported as dropped, read from what was ingested by nothing but the language (D11).
-    pub(super) reported: Reported,
-    /// How many records the logs of runs had by what was said of them: by openings, hellos and frames (D10).
-    pub(super) stated: BTreeMap<(RunId, Log), u64>,
+    sealer: SteppedSealer,
+    /// How far sealing has come.
+    sealing: Option<Sealing>,
 }
-
-/// What was reported as dropped, by run and log.
-pub(super) type Reported = BTreeMap<(RunId, Log), Pieces>;
 
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -69,13 +83,29 @@ impl Server {
     pub(super) fn new(dice: &mut Dice, started: Instant) -> Self {
         let limits = Limits { idle: Duration::from_hours(10_000), ..Limits::default() };
         let disk = SimDisk::new(dice.fork());
-        disk.create_directory(JournalDisk::directory()).expect("an empty disk takes a directory");
-        disk.sync_directory(std::path::Path::new("/")).expect("an empty disk is synced");
+        for directory in [ServerDirectory::journal(), ServerDirectory::checkpoints()] {
+            disk.create_directory(directory).expect("an empty disk takes a directory");
+        }
+        disk.sync_directory(Path::new("/")).expect("an empty disk is synced");
         let low_water = if dice.chance(50) { 0 } else { 1_000 };
-        Self { disk, running: None, started, limits: Arc::new(limits), low_water, dice: dice.fork() }
+        // Nothing younger than that is trimmed; most keep no more than they need for a start.
+        let keep = JournalKeep::days(if dice.chance(80) { 0 } else { 400 }).expect("not too many");
+        Self {
+            disk,
+            running: None,
+            started,
+            limits: Arc::new(limits),
+            low_water,
+            keep,
+            release: if dice.chance(50) { Release::Older } else { Release::Newest },
+            heard: Heard::default(),
+            lock: BackupLock::default(),
+            checkpoint_damaged: false,
+            dice: dice.fork(),
+        }
     }
 
-    /// Starts a process, unless one runs. None: it did not come up, because the disk failed.
+    /// Starts a process, unless one runs. An error: it did not come up, because the disk failed.
     pub(super) fn start(&mut self) -> Result<(), String> {
         if self.running.is_some() {
             return Ok(());
@@ -85,17 +115,23 @@ impl Server {
         options.segment_bytes = 4 << 10;
         options.low_water = LowWater { bytes: self.low_water, percent: None };
         options.random = fleet_server::journal::Random::new(filler(&mut self.dice));
-        let disk = Box::new(JournalDisk(self.disk.clone()));
-        let mut journal = Journal::open_on(options, disk).map_err(|error| error.to_string())?;
-        let mut ingest = Ingest::new(Catalogue::built_in(), IngestMetrics::default());
-        let mut tail = Tail::new(TailOptions::default());
-        let (mut reported, mut stated) = (Reported::new(), BTreeMap::new());
-        let report = journal.replay(|entry| {
-            ingest.apply(&entry, &mut tail, &mut |_| {});
-            note(&entry, &mut reported, &mut stated);
+        let directory = |path| Box::new(ServerDirectory::new(&self.disk, path));
+        let journal = Journal::open_on(options, directory(ServerDirectory::journal()));
+        let mut journal = journal.map_err(|error| error.to_string())?;
+        let checkpoints = Checkpoints::open(directory(ServerDirectory::checkpoints()));
+        let mut checkpoints = checkpoints.map_err(|error| error.to_string())?;
+        let mut replayed = Vec::new();
+        let started = checkpoint::start(&mut checkpoints, &mut journal, &blank(self.release), |entry, _| {
+            replayed.push(entry.clone());
         });
-        let report = report.map_err(|error| error.to_string())?;
-        assert!(report.damaged.is_empty(), "nobody damaged the journal: {:?}", report.damaged);
+        let Started { ingest, tail, checkpoint, damaged, lost, replay } =
+            started.map_err(|error| error.to_string())?;
+        assert!(replay.damaged.is_empty(), "nobody damaged the journal: {:?}", replay.damaged);
+        assert!(lost.is_none(), "entries are neither in a checkpoint nor in the journal: {lost:?}");
+        assert!(damaged.is_empty() || self.checkpoint_damaged, "nobody damaged a checkpoint: {damaged:?}");
+        let newest = checkpoint.map(|info| info.sequence);
+        self.heard.go_back_to(newest.unwrap_or(0));
+        replayed.iter().for_each(|entry| self.heard.take(entry));
         self.running = Some(Running {
             journal: journal.stepped(),
             ingest,
@@ -103,10 +139,19 @@ impl Server {
             committed: VecDeque::new(),
             due: BTreeSet::new(),
             sessions: BTreeMap::new(),
-            reported,
-            stated,
+            sealer: SteppedSealer::new(checkpoints, Box::new(self.lock.clone()), self.keep, newest),
+            sealing: None,
         });
         Ok(())
+    }
+
+    /// Ingest and store as they would be if a server of this release had never started anew.
+    pub(super) fn of_one_life(&self) -> (Ingest, Tail) {
+        let (mut ingest, mut tail) = blank(self.release).build();
+        for entry in self.heard.entries() {
+            ingest.apply(entry, &mut tail, &mut |_| {});
+        }
+        (ingest, tail)
     }
 
     /// The process is gone, and with it every connection.
@@ -170,7 +215,7 @@ impl Server {
         let mut said = Vec::new();
         for _ in 0..most {
             let Some(entry) = running.committed.pop_front() else { break };
-            note(&entry, &mut running.reported, &mut running.stated);
+            self.heard.take(&entry);
             match running.ingest.apply(&entry, &mut running.tail, &mut |_| {}) {
                 Fresh::Hello => said.extend(running.position(&entry.lamppost, now)),
                 Fresh::Held => {
@@ -260,38 +305,7 @@ impl Server {
     }
 }
 
-/// Notes what an entry says of drops and of ends.
-fn note(entry: &Entry, reported: &mut Reported, stated: &mut BTreeMap<(RunId, Log), u64>) {
-    let mut state = |run, log, end: u64| {
-        let known = stated.entry((run, log)).or_default();
-        *known = end.max(*known);
-    };
-    match entry.leaf {
-        Leaf::Hello => {
-            let Ok(hello) = Hello::decode(&entry.payload) else { return };
-            for run in &hello.runs {
-                state(run.run, Log::Samples, run.samples.end());
-                state(run.run, Log::Events, run.events.end());
-            }
-        }
-        Leaf::Frames(log) => {
-            let Ok(frame) = Frame::decode(entry.payload.clone()) else { return };
-            state(frame.run, log, frame.last() + 1);
-            for record in &frame.records {
-                match Record::decode(record) {
-                    Ok(Record::Dropped(dropped)) => {
-                        reported.entry((dropped.run, dropped.log)).or_default().union(&dropped.pieces);
-                    }
-                    Ok(Record::Opening(opening)) => {
-                        if let Some(before) = opening.run_before {
-                            state(before, Log::Samples, opening.samples_end);
-                            state(before, Log::Events, opening.events_end);
-                        }
-                    }
-                    Ok(Record::Tick(_) | Record::Command(_)) | Err(_) => {}
-                }
-            }
-        }
-        Leaf::Description | Leaf::Position | Leaf::Command => {}
-    }
+/// A server that knows nothing yet.
+fn blank(release: Release) -> Blank {
+    Blank { catalogue: release.catalogue(), metrics: IngestMetrics::default(), tail: TailOptions::default() }
 }
