@@ -32,7 +32,9 @@ impl Heard {
             return;
         }
         let entries = std::mem::take(self).entries;
-        entries.values().for_each(|entry| self.take(entry));
+        for entry in entries.values() {
+            self.take(entry);
+        }
     }
 
     /// All of it, the oldest first.

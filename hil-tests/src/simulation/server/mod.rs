@@ -43,6 +43,7 @@ pub(super) struct Server {
     limits: Arc<Limits>,
     /// A disk may fill up to the last byte, or be spared that.
     low_water: u64,
+    segment_bytes: u64,
     keep: JournalKeep,
     pub(super) release: Release,
     /// All that this server took in, or those that its disk was copied from.
@@ -96,6 +97,7 @@ impl Server {
             started,
             limits: Arc::new(limits),
             low_water,
+            segment_bytes: if dice.chance(50) { 1 << 10 } else { 4 << 10 },
             keep,
             release: if dice.chance(50) { Release::Older } else { Release::Newest },
             heard: Heard::default(),
@@ -112,7 +114,7 @@ impl Server {
         }
         self.disk.kill();
         let mut options = JournalOptions::in_directory(PathBuf::from("/journal"));
-        options.segment_bytes = 4 << 10;
+        options.segment_bytes = self.segment_bytes;
         options.low_water = LowWater { bytes: self.low_water, percent: None };
         options.random = fleet_server::journal::Random::new(filler(&mut self.dice));
         let directory = |path| Box::new(ServerDirectory::new(&self.disk, path));
@@ -131,7 +133,9 @@ impl Server {
         assert!(damaged.is_empty() || self.checkpoint_damaged, "nobody damaged a checkpoint: {damaged:?}");
         let newest = checkpoint.map(|info| info.sequence);
         self.heard.go_back_to(newest.unwrap_or(0));
-        replayed.iter().for_each(|entry| self.heard.take(entry));
+        for entry in &replayed {
+            self.heard.take(entry);
+        }
         self.running = Some(Running {
             journal: journal.stepped(),
             ingest,

@@ -1,6 +1,7 @@
 //! The fleet in the simulation, and what happens to it, one action at a time.
 
 mod excuses;
+mod keeping;
 mod network;
 mod people;
 mod processes;
@@ -98,7 +99,7 @@ impl World {
         match action.what {
             What::Sample => {
                 // Now and then so many that a small outbox needs the space of all that may go.
-                let most = if dice.chance(10) { 80 } else { 8 };
+                let most = if dice.chance(15) { 60 } else { 8 };
                 (0..=dice.below(most)).for_each(|_| self.sample(post, &mut dice));
             }
             What::Write => self.outbox(post, |agent| agent.outbox.write().map_err(Ended::from)),
@@ -151,7 +152,7 @@ impl World {
             What::Reconfigure => self.reconfigure(post, &mut dice),
             What::ServerReplaced => self.replace_server(&mut dice),
             What::BackUp => self.back_up(&mut dice),
-            What::Restore => self.restore(dice.next_u64()),
+            What::Restore => self.restore(&mut dice),
             What::WipeOutbox => self.wipe(post, &mut dice),
             What::CloneOutbox => self.clone_outbox(post, &mut dice),
             What::MoveOutbox => self.move_outbox(post, &mut dice),

@@ -9,7 +9,7 @@ use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, Subscribe};
 
 use super::World;
 use crate::simulation::dice::Dice;
-use crate::simulation::server::{LinkId, Said, Sealed};
+use crate::simulation::server::{LinkId, Said};
 
 /// So many times in a row nothing moves, although something waits: nobody is there to take it. Fewer than this are normal,
 /// for a commit that failed is tried again, and then lets the next packet in.
@@ -228,15 +228,6 @@ impl World {
         self.hear(said);
     }
 
-    /// A step of sealing.
-    pub(super) fn seal(&mut self) {
-        match self.server.seal(self.now_ms) {
-            Sealed::Written => self.tally("checkpoints"),
-            Sealed::Trimmed => self.tally("times that the journal was trimmed"),
-            Sealed::Nothing => {}
-        }
-    }
-
     pub(in crate::simulation) fn positions(&mut self) {
         let said = self.server.positions(self.now_ms);
         self.hear(said);
@@ -278,14 +269,6 @@ impl World {
         self.pump(post, 10_000);
         self.deliver_all(dice);
         self.positions();
-        self.deliver_all(dice);
-    }
-
-    /// A lamppost says hello when it is due, and hears the answer; what it has to send waits.
-    pub(super) fn greet(&mut self, post: usize, dice: &mut Dice) {
-        self.connect(post, true);
-        self.deliver_all(dice);
-        self.pump(post, 1);
         self.deliver_all(dice);
     }
 

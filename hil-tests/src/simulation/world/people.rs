@@ -1,16 +1,11 @@
-//! What people do to cards, clocks, configurations and servers.
+//! What people do to cards, clocks and configurations.
 
 use std::collections::BTreeSet;
 
-use super::excuses::RESTORED;
 use super::{MOST_POSTS, World};
 use crate::simulation::dice::Dice;
 use crate::simulation::disk::SimDisk;
-use crate::simulation::model::RecordKey;
-use crate::simulation::ports::ServerDirectory;
 use crate::simulation::post::{Post, VARIANTS};
-use crate::simulation::server::Release;
-use crate::simulation::verdict::Broken;
 
 impl World {
     pub(super) fn clock_jumps(&mut self, post: usize, dice: &mut Dice) {
@@ -36,64 +31,6 @@ impl World {
             self.damaged[post] = true;
             self.tally("damaged segments");
         }
-    }
-
-    /// The newest checkpoint is damaged, once: of two there is then still one.
-    pub(super) fn damage_checkpoint(&mut self, entropy: u64) {
-        let newest = self.server.disk.files_in(ServerDirectory::checkpoints()).pop();
-        let Some(newest) = newest.filter(|_| !self.server.checkpoint_damaged) else { return };
-        if self.server.disk.damage(|path| path == newest, entropy).is_some() {
-            self.server.checkpoint_damaged = true;
-            self.tally("damaged checkpoints");
-        }
-    }
-
-    /// Another release of the server is started: most often the newest.
-    pub(super) fn replace_server(&mut self, dice: &mut Dice) {
-        self.kill_server();
-        self.server.release = if dice.chance(70) { Release::Newest } else { Release::Older };
-        self.start_server();
-        self.tally("replaced servers");
-    }
-
-    /// The faults stop: the newest release is started, and no backup is being made.
-    pub(in crate::simulation) fn server_is_up_to_date(&mut self) {
-        self.copying = None;
-        self.kill_server();
-        self.server.release = Release::Newest;
-    }
-
-    /// Begins a backup, or goes on with it.
-    pub(super) fn back_up(&mut self, dice: &mut Dice) {
-        let copying = self.copying.take().or_else(|| {
-            let had = self.model.records.keys().filter(|key| self.is_here(key)).copied().collect();
-            self.server.back_up(had, dice)
-        });
-        match copying.map(|copying| self.server.go_on(copying, 1 + dice.below(5))) {
-            Some(Ok(backup)) => {
-                self.backup = Some(backup);
-                self.tally("backups");
-            }
-            Some(Err(copying)) => self.copying = Some(copying),
-            None => {}
-        }
-    }
-
-    /// The server's disk is replaced by a copy that was made earlier.
-    pub(super) fn restore(&mut self, entropy: u64) {
-        let Some(backup) = self.backup.clone() else { return };
-        self.copying = None;
-        self.kill_server();
-        self.server.restore(&backup, entropy);
-        self.start_server();
-        self.tally("restores");
-        let lacking: Vec<&RecordKey> = backup.had.iter().filter(|key| !self.is_here(key)).collect();
-        if !lacking.is_empty() {
-            let lacking = Broken(format!("a backup lacks what the server had when it began: {lacking:?}"));
-            self.broken.get_or_insert(lacking);
-        }
-        let all: BTreeSet<RecordKey> = self.model.records.keys().copied().collect();
-        self.excuse_unless_safe(&all, RESTORED);
     }
 
     pub(super) fn wipe(&mut self, post: usize, dice: &mut Dice) {
