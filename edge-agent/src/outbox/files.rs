@@ -17,13 +17,14 @@ use super::random::Random;
 use super::read::{self, Found};
 use super::reserve::Reserve;
 use super::room::{Bound, Purpose};
-use super::run::{LogIndex, Run, Segment};
+use super::run::{Run, Segment};
 use super::seal;
 use super::sealed::{self, Sealed};
 use super::segment::{HEADER_BYTES, Header, MAX_RECORD_BYTES, PREFIX_BYTES};
 use super::steady::SteadyTime;
 use super::{
-    Chunk, DropCounts, OutboxOptions, OutboxState, Place, ReadLimit, descriptions, opening, recover,
+    Chunk, DropCounts, MOST_RUNS, OutboxOptions, OutboxState, Place, ReadLimit, descriptions, opening,
+    recover,
 };
 
 /// Most bytes of a segment of events.
@@ -88,8 +89,7 @@ impl Files {
             descriptions::retain(&*disk, &kept, &needed)?;
         }
 
-        let bytes =
-            recovered.runs.iter().flat_map(|run| [&run.samples, &run.events]).map(LogIndex::bytes).sum();
+        let bytes = recovered.runs.iter().map(Run::bytes).sum();
         let mut files = Self {
             home,
             bound: Bound::new(options),
@@ -204,6 +204,7 @@ impl Files {
         let (path, body) = (self.directory.join("position"), position.encode());
         self.in_space(Purpose::Kept, |files| sealed::write(&*files.disk, &path, &body))?;
         self.runs.iter_mut().for_each(|run| run.believe(position));
+        self.fold(MOST_RUNS)?;
         self.find_oldest();
         Ok(())
     }

@@ -111,6 +111,9 @@ const SEGMENTS_PER_OUTBOX: u64 = 64;
 /// A file takes a block of 4 KiB and an inode at least; below this they would outweigh what is in it.
 const MIN_SEGMENT_BYTES: u64 = 16 << 10;
 
+/// Past so many runs the oldest ones go whole, once the server holds them (D1).
+pub const MOST_RUNS: usize = 10_000;
+
 /// Where an outbox lives, whom it belongs to, and how much it may hold.
 #[derive(Clone, Debug)]
 pub struct OutboxOptions {

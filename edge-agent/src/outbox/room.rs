@@ -7,11 +7,11 @@ use std::time::Duration;
 use lamplighter_protocol::{Description, DropReason, Dropped, DroppedSeries, Log, Pieces, Record, RunId};
 
 use super::dropping::{self, Decision, Drops, Tally};
-use super::error::OutboxError;
+use super::error::{OutboxError, manage};
 use super::files::Files;
 use super::read::{self, Found};
 use super::run::{At, Run, aged, next_to_drop, next_to_free};
-use super::{OutboxOptions, ReadLimit, descriptions, disk};
+use super::{OutboxOptions, ReadLimit, descriptions, disk, recover};
 use crate::clock::Now;
 
 /// How far events may go past the bound: they are few, and what had to go is reported among them (D11).
@@ -98,6 +98,25 @@ impl Files {
         let Some(at) = next_to_free(&self.runs) else { return Ok(false) };
         self.remove_segment(at)?;
         Ok(true)
+    }
+
+    /// Lets the oldest runs past so many go whole, openings and all, for as long as the server holds all of them (D1). The
+    /// oldest opening that stays names the last of them, and where it ended.
+    pub(super) fn fold(&mut self, most_runs: usize) -> Result<(), OutboxError> {
+        let excess = self.runs.len().saturating_sub(most_runs);
+        let held = self.runs.iter().take(excess).take_while(|run| run.is_held()).count();
+        let runs = self.directory.join("runs");
+        for _ in 0..held {
+            let run = self.runs.remove(0);
+            // Under this name what a power cut leaves of it is no run.
+            let leaving = runs.join(format!("{}{}", recover::UNOPENED, run.id));
+            self.disk.rename(&run.directory, &leaving).map_err(manage("remove", &run.directory))?;
+            disk::sync_directory(&*self.disk, &runs)?;
+            disk::remove_directory(&*self.disk, &leaving)?;
+            self.bytes -= run.bytes();
+            tracing::debug!(run = %run.id, "the oldest run was removed: the server holds all of it");
+        }
+        Ok(())
     }
 
     /// Does what takes space on the disk, wholly or not at all. If the disk is full, makes space and tries again, for as

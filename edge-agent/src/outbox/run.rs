@@ -82,6 +82,19 @@ impl Run {
         }
     }
 
+    /// Bytes of its segments.
+    pub(super) fn bytes(&self) -> u64 {
+        self.samples.bytes() + self.events.bytes()
+    }
+
+    /// Whether the server holds all that is on disk of it, its opening included.
+    pub(super) fn is_held(&self) -> bool {
+        Log::ALL.into_iter().all(|log| {
+            let index = self.log(log);
+            index.segments.iter().all(|segment| segment.is_held(index))
+        })
+    }
+
     pub(super) fn segment_path(&self, log: Log, first: u64) -> PathBuf {
         self.directory.join(segment_name(log, first))
     }

@@ -21,7 +21,7 @@ use lamplighter_protocol::{
 };
 
 use super::stretch::{Resends, Sent, SentList, Stretch};
-use crate::outbox::{Chunk, OutboxState, Place, ReadLimit, RunState};
+use crate::outbox::{Chunk, MOST_RUNS, OutboxState, Place, ReadLimit, RunState};
 
 /// A hello is said again this long after something was sent that no position names (D8); it doubles up to
 /// [`HELLO_AT_LEAST_EVERY`].
@@ -425,10 +425,12 @@ impl Session {
         };
         let (held, unheld): (Vec<_>, Vec<_>) = earlier.iter().partition(|run| wholly_held(run));
         // Of those that the server holds, the ones that have something to free besides their opening, the oldest first:
-        // what a position does not name is not freed (D9).
+        // what a position does not name is not freed (D9). Nor does a run go that is one too many (D1).
         let size = |run: &RunState| run.samples.on_disk.count() + run.events.on_disk.count();
         let (full, bare): (Vec<_>, Vec<_>) = held.into_iter().partition(|run| size(run) > 1);
-        let runs = current.into_iter().chain(unheld).chain(full).chain(bare.into_iter().rev());
+        let (excess, bare) = bare.split_at(self.outbox.runs.len().saturating_sub(MOST_RUNS).min(bare.len()));
+        let runs = current.into_iter().chain(unheld).chain(full).chain(excess.iter().copied());
+        let runs = runs.chain(bare.iter().copied().rev());
         let runs = runs.take(limits::MAX_RUNS_PER_HELLO);
         runs.map(|run| RunHeld {
             run: run.run,

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use super::session::{Heard, Next, Session, Speaker};
 use super::stretch::{Sent, SentList, Stretch};
-use crate::outbox::{Chunk, DropCounts, LogState, OutboxState, Place, RunState};
+use crate::outbox::{Chunk, DropCounts, LogState, MOST_RUNS, OutboxState, Place, RunState};
 
 const RECORD_BYTES: usize = 100;
 
@@ -370,6 +370,47 @@ fn a_hello_is_said_again_a_minute_after_something_that_no_position_names() {
         })
         .collect();
     assert_eq!(hellos, [60, 180, 420], "doubling");
+}
+
+#[test]
+fn d1_a_hello_names_the_runs_that_are_one_too_many_so_that_they_may_go() {
+    let mut session = session(&[]);
+    let log = |end| LogState { on_disk: Pieces::below(end), synced_end: end, end, held: Arc::default() };
+    let runs = (0..MOST_RUNS + 2).map(|number| {
+        let mut id = [1; 16];
+        id[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        Arc::new(RunState { run: RunId(id), samples: log(0), events: log(1) })
+    });
+    let state = OutboxState { runs: runs.collect(), ..outbox(&[]) };
+    let ids: Vec<RunId> = state.runs.iter().map(|run| run.run).collect();
+    session.outbox_changed(state);
+    session.connected(Nonce([1; 16]), Duration::ZERO);
+    let named = |session: &mut Session| {
+        let hello = Hello::decode(&session.hello(Duration::ZERO).unwrap()).unwrap();
+        hello.runs.into_iter().map(|run| run.run).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        named(&mut session)[1..],
+        ids[..limits::MAX_RUNS_PER_HELLO - 1],
+        "what nobody holds comes first"
+    );
+    // Position by position all of them are held.
+    for (time, some) in (1..).zip(ids.chunks(limits::MAX_RUNS_PER_HELLO)) {
+        let held = |end| LogHeld { pieces: Pieces::below(end), complete_below: u64::MAX };
+        let of = |run: &RunId| RunPosition { run: *run, samples: held(0), events: held(1) };
+        let position = Position {
+            nonce: Nonce([1; 16]),
+            count: 1,
+            server_time: UtcMillis(time),
+            runs: some.iter().map(of).collect(),
+            lacking: Vec::new(),
+            newest_version: 1,
+        };
+        assert_eq!(session.position(&position, Duration::ZERO), Heard::Believed);
+    }
+    let named = named(&mut session);
+    assert_eq!(named[1..3], ids[..2], "the oldest, which are too many");
+    assert_eq!(named[3], ids[MOST_RUNS], "then the newest");
 }
 
 #[test]

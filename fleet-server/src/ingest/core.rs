@@ -228,6 +228,7 @@ impl Ingest {
         let missing = run.missing_in(log, frame.first, frame.last());
         run.hold(log, frame.first, frame.last());
         let fresh: u64 = missing.iter().map(|(first, last)| last - first + 1).sum();
+        lamppost.took(fresh, entry.received);
         self.metrics.repeated.inc_by(frame.records.len() as u64 - fresh);
         let mut record = Recorder {
             entry,

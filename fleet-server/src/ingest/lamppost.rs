@@ -11,6 +11,7 @@ use lamplighter_protocol::{
 };
 
 use super::current::{Current, CurrentSeries};
+use super::intake::Intake;
 use super::known::Known;
 use super::ledger::{Course, Ends, LamppostLedger, Ledger, OutboxDecision, RecordVerdict, RunOpening};
 use super::named::Named;
@@ -28,6 +29,8 @@ const MOST_PIECES: usize = 1_024;
 /// cost. A lamppost has a new one with each new configuration.
 const MOST_INTRODUCED: u32 = 512;
 const MOST_INTRODUCED_BYTES: usize = 2 * 1024 * 1024;
+
+const HOUR_MS: u64 = 3_600_000;
 
 /// Most descriptions that one position names as lacking.
 const MOST_LACKING: usize = 64;
@@ -47,6 +50,8 @@ pub(super) struct Lamppost {
     last_observation: Option<UtcMillis>,
     freshness: Option<UtcMillis>,
     last_position: UtcMillis,
+    /// Of the connection that last said hello. Not part of a checkpoint: a start ends all connections.
+    intake: Intake,
     /// When the last of its messages was received that the journal has.
     pub(super) last_acknowledged: Option<UtcMillis>,
     /// What became of what it has written, besides what is held.
@@ -104,6 +109,17 @@ pub struct LamppostReport {
     /// Records that it is known to hold and the server does not: its last hello or a later frame named them. At least
     /// so many: a hello that would be too long leaves some out.
     pub backlog: u64,
+    /// How fast its records come.
+    pub intake: Intake,
+}
+
+impl LamppostReport {
+    /// In how many seconds its backlog is here, if all goes on as it does. None if it does not shrink, or nobody knows.
+    pub fn drains_in_s(&self, now: UtcMillis) -> Option<u64> {
+        let grids = self.devices.iter().filter_map(|device| device.grid);
+        let added_per_hour = grids.map(|grid| HOUR_MS / u64::from(grid.period_ms.max(1))).sum();
+        self.intake.drains_in_s(self.backlog, added_per_hour, now)
+    }
 }
 
 /// A device as its lamppost describes it.
@@ -144,6 +160,9 @@ impl Lamppost {
         let counted =
             self.hello.as_ref().filter(|said| said.hello.nonce == hello.nonce).map_or(0, |said| said.count);
         let count = counted.max(hello.count);
+        if self.hello.as_ref().is_none_or(|said| said.hello.nonce != hello.nonce) {
+            self.intake = Intake::since(received);
+        }
         let named = Named::by(&hello);
         self.hello = Some(SaidHello { hello, received, count, named });
     }
@@ -154,6 +173,11 @@ impl Lamppost {
         if let Some(said) = &mut self.hello {
             said.named.sent(run, log, first, last);
         }
+    }
+
+    /// So many records came that were not held.
+    pub(super) fn took(&mut self, records: u64, received: UtcMillis) {
+        self.intake.took(records, received);
     }
 
     /// Something was read on the connection of this nonce.
@@ -342,6 +366,7 @@ impl Lamppost {
             devices: devices.collect(),
             stops,
             backlog: said.named.missing_from(|run, log| Some(self.runs.get(&run)?.held(log))),
+            intake: self.intake,
         })
     }
 }

@@ -10,6 +10,7 @@
 mod core;
 mod current;
 mod days;
+mod intake;
 mod known;
 mod lamppost;
 mod ledger;
@@ -27,6 +28,7 @@ mod thread;
 pub(crate) use self::core::IngestRestore;
 pub use self::core::{Fresh, Ingest, IngestSnapshot};
 pub use current::CurrentSeries;
+pub use intake::Intake;
 pub use lamppost::{DeviceReport, LamppostReport, Stop};
 pub use ledger::{
     Course, CoursePart, DroppedCounts, DroppedSpan, ForkReport, ForkedRun, LamppostLedger, LogCounts,

@@ -109,6 +109,10 @@ pub(super) struct BacklogDocument {
     /// Records that its last hello named, or a frame since, and that the server does not hold. At least so many: a
     /// hello that would be too long leaves some out.
     records: u64,
+    /// In how many seconds all of it is here, if its records go on coming as they did in the last minute; null while it is
+    /// not connected, the backlog does not shrink, or nobody knows yet.
+    #[schema(required = true)]
+    drains_in_s: Option<u64>,
 }
 
 /// A connection that is open now.
@@ -194,6 +198,7 @@ pub(super) async fn lamppost(
 
 fn document(state: &WebState, lamppost: Lamppost) -> LamppostDocument {
     let connection = state.sessions.connected(&lamppost.number);
+    let is_connected = connection.is_some();
     let report = state.lifelines.report(&lamppost.number);
     let last_acknowledged = state.lifelines.last_acknowledged(&lamppost.number).map(Timestamp);
     let ledger = state.lifelines.ledger(&lamppost.number);
@@ -214,7 +219,10 @@ fn document(state: &WebState, lamppost: Lamppost) -> LamppostDocument {
             since: Timestamp(session.since),
             last_message: Timestamp(session.last_message),
         }),
-        backlog: report.as_ref().map(|report| BacklogDocument { records: report.backlog }),
+        backlog: report.as_ref().map(|report| BacklogDocument {
+            records: report.backlog,
+            drains_in_s: is_connected.then(|| report.drains_in_s(clock::wall())).flatten(),
+        }),
         report: report.map(report_document),
         ledger: ledger.as_ref().map(LedgerDocument::from),
         last_acknowledged,

@@ -3,6 +3,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use crate::outbox::files::Files;
+use crate::outbox::queue::Append;
+use crate::outbox::{Random, recover};
 
 #[test]
 fn the_first_run_opens_with_no_run_before_and_a_synced_opening() {
@@ -263,6 +266,45 @@ fn a_position_survives_a_restart_and_replaces_the_one_before() {
         settled(&outbox).runs.iter().all(|run| run.samples.held.is_empty() && run.events.held.is_empty())
     );
     close(outbox, thread);
+}
+
+#[test]
+fn d1_past_so_many_runs_the_oldest_go_once_the_server_holds_all_of_them() {
+    let bench = Bench::new();
+    let open = || {
+        let (payload, digest) = description("bme280").encode();
+        let disk = Arc::new(bench.disk.clone());
+        Files::open(disk, &Random::system(), &bench.options, (&payload, digest), UtcMillis(5_000)).unwrap()
+    };
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        let mut files = open();
+        files.append(Append::record(Log::Samples, &tick(1))).unwrap();
+        files.sync().unwrap();
+        ids.push(files.state().run);
+    }
+    let mut files = open();
+    let runs = |files: &mut Files| files.state().runs.iter().map(|run| run.run).collect::<Vec<_>>();
+    let whole = |run: &RunId| (*run, &[(0, 0)][..], &[(0, 0)][..]);
+    // Of the third one the server lacks a sample.
+    let listed = [whole(&ids[0]), whole(&ids[1]), (ids[2], &[], &[(0, 0)]), whole(&ids[3])];
+    files.believe(&position(&listed)).unwrap();
+    files.fold(7).unwrap();
+    assert_eq!(runs(&mut files).len(), 7, "there is room for all");
+    let before = files.bytes;
+    files.fold(4).unwrap();
+    let left = runs(&mut files);
+    assert_eq!(left[..4], ids[2..6], "and none that holds back what nobody else has");
+    assert!(files.bytes < before);
+    drop(files);
+
+    // What a power cut leaves of one that goes is no run.
+    let oldest = bench.runs().remove(0);
+    fs::rename(&oldest, oldest.with_file_name(format!("{}{}", recover::UNOPENED, ids[2]))).unwrap();
+    let mut files = open();
+    assert_eq!(runs(&mut files)[..3], ids[3..6]);
+    assert_eq!(files.runs[0].opening.unwrap().run_before, Some(ids[2]), "where it ended is still stated");
+    assert_eq!(files.damaged(), 0);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use lamplighter_protocol::{
 };
 
 use super::{Checkpoints, Fresh, Snapshot};
-use crate::ingest::{Ingest, IngestMetrics, Malformed, Verdict};
+use crate::ingest::{Ingest, IngestMetrics, Intake, LamppostReport, Malformed, Verdict};
 use crate::journal::Entry;
 use crate::journal::memory_disk::MemoryDisk;
 use crate::store::{Point, Tail, TailOptions, TailSize, TailTally};
@@ -89,7 +89,8 @@ impl Bench {
                 ingest.ledger(number),
                 ingest.course(number, from, to),
                 ingest.position(number, NOW).map(|position| timeless(&position)),
-                ingest.report(number),
+                // How fast records come is of a connection, and a start ends all of those.
+                ingest.report(number).map(|report| LamppostReport { intake: Intake::default(), ..report }),
                 ingest.pulse(number),
                 ingest.last_acknowledged(number),
                 current.map(|current| self

@@ -58,6 +58,25 @@ fn live_frames_that_run_ahead_leave_the_backlog_as_it_is_until_it_drains() {
 }
 
 #[test]
+fn when_a_backlog_is_here_is_told_by_how_fast_its_records_come() {
+    let mut bench = Bench::new();
+    let digest = bench.describe();
+    bench.says(vec![held(RUN, &[(0, 9_999)], &[])]);
+    let at = |second: i64| NOW.plus_ms(second * 1_000);
+    for (second, first) in (0..20).zip((0..).step_by(100)) {
+        let records = vec![tick(0, Some(1), Reason::GOOD); 100];
+        bench.receive(at(second), SAMPLES, frame(2, RUN, first, digest, records));
+        // It came again, and brings nothing nearer.
+        let records = vec![tick(0, Some(1), Reason::GOOD); 100];
+        bench.receive(at(second), SAMPLES, frame(2, RUN, first, digest, records));
+    }
+    let report = bench.ingest.report(&"A1".parse().unwrap()).unwrap();
+    // A hundred records come each second, and one device adds one each second.
+    assert_eq!((report.backlog, report.drains_in_s(at(20))), (8_000, Some(81)));
+    assert_eq!(report.drains_in_s(at(120)), None, "it has stalled");
+}
+
+#[test]
 fn what_was_sent_and_cannot_be_held_yet_is_backlog_too() {
     let mut bench = Bench::new();
     bench.says(vec![held(RUN, &[], &[])]);

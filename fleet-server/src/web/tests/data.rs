@@ -37,7 +37,10 @@ fn a_lamppost_is_told_with_what_its_agent_reports() {
     let told = rig.get("/api/v1/lampposts/DF1").json();
     assert_eq!(told["road"], "Kai Cheung Road");
     assert_eq!(told["height_m"], 8.5);
-    assert_eq!((&told["backlog"], &told["shortest_period_ms"]), (&json!({"records": 12}), &json!(1000)));
+    assert_eq!(
+        (&told["backlog"], &told["shortest_period_ms"]),
+        (&json!({"records": 12, "drains_in_s": null}), &json!(1000))
+    );
     assert_eq!(told["last_acknowledged"], "2026-07-01T08:00:00.000Z");
     let report = &told["report"];
     assert_eq!(report["last_hello"], "2026-07-01T08:00:00.000Z");

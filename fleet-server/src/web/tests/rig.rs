@@ -18,7 +18,9 @@ use tokio_util::sync::CancellationToken;
 use ureq::Agent;
 
 use crate::gateway::Sessions;
-use crate::ingest::{Course, DeviceReport, Ingest, IngestMetrics, LamppostLedger, LamppostReport, Stop};
+use crate::ingest::{
+    Course, DeviceReport, Ingest, IngestMetrics, Intake, LamppostLedger, LamppostReport, Stop,
+};
 use crate::journal::Entry;
 use crate::live::{LiveHub, LiveMetrics, LiveObservation, LiveOptions, LiveSeries};
 use crate::registry::{Coordinates, Lamppost, Registry};
@@ -322,6 +324,7 @@ impl Rig {
             }],
             stops: stops.collect(),
             backlog: 12,
+            intake: Intake::default(),
         };
         *self.reports.reports.lock().unwrap() = vec![("DF1".parse().unwrap(), report)];
     }

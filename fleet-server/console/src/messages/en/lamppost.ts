@@ -22,6 +22,7 @@ export const lamppost = {
   "lamppost.acknowledged": "Last acknowledged",
   "lamppost.acknowledged.none": "Nothing yet",
   "lamppost.backlog": "Backlog",
+  "lamppost.backlog.drains": "At the present rate all of it is here in {time}.",
   "lamppost.backlog.none": "None: the server holds all that the lamppost has named",
   "lamppost.backlog.one": "{count} record that the lamppost has and the server does not hold yet",
   "lamppost.backlog.other": "{count} records that the lamppost has and the server does not hold yet",

@@ -25,6 +25,7 @@ export const lamppost: Part<typeof english> = {
   "lamppost.acknowledged": "最後確認",
   "lamppost.acknowledged.none": "尚未有",
   "lamppost.backlog": "積壓",
+  "lamppost.backlog.drains": "按目前速度，{time}後可全部傳妥。",
   "lamppost.backlog.none": "沒有：燈柱提及的紀錄伺服器均已保存",
   "lamppost.backlog.one": "有 {count} 項紀錄在燈柱上，伺服器尚未保存",
   "lamppost.backlog.other": "有 {count} 項紀錄在燈柱上，伺服器尚未保存",
