@@ -100,12 +100,15 @@ impl Server {
                     let files = self.disk.files_in(directory).into_iter().map(Step::Copy).rev();
                     files.for_each(|file| copying.left.push_front(file));
                 }
-                // Of a file that goes meanwhile nothing is copied.
-                Some(Step::Copy(path)) => {
-                    if let Some(bytes) = self.disk.bytes_of(&path) {
-                        copying.to.put_file(&path, bytes);
-                    }
-                }
+                Some(Step::Copy(path)) => match self.disk.bytes_of(&path) {
+                    Some(bytes) => copying.to.put_file(&path, bytes),
+                    // A start throws away what was never finished.
+                    None => assert!(
+                        path.ends_with("checkpoint.new"),
+                        "{} goes while a backup is being made",
+                        path.display()
+                    ),
+                },
                 None => {
                     let Copying { to, had, .. } = copying;
                     let (heard, checkpoint_damaged) = (self.heard.clone(), self.checkpoint_damaged);
