@@ -99,7 +99,7 @@ impl World {
         match action.what {
             What::Sample => {
                 // Now and then so many that a small outbox needs the space of all that may go.
-                let most = if dice.chance(15) { 60 } else { 8 };
+                let most = if dice.chance(10) { 150 } else { 8 };
                 (0..=dice.below(most)).for_each(|_| self.sample(post, &mut dice));
             }
             What::Write => self.outbox(post, |agent| agent.outbox.write().map_err(Ended::from)),

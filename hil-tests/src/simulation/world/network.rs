@@ -190,7 +190,11 @@ impl World {
                 let mut nonce = [0; 16];
                 dice.fill(&mut nonce);
                 agent.connected(Nonce(nonce), now_ms);
-                Ok(())
+                // What a broker has queued for a lamppost comes before anything that answers this connection.
+                if dice.chance(30) {
+                    self.broker_repeats(post, dice);
+                }
+                return;
             }
             Outgoing::PubAck(_) => {
                 agent.acknowledged(now_ms);
