@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::World;
 use super::excuses::RESTORED;
+use super::{MOST_SAMPLES_AT_ONCE, World};
 use crate::simulation::dice::Dice;
 use crate::simulation::model::RecordKey;
 use crate::simulation::ports::ServerDirectory;
@@ -79,10 +79,15 @@ impl World {
         }
         let all: BTreeSet<RecordKey> = self.model.records.keys().copied().collect();
         self.excuse_unless_safe(&all, RESTORED);
-        // Often enough lampposts hear of it before anything else happens; those that a broker kept say hello by the hour.
+        // Often enough lampposts hear of it before anything else happens, those that a broker kept by the hour; and the
+        // network that carried a restore is often not yet what it was.
         if dice.chance(60) {
             self.now_ms += if dice.chance(50) { HOUR_MS } else { 0 };
             (0..self.posts.len()).for_each(|post| self.greet(post, dice));
+            if dice.chance(40) {
+                self.cut_all_links();
+                (0..self.posts.len()).for_each(|post| self.greet(post, dice));
+            }
         }
     }
 
@@ -90,6 +95,11 @@ impl World {
     pub(super) fn greet(&mut self, post: usize, dice: &mut Dice) {
         self.connect(post, true);
         self.deliver_all(dice);
+        // It reads its devices meanwhile, however long that takes.
+        if dice.chance(30) {
+            (0..dice.below(MOST_SAMPLES_AT_ONCE)).for_each(|_| self.sample(post, dice));
+            self.outbox(post, |agent| Ok(agent.outbox.write()?));
+        }
         self.pump(post, 1);
         self.deliver_all(dice);
     }

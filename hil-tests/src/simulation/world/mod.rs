@@ -27,6 +27,9 @@ const BEGINNING_MS: i64 = 1_767_225_600_000;
 /// More agents than this are not started: what needs more needs no more.
 const MOST_POSTS: usize = 6;
 
+/// So many samples may be read before anything else happens: a small outbox then needs the space of all that may go.
+const MOST_SAMPLES_AT_ONCE: usize = 150;
+
 /// The true time, so many milliseconds after the simulation began.
 pub(super) fn wall(now_ms: i64) -> UtcMillis {
     UtcMillis(BEGINNING_MS + now_ms)
@@ -98,8 +101,7 @@ impl World {
         }
         match action.what {
             What::Sample => {
-                // Now and then so many that a small outbox needs the space of all that may go.
-                let most = if dice.chance(10) { 150 } else { 8 };
+                let most = if dice.chance(10) { MOST_SAMPLES_AT_ONCE } else { 8 };
                 (0..=dice.below(most)).for_each(|_| self.sample(post, &mut dice));
             }
             What::Write => self.outbox(post, |agent| agent.outbox.write().map_err(Ended::from)),

@@ -191,8 +191,8 @@ impl World {
                 dice.fill(&mut nonce);
                 agent.connected(Nonce(nonce), now_ms);
                 // What a broker has queued for a lamppost comes before anything that answers this connection.
-                if dice.chance(30) {
-                    self.broker_repeats(post, dice);
+                if dice.chance(40) {
+                    (0..=dice.below(3)).for_each(|_| self.broker_repeats(post, dice));
                 }
                 return;
             }
