@@ -84,7 +84,7 @@ impl World {
         if dice.chance(60) {
             self.now_ms += if dice.chance(50) { HOUR_MS } else { 0 };
             (0..self.posts.len()).for_each(|post| self.greet(post, dice));
-            if dice.chance(40) {
+            if dice.chance(70) {
                 self.cut_all_links();
                 (0..self.posts.len()).for_each(|post| self.greet(post, dice));
             }
@@ -96,7 +96,7 @@ impl World {
         self.connect(post, true);
         self.deliver_all(dice);
         // It reads its devices meanwhile, however long that takes.
-        if dice.chance(30) {
+        if dice.chance(60) {
             (0..dice.below(MOST_SAMPLES_AT_ONCE)).for_each(|_| self.sample(post, dice));
             self.outbox(post, |agent| Ok(agent.outbox.write()?));
         }

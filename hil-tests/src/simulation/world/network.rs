@@ -191,7 +191,7 @@ impl World {
                 dice.fill(&mut nonce);
                 agent.connected(Nonce(nonce), now_ms);
                 // What a broker has queued for a lamppost comes before anything that answers this connection.
-                if dice.chance(40) {
+                if dice.chance(60) {
                     (0..=dice.below(3)).for_each(|_| self.broker_repeats(post, dice));
                 }
                 return;
