@@ -17,8 +17,10 @@ use crate::bus::{BusPorts, BusTasks, BusThreads, Ended, I2cOpener, ThreadEnd};
 use crate::clock::{Clock, ClockTrust, Stop};
 use crate::config::{Config, HardwareError, hardware_serial};
 use crate::health::Health;
-use crate::outbox::{Outbox, OutboxError, OutboxOptions, OutboxState, OutboxThread};
-use crate::status::{self, Backlog, ConnectionStatus, DroppedRecords, Status, Storage, forecast};
+use crate::outbox::{Aside, Outbox, OutboxError, OutboxOptions, OutboxState, OutboxThread};
+use crate::status::{
+    self, Backlog, ConnectionStatus, DroppedRecords, SetAsideOutbox, Status, Storage, forecast,
+};
 use crate::uplink::{Session, Speaker, Uplink, UplinkError};
 
 /// Version that hellos and `status` tell.
@@ -130,6 +132,7 @@ impl Agent {
         let ports = BusPorts {
             opener,
             clock: Arc::clone(&clock),
+            opened: outbox.opened(),
             sink: outbox.clone(),
             count_backlog: Box::new(move || Session::backlog(&backlog.borrow())),
             stop: stop_sampling.clone(),
@@ -216,10 +219,13 @@ impl StatusSource {
             outbox: state.outbox.to_string(),
             generation: self.generation,
             clock_trusted: now.trust == ClockTrust::Sure,
+            waiting_for_time: Session::waiting_for_time(&state),
+            time_known: now.trust != ClockTrust::Unknown,
             now_ms: now.wall.0,
             storage: self.storage(&state, &backlog, now.wall.0),
             connection,
             backlog,
+            set_aside: state.set_aside.iter().map(set_aside).collect(),
             buses: self.health.buses(),
             sensors: self.health.sensors(),
         }
@@ -246,6 +252,21 @@ impl StatusSource {
         storage.holds_s = forecast::holds_s(&storage);
         storage.room_for_s = forecast::room_for_s(&storage, backlog, on_disk, now_ms);
         storage
+    }
+}
+
+fn set_aside(aside: &Aside) -> SetAsideOutbox {
+    let told = &aside.told;
+    SetAsideOutbox {
+        outbox: told.outbox.to_string(),
+        directory: aside.directory.display().to_string(),
+        lamppost: told.lamppost.as_ref().map(ToString::to_string),
+        hardware_serial: told.hardware_serial.clone(),
+        reason: told.reason.as_str().to_owned(),
+        bytes: told.bytes,
+        runs: told.runs,
+        first_ms: told.first.map(|time| time.0),
+        last_ms: told.last.map(|time| time.0),
     }
 }
 

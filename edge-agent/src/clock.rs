@@ -1,17 +1,26 @@
 //! The agent's clock, as a port: the system's, or one that a rig steps.
+//!
+//! A lamppost may start without knowing the time (D3). Its wall time is then *provisional*: what the machine's clock said
+//! at the start, and monotonic time since, so that it never jumps. Once the time is [learnt](Clock::learnt), the outbox
+//! dates what it holds, and tells the clock when that is on disk ([`Clock::dated`]): only then does the clock say the time
+//! that was learnt. So whatever was read by provisional time is older than the dating, and nothing else is.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+mod learning;
+mod system;
+
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use lamplighter_protocol::UtcMillis;
+
+pub use system::SystemClock;
 
 /// What the clock says at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     /// Time since some fixed moment of this process; never goes back. For intervals.
     pub monotonic: Duration,
-    /// Wall time. For stamps.
+    /// Wall time, or provisional time. For stamps.
     pub wall: UtcMillis,
     /// Whether the wall time is known to be right.
     pub trust: ClockTrust,
@@ -20,10 +29,39 @@ pub struct Now {
 /// Whether the wall time is known to be right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockTrust {
-    /// It was synchronised, or agrees with the server's.
+    /// It was synchronised, or is the server's, or agrees with it.
     Sure,
-    /// Nothing has confirmed it yet: observations are uncertain (clock unsure).
+    /// It was known, and the server contradicts it: observations are uncertain (clock unsure).
     Unsure,
+    /// Nobody has said what time it is: the wall time is provisional, and what it stamps is dated later (D3).
+    Unknown,
+}
+
+/// The true time, as far as it was learnt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Learnt {
+    /// To be added to provisional times.
+    pub shift_ms: i64,
+    /// Who said so.
+    pub from: LearntFrom,
+}
+
+/// Who said what time it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LearntFrom {
+    /// The machine's own clock, which somebody confirmed.
+    OwnClock,
+    /// The server: the last resort.
+    Server,
+}
+
+/// One boot of the machine. Its time runs on while agents come and go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Boot {
+    /// Random; another one after each boot.
+    pub id: [u8; 16],
+    /// Time since the boot at [monotonic](Now::monotonic) zero of this process.
+    pub at_zero: Duration,
 }
 
 /// A source of time. Two implementations: [`SystemClock`], and the stepped clock of `hil-tests`.
@@ -39,8 +77,23 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
         std::thread::sleep(time);
     }
 
-    /// The server said what time it is: the last resort of a lamppost whose clock nobody else confirms.
-    fn hear_server_time(&self, server: UtcMillis);
+    /// The server said what time it was, at some moment of the last `within`: the last resort of a lamppost whose clock
+    /// nobody else confirms.
+    fn hear_server_time(&self, server: UtcMillis, within: Duration);
+
+    /// The time, once it is learnt and for as long as [`now`](Self::now) is still provisional.
+    fn learnt(&self) -> Option<Learnt> {
+        None
+    }
+
+    /// All that was stamped with provisional time is dated by what [`learnt`](Self::learnt) said, on disk: from now on
+    /// the time is known.
+    fn dated(&self) {}
+
+    /// Which boot of the machine this is, if that is known.
+    fn boot(&self) -> Option<Boot> {
+        None
+    }
 
     /// A thread that samples begins to follow this clock. A stepped clock stands still while such a thread works,
     /// and moves on while all of them wait.
@@ -89,110 +142,5 @@ impl Stop {
             .wait_timeout_while(raised, time, |raised| !*raised)
             .unwrap_or_else(PoisonError::into_inner);
         if *raised { Waited::Stopped } else { Waited::Reached }
-    }
-}
-
-/// The machine's clock. Its wall time is trusted once systemd-timesyncd says that it is synchronised, or once it
-/// agrees with the server's.
-#[derive(Debug)]
-pub struct SystemClock {
-    start: Instant,
-    confirmed: AtomicBool,
-    /// Seconds after `start` at which systemd-timesyncd's word is looked for again.
-    look_at: AtomicU64,
-}
-
-/// systemd-timesyncd keeps this file while it has synchronised the clock since boot (systemd-timesyncd.service(8)).
-const SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
-
-/// How often it is looked for while the clock is not confirmed.
-const LOOK_EVERY_S: u64 = 10;
-
-/// How far our time and the server's may be apart to agree. An observation's second stays right.
-const AGREES_WITHIN_MS: i64 = 2_000;
-
-/// A position on its way may be this old: only past it does a server's time behind ours contradict us.
-const DELAYED_WITHIN_MS: i64 = 60_000;
-
-impl SystemClock {
-    /// Starts reading the machine's clock.
-    #[expect(clippy::disallowed_methods, reason = "this is the clock adapter")]
-    pub fn new() -> Self {
-        Self { start: Instant::now(), confirmed: AtomicBool::new(false), look_at: AtomicU64::new(0) }
-    }
-
-    fn trust(&self, elapsed: Duration) -> ClockTrust {
-        let due = self.look_at.load(Ordering::Relaxed) <= elapsed.as_secs();
-        if due && !self.confirmed.load(Ordering::Relaxed) {
-            self.look_at.store(elapsed.as_secs() + LOOK_EVERY_S, Ordering::Relaxed);
-            self.confirmed.store(std::path::Path::new(SYNCHRONISED).exists(), Ordering::Relaxed);
-        }
-        if self.confirmed.load(Ordering::Relaxed) { ClockTrust::Sure } else { ClockTrust::Unsure }
-    }
-}
-
-impl Default for SystemClock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock adapter")]
-    fn now(&self) -> Now {
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let elapsed = self.start.elapsed();
-        Now {
-            monotonic: elapsed,
-            wall: UtcMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)),
-            trust: self.trust(elapsed),
-        }
-    }
-
-    fn wait(&self, until: Duration, stop: &Stop) -> Waited {
-        stop.wait(until.saturating_sub(self.start.elapsed()))
-    }
-
-    fn hear_server_time(&self, server: UtcMillis) {
-        match judge(self.now().wall.since_ms(server)) {
-            Agreement::Agrees => self.confirmed.store(true, Ordering::Relaxed),
-            Agreement::Contradicts => self.confirmed.store(false, Ordering::Relaxed),
-            Agreement::SaysNothing => {}
-        }
-    }
-}
-
-/// What the server's time says of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Agreement {
-    Agrees,
-    Contradicts,
-    /// It may only have been long on its way.
-    SaysNothing,
-}
-
-/// `ahead_ms`: how far our time is ahead of what the server wrote. A message's way only ever adds to it.
-fn judge(ahead_ms: i64) -> Agreement {
-    if (-AGREES_WITHIN_MS..=AGREES_WITHIN_MS).contains(&ahead_ms) {
-        Agreement::Agrees
-    } else if (0..=DELAYED_WITHIN_MS).contains(&ahead_ms) {
-        Agreement::SaysNothing
-    } else {
-        Agreement::Contradicts
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_late_position_contradicts_nothing_and_a_wrong_clock_is_found_out() {
-        assert_eq!(judge(0), Agreement::Agrees);
-        assert_eq!(judge(-2_000), Agreement::Agrees);
-        assert_eq!(judge(30_000), Agreement::SaysNothing);
-        assert_eq!(judge(-2_001), Agreement::Contradicts);
-        assert_eq!(judge(3_600_000), Agreement::Contradicts);
-        assert_eq!(judge(i64::MIN), Agreement::Contradicts);
     }
 }

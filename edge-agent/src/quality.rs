@@ -7,7 +7,7 @@
 //! 2. it cannot be expressed (not finite, or beyond 2^53 steps): sensor fault, no value;
 //! 3. it lies outside of the property's valid range: out of range, the value is kept;
 //! 4. its instrument is warming up;
-//! 5. the wall clock is not known to be right.
+//! 5. the wall clock is known and contradicted.
 //!
 //! The value is doubted before its time, and what the range contradicts before what the instrument announces.
 
@@ -83,7 +83,8 @@ pub fn judge(property: &Property, reading: Reading, trust: ClockTrust) -> (Optio
 
 const fn by_clock(trust: ClockTrust) -> Reason {
     match trust {
-        ClockTrust::Sure => Reason::GOOD,
+        // What nobody could date yet is dated before it is sent (D3): the time is then right, or doubted by who chose it.
+        ClockTrust::Sure | ClockTrust::Unknown => Reason::GOOD,
         ClockTrust::Unsure => Reason::CLOCK_UNSURE,
     }
 }

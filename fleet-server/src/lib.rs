@@ -4,6 +4,7 @@ pub mod ca;
 pub mod checkpoint;
 pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod gateway;
 pub mod ingest;
 pub mod journal;

@@ -23,6 +23,7 @@ use crate::ca::{Authority, Origin, ServerCertificate, server_tls};
 use crate::checkpoint::{BackupLock, Cadence, CheckpointMetrics, Checkpoints, Fresh, SealingRules};
 use crate::cli::RunArgs;
 use crate::clock;
+use crate::commands::Commands;
 use crate::gateway::{Gateway, GatewayMetrics, GatewayOptions, Limits, Sessions};
 use crate::ingest::{Ingest, IngestMetrics};
 use crate::journal::{Journal, JournalHandle, JournalHealth, JournalMetrics, JournalOptions};
@@ -154,6 +155,7 @@ impl Server {
             registry: registry.clone(),
             sessions: sessions.clone(),
             roll: roll.clone(),
+            commands: Commands::new(registry.clone(), sessions.clone(), Arc::clone(&ingest)),
             readiness,
             console: Console::built_in(),
             basemap,
@@ -220,7 +222,7 @@ impl Server {
             web,
             metrics,
         } = self;
-        let stop_web = web.stop.clone();
+        let (stop_web, commands) = (web.stop.clone(), web.commands.clone());
         let mut serving = JoinSet::new();
         serving.spawn(web::serve(people, web));
 
@@ -243,11 +245,13 @@ impl Server {
                 return Ok(());
             }
         };
+        commands.load().await?;
         let work = Work {
             ingest,
             store: Arc::clone(&store),
             live: live.clone(),
             sessions: sessions.clone(),
+            commands,
             rules,
             metrics: metrics.clone(),
         };

@@ -8,8 +8,8 @@ use hil_tests::fleet::Binaries;
 fn whatever_fails_when_all_that_was_read_is_stored_once_or_reported() {
     let directory = tempfile::tempdir().unwrap();
     let binaries = Binaries::beside_this_program().unwrap();
-    let (seconds, speed) = (45, 8.0);
-    let outbox_kib = ChaosOptions::outbox_kib_at(speed, seconds);
+    // An outbox is full in twenty seconds, so that an outage that is longer fits in.
+    let (seconds, speed, outbox_kib) = (45, 12.0, 24);
     let options = ChaosOptions { seconds, seed: 2, streets: 3, lampposts: 2, speed, outbox_kib };
     let report = chaos(&binaries, directory.path(), options, &mut std::io::stdout()).unwrap();
     let mut table = Vec::new();
@@ -24,4 +24,5 @@ fn whatever_fails_when_all_that_was_read_is_stored_once_or_reported() {
     assert!(befell.closed + befell.torn + befell.lost >= 3, "{table}");
     assert!(report.failed_calls("agents") >= 1 && report.failed_calls("server") >= 1, "{table}");
     assert!(report.account.stopped > 0, "{table}");
+    assert!(befell.outages >= 1 && report.account.dropped > 0, "{table}");
 }

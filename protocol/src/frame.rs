@@ -108,6 +108,8 @@ pub enum Record {
     Command(CommandReport),
     /// What had to go before the server was known to hold it (D11).
     Dropped(Dropped),
+    /// Between which times a run lies that never learnt the time (D3).
+    Dating(Dating),
 }
 
 /// What one device was read to say at one time.
@@ -147,6 +149,19 @@ pub struct Opening {
     pub opened: UtcMillis,
 }
 
+/// A run never learnt the time, and was placed between its neighbours (D3). It may be said more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dating {
+    /// Which run.
+    pub run: RunId,
+    /// It was not before this; none: nothing is known of that.
+    pub earliest: Option<UtcMillis>,
+    /// It was not after this.
+    pub latest: UtcMillis,
+    /// When it was placed.
+    pub time: UtcMillis,
+}
+
 /// How a command fared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandReport {
@@ -181,6 +196,9 @@ pub enum RecordError {
     /// A report of what was dropped makes no sense.
     #[error("the report of what was dropped breaks a rule: {0}")]
     Dropped(&'static str),
+    /// The bounds of a run that never learnt the time contradict each other.
+    #[error("a run is placed after its end")]
+    Bounds,
 }
 
 impl Record {
@@ -212,6 +230,14 @@ impl Record {
                 detail: report.detail,
             })),
             wire::record::Body::Dropped(dropped) => Ok(Self::Dropped(dropped.try_into()?)),
+            wire::record::Body::Dating(dating) => {
+                let (earliest, latest) = (dating.earliest_ms.map(UtcMillis), UtcMillis(dating.latest_ms));
+                if earliest.is_some_and(|earliest| earliest > latest) {
+                    return Err(RecordError::Bounds);
+                }
+                let (run, time) = (RunId::from_slice(&dating.run)?, UtcMillis(dating.time_ms));
+                Ok(Self::Dating(Dating { run, earliest, latest, time }))
+            }
         }
     }
 
@@ -237,6 +263,12 @@ impl Record {
                 detail: report.detail.clone(),
             }),
             Self::Dropped(dropped) => wire::record::Body::Dropped(dropped.to_wire()),
+            Self::Dating(dating) => wire::record::Body::Dating(wire::Dating {
+                run: dating.run.0.to_vec(),
+                earliest_ms: dating.earliest.map(|time| time.0),
+                latest_ms: dating.latest.0,
+                time_ms: dating.time.0,
+            }),
         };
         wire::Record { body: Some(body) }.encode_to_vec()
     }

@@ -4,6 +4,7 @@ use prost::Message as _;
 
 use crate::id::{IdError, Nonce, OutboxId, RunId};
 use crate::pieces::{Pieces, PiecesError};
+use crate::set_aside::SetAside;
 use crate::{limits, wire};
 
 /// A hello, checked.
@@ -25,6 +26,8 @@ pub struct Hello {
     pub hardware_serial: String,
     /// Generation of the configuration that runs.
     pub generation: u64,
+    /// Outboxes beside the one that speaks that were set aside (D14); at most [`limits::MAX_SET_ASIDE_PER_HELLO`].
+    pub set_aside: Vec<SetAside>,
 }
 
 /// What an outbox holds of one run.
@@ -54,7 +57,7 @@ pub enum HelloError {
     #[error("the pieces of a run are wrong")]
     Pieces(#[from] PiecesError),
     /// More than a hello may name.
-    #[error("the hello names more runs or pieces, or longer texts, than it may")]
+    #[error("the hello names more runs, pieces or outboxes, or longer texts, than it may")]
     TooLong,
 }
 
@@ -70,7 +73,9 @@ impl Hello {
         }
         if message.runs.len() > limits::MAX_RUNS_PER_HELLO
             || message.agent_version.len() > 64
-            || message.hardware_serial.len() > 64
+            || message.hardware_serial.len() > limits::MAX_SERIAL_BYTES
+            || message.set_aside.len() > limits::MAX_SET_ASIDE_PER_HELLO
+            || message.set_aside.iter().any(|one| one.hardware_serial.len() > limits::MAX_SERIAL_BYTES)
         {
             return Err(HelloError::TooLong);
         }
@@ -83,6 +88,7 @@ impl Hello {
             agent_version: message.agent_version,
             hardware_serial: message.hardware_serial,
             generation: message.generation,
+            set_aside: message.set_aside.into_iter().map(SetAside::try_from).collect::<Result<_, _>>()?,
         })
     }
 
@@ -110,6 +116,7 @@ impl Hello {
             agent_version: self.agent_version.clone(),
             hardware_serial: self.hardware_serial.clone(),
             generation: self.generation,
+            set_aside: self.set_aside.iter().map(SetAside::to_wire).collect(),
         }
     }
 }

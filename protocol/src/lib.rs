@@ -9,6 +9,7 @@
 //! delivery contract, which `ARCHITECTURE.md` sums up.
 
 mod catalogue;
+mod command;
 mod decimal;
 mod description;
 mod dropped;
@@ -19,16 +20,18 @@ pub mod limits;
 mod pieces;
 mod position;
 mod quality;
+mod set_aside;
 mod statistic;
 mod time;
 mod topic;
 pub mod wire;
 
 pub use catalogue::{Catalogue, CatalogueError, Privacy, Property, Theme};
+pub use command::{Command, CommandAction, CommandError};
 pub use decimal::{Decimal, DecimalError};
 pub use description::{Description, DescriptionError, Device, Grid, Series, ValueType};
 pub use dropped::{DropReason, Dropped, DroppedSeries};
-pub use frame::{CommandReport, Frame, FrameError, Observation, Opening, Record, RecordError, Tick};
+pub use frame::{CommandReport, Dating, Frame, FrameError, Observation, Opening, Record, RecordError, Tick};
 pub use hello::{Hello, HelloError, RunHeld};
 pub use id::{
     ChannelName, CommandId, DeviceName, Digest, IdError, LamppostNumber, Nonce, OutboxId, PropertyName,
@@ -37,6 +40,7 @@ pub use id::{
 pub use pieces::{Pieces, PiecesError};
 pub use position::{LogHeld, Position, PositionError, RunPosition};
 pub use quality::{Quality, Reason};
+pub use set_aside::{SetAside, SetAsideReason};
 pub use statistic::Statistic;
 pub use time::UtcMillis;
 pub use topic::{Leaf, Log, Topic, TopicError};

@@ -31,6 +31,15 @@ pub const GATEWAY_PUBLISHES: usize = WINDOW_PUBLISHES + 2;
 /// Most runs that one hello names, and a position answers for.
 pub const MAX_RUNS_PER_HELLO: usize = 256;
 
+/// Most outboxes that one hello names as set aside; the others are told of once these are dealt with.
+pub const MAX_SET_ASIDE_PER_HELLO: usize = 16;
+
+/// Longest serial number of hardware, in bytes.
+pub const MAX_SERIAL_BYTES: usize = 64;
+
+/// Longest text of a command's report, in bytes.
+pub const MAX_DETAIL_BYTES: usize = 256;
+
 /// Most pieces of one log of a run that a hello or a position names; the farthest are left out.
 pub const MAX_PIECES_PER_LOG: usize = 64;
 

@@ -16,6 +16,12 @@ impl UtcMillis {
         Self(self.0.saturating_add(ms))
     }
 
+    /// This instant and so much time after it, in whole milliseconds.
+    #[must_use]
+    pub fn plus(self, time: std::time::Duration) -> Self {
+        self.plus_ms(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+    }
+
     /// Milliseconds from `earlier` to this instant; negative if this one is the earlier.
     pub fn since_ms(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)

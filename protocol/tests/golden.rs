@@ -77,6 +77,7 @@ fn hello() -> Hello {
         agent_version: "0.1.0".to_owned(),
         hardware_serial: "10000000abcdef01".to_owned(),
         generation: 7,
+        set_aside: Vec::new(),
     }
 }
 

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 
 use lamplighter_protocol::wire::{self, CommandState};
 use lamplighter_protocol::{
-    CommandId, CommandReport, Decimal, Description, DescriptionError, Device, Digest, DropReason, Dropped,
-    DroppedSeries, Frame, FrameError, Grid, Hello, HelloError, LamppostNumber, Leaf, Log, LogHeld, Nonce,
-    Observation, Opening, OutboxId, Pieces, Position, PositionError, Quality, Reason, Record, RecordError,
-    RunHeld, RunId, RunPosition, Series, SeriesName, Tick, Topic, UtcMillis, ValueType, limits,
+    Command, CommandAction, CommandId, CommandReport, Dating, Decimal, Description, DescriptionError, Device,
+    Digest, DropReason, Dropped, DroppedSeries, Frame, FrameError, Grid, Hello, HelloError, LamppostNumber,
+    Leaf, Log, LogHeld, Nonce, Observation, Opening, OutboxId, Pieces, Position, PositionError, Quality,
+    Reason, Record, RecordError, RunHeld, RunId, RunPosition, Series, SeriesName, SetAside, SetAsideReason,
+    Tick, Topic, UtcMillis, ValueType, limits,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -18,6 +19,11 @@ use prost::Message as _;
 use prost::bytes::Bytes;
 
 proptest! {
+    #[test]
+    fn every_command_survives_the_wire(command in command()) {
+        prop_assert_eq!(Command::decode(&command.encode()).unwrap(), command);
+    }
+
     #[test]
     fn every_hello_survives_the_wire(hello in hello()) {
         prop_assert_eq!(Hello::decode(&hello.encode()).unwrap(), hello);
@@ -152,6 +158,9 @@ fn read_as_anything(bytes: &[u8]) {
     if let Ok(hello) = Hello::decode(bytes) {
         assert_eq!(Hello::decode(&hello.encode()).unwrap(), hello);
     }
+    if let Ok(command) = Command::decode(bytes) {
+        assert_eq!(Command::decode(&command.encode()).unwrap(), command);
+    }
     if let Ok(description) = Description::decode(bytes) {
         assert_eq!(Description::decode(&description.encode().0).unwrap(), description);
     }
@@ -196,18 +205,90 @@ fn hello() -> impl Strategy<Value = Hello> {
     let ids = (any::<[u8; 16]>(), any::<[u8; 16]>(), any::<[u8; 16]>());
     let run = (any::<[u8; 16]>(), pieces(), pieces());
     let run = run.prop_map(|(run, samples, events)| RunHeld { run: RunId(run), samples, events });
-    (ids, any::<u64>(), vec(run, 0..4), "\\PC{0,16}", "\\PC{0,16}", any::<u64>()).prop_map(
-        |((nonce, outbox, run), count, runs, agent_version, hardware_serial, generation)| Hello {
-            nonce: Nonce(nonce),
-            count,
-            outbox: OutboxId(outbox),
-            run: RunId(run),
-            runs,
-            agent_version,
-            hardware_serial,
-            generation,
+    let texts = ("\\PC{0,16}", "\\PC{0,16}");
+    (ids, any::<u64>(), vec(run, 0..4), texts, any::<u64>(), vec(set_aside(), 0..4)).prop_map(
+        |((nonce, outbox, run), count, runs, (agent_version, hardware_serial), generation, set_aside)| {
+            Hello {
+                nonce: Nonce(nonce),
+                count,
+                outbox: OutboxId(outbox),
+                run: RunId(run),
+                runs,
+                agent_version,
+                hardware_serial,
+                generation,
+                set_aside,
+            }
         },
     )
+}
+
+#[test]
+fn the_longest_hello_fits_a_payload() {
+    let mut pieces = Pieces::new();
+    (0..limits::MAX_PIECES_PER_LOG as u64)
+        .for_each(|piece| pieces.insert((1 << 60) + piece * 2, (1 << 60) + piece * 2));
+    let run = |run: usize| RunHeld {
+        run: RunId([u8::try_from(run).unwrap(); 16]),
+        samples: pieces.clone(),
+        events: pieces.clone(),
+    };
+    let aside = |outbox: usize| SetAside {
+        outbox: OutboxId([u8::try_from(outbox).unwrap(); 16]),
+        lamppost: Some("X".repeat(32).parse().unwrap()),
+        hardware_serial: "s".repeat(limits::MAX_SERIAL_BYTES),
+        reason: SetAsideReason::NoIdentity,
+        bytes: u64::MAX,
+        runs: u32::MAX,
+        first: Some(UtcMillis(i64::MIN)),
+        last: Some(UtcMillis(i64::MIN)),
+    };
+    let hello = Hello {
+        set_aside: (0..limits::MAX_SET_ASIDE_PER_HELLO).map(aside).collect(),
+        ..hello_of((0..limits::MAX_RUNS_PER_HELLO).map(run).collect())
+    };
+    let payload = hello.encode();
+    assert!(payload.len() <= limits::MAX_PAYLOAD_BYTES, "{}", payload.len());
+    assert_eq!(Hello::decode(&payload).unwrap().set_aside, hello.set_aside);
+}
+
+fn set_aside() -> impl Strategy<Value = SetAside> {
+    let reason = prop::sample::select(vec![
+        SetAsideReason::OtherLamppost,
+        SetAsideReason::OtherHardware,
+        SetAsideReason::DamagedIdentity,
+        SetAsideReason::NoIdentity,
+        SetAsideReason::Unknown,
+    ]);
+    let lamppost = option::of("[A-Z0-9]{1,8}");
+    let times = (option::of(any::<i64>()), option::of(any::<i64>()));
+    (any::<[u8; 16]>(), lamppost, "\\PC{0,16}", reason, any::<u64>(), any::<u32>(), times).prop_map(
+        |(outbox, lamppost, hardware_serial, reason, bytes, runs, (first, last))| SetAside {
+            outbox: OutboxId(outbox),
+            lamppost: lamppost.map(|number| number.parse().unwrap()),
+            hardware_serial,
+            reason,
+            bytes,
+            runs,
+            first: first.map(UtcMillis),
+            last: last.map(UtcMillis),
+        },
+    )
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let id = any::<[u8; 16]>();
+    let action = prop_oneof![
+        Just(None),
+        Just(Some(CommandAction::ReadNow("weather-1".parse().unwrap()))),
+        id.prop_map(|id| Some(CommandAction::ReleaseOutbox(OutboxId(id)))),
+        id.prop_map(|id| Some(CommandAction::CloseOutbox(OutboxId(id)))),
+    ];
+    (any::<[u8; 16]>(), any::<i64>(), action).prop_map(|(id, expires, action)| Command {
+        id: CommandId(id),
+        expires: UtcMillis(expires),
+        action,
+    })
 }
 
 fn hello_of(runs: Vec<RunHeld>) -> Hello {
@@ -220,6 +301,7 @@ fn hello_of(runs: Vec<RunHeld>) -> Hello {
         agent_version: String::new(),
         hardware_serial: String::new(),
         generation: 0,
+        set_aside: Vec::new(),
     }
 }
 
@@ -290,6 +372,7 @@ fn record() -> impl Strategy<Value = Record> {
         opening().prop_map(Record::Opening),
         command_report().prop_map(Record::Command),
         dropped().prop_map(Record::Dropped),
+        dating().prop_map(Record::Dating),
     ]
 }
 
@@ -298,6 +381,16 @@ fn tick() -> impl Strategy<Value = Tick> {
         device: device as usize,
         time: UtcMillis(time),
         observations,
+    })
+}
+
+fn dating() -> impl Strategy<Value = Dating> {
+    let times = (option::of(any::<i64>()), any::<i64>(), any::<i64>());
+    (any::<[u8; 16]>(), times).prop_map(|(run, (earliest, latest, time))| Dating {
+        run: RunId(run),
+        earliest: earliest.map(|earliest| UtcMillis(earliest.min(latest))),
+        latest: UtcMillis(latest),
+        time: UtcMillis(time),
     })
 }
 

@@ -41,7 +41,7 @@ use self::own::OwnTask;
 use self::serial::SerialLine;
 use self::task::{BusTask, Device};
 use self::threads::Starting;
-use crate::clock::{Clock, Stop};
+use crate::clock::{Clock, Now, Stop};
 use crate::config::{BusConfig, BusKind, Config, DeviceConfig, Sensor};
 use crate::health::Health;
 
@@ -51,6 +51,8 @@ pub struct BusPorts<S> {
     pub opener: Arc<dyn I2cOpener>,
     /// What they sample by.
     pub clock: Arc<dyn Clock>,
+    /// When the run opened, by this clock: the ticks from then on are theirs.
+    pub opened: Now,
     /// Where ticks go.
     pub sink: S,
     /// What the agent observes as its backlog.
@@ -66,6 +68,7 @@ pub struct BusTasks<S> {
     tasks: Vec<(String, Task)>,
     own: OwnTask,
     clock: Arc<dyn Clock>,
+    opened: Now,
     sink: S,
     stop: Stop,
     health: Arc<Health>,
@@ -79,7 +82,7 @@ enum Task {
 impl<S: Sink + Clone + 'static> BusTasks<S> {
     /// One task for each bus, and one for the agent's own device. Opens nothing yet.
     pub fn build(config: &Config, catalogue: &Catalogue, ports: BusPorts<S>) -> Self {
-        let BusPorts { opener, clock, sink, count_backlog, stop, health } = ports;
+        let BusPorts { opener, clock, opened, sink, count_backlog, stop, health } = ports;
         let described = Described { config, description: config.description(catalogue), catalogue };
         let task = |(place, bus): (usize, &BusConfig)| (bus.name.clone(), task(&described, place, &opener));
         let own_place = config.devices.len();
@@ -88,10 +91,9 @@ impl<S: Sink + Clone + 'static> BusTasks<S> {
             grid: config.health.grid,
             properties: described.properties(own_place),
             count_backlog,
-            started: clock.now().monotonic,
         };
         let tasks = config.buses.iter().enumerate().map(task).collect();
-        Self { tasks, own, clock, sink, stop, health }
+        Self { tasks, own, clock, opened, sink, stop, health }
     }
 
     /// Starts the threads. All of them have entered the clock before the first one starts, so that a stepped clock does
@@ -100,16 +102,17 @@ impl<S: Sink + Clone + 'static> BusTasks<S> {
     /// # Errors
     /// What the system says if it has no more threads; those already started are told to stop.
     pub fn start(self) -> io::Result<BusThreads> {
-        let Self { tasks, own, clock, sink, stop, health } = self;
+        let Self { tasks, own, clock, opened, sink, stop, health } = self;
         let mut starting = Starting::new(&clock, stop, tasks.len() + 1);
         for (name, task) in tasks {
             let (sink, health) = (sink.clone(), Arc::clone(&health));
             starting.spawn(name, move |clock, stop| match task {
-                Task::I2c(task) => task.run(clock, stop, &sink, &health),
-                Task::Serial(task) => task.run(clock, stop, &sink, &health),
+                Task::I2c(task) => task.run(opened, clock, stop, &sink, &health),
+                Task::Serial(task) => task.run(opened, clock, stop, &sink, &health),
             })?;
         }
-        starting.spawn("agent".to_owned(), move |clock, stop| own.run(clock, stop, &sink, &health))?;
+        starting
+            .spawn("agent".to_owned(), move |clock, stop| own.run(opened, clock, stop, &sink, &health))?;
         Ok(starting.finish())
     }
 }

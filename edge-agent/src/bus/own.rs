@@ -2,7 +2,6 @@
 //! and how many ticks were missed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use lamplighter_protocol::{Grid, Property, Tick};
 
@@ -11,7 +10,7 @@ use super::pace::{Pace, Step};
 use super::schedule::phenomenon_time;
 use super::sink::Sink;
 use super::task::observations;
-use crate::clock::{Clock, Stop};
+use crate::clock::{Clock, Now, Stop};
 use crate::health::{Health, resident_kib};
 use crate::quality::{Absence, Reading};
 
@@ -26,20 +25,19 @@ pub(super) struct OwnTask {
     /// Of [`AGENT_PROPERTIES`](crate::config::AGENT_PROPERTIES), in that order.
     pub(super) properties: Vec<Property>,
     pub(super) count_backlog: CountBacklog,
-    /// Monotonic time of the agent's start.
-    pub(super) started: Duration,
 }
 
 impl OwnTask {
-    /// Observes until the process stops, or nothing more can be read in this run.
+    /// Observes what is due since the run opened until the process stops, or nothing more can be read in this run.
     pub(super) fn run(
         self,
+        opened: Now,
         clock: Arc<dyn Clock>,
         stop: Stop,
         sink: &dyn Sink,
         health: &Health,
     ) -> Result<(), Ended> {
-        let mut pace = Pace::new([self.grid], clock, stop);
+        let mut pace = Pace::new([self.grid], opened, clock, stop);
         let mut missed_before = 0;
         loop {
             let (tick, missed) = match pace.next(None)? {
@@ -51,7 +49,7 @@ impl OwnTask {
             let missed_in_all = health.missed_ticks();
             let now = pace.now();
             let readings = [
-                Reading::Settled(now.monotonic.saturating_sub(self.started).as_secs_f64()),
+                Reading::Settled(now.monotonic.saturating_sub(opened.monotonic).as_secs_f64()),
                 resident_kib().map_or(Reading::Absent(Absence::NotMeasured), whole),
                 whole((self.count_backlog)()),
                 whole(missed_in_all - missed_before),
@@ -59,7 +57,7 @@ impl OwnTask {
             missed_before = missed_in_all;
             let time = phenomenon_time(self.grid, tick, now.wall);
             let observations = observations(&self.properties, &readings, now.trust);
-            sink.put(Tick { device: self.place, time, observations })?;
+            sink.put(Tick { device: self.place, time, observations }, now.trust)?;
             health.agent_missed(pace.answered(0, tick, time, now));
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lamplighter_protocol::{Grid, UtcMillis};
 
 use super::schedule::{Due, Schedule};
-use crate::clock::{Clock, Now, Stop, Waited};
+use crate::clock::{Clock, ClockTrust, Now, Stop, Waited};
 
 /// A clock that was set back by less than this is waited out; by this or more, a new run begins (D3).
 const LARGEST_STEP_BACK_MS: i64 = 3_600_000;
@@ -48,9 +48,15 @@ pub(super) enum Step {
 }
 
 impl Pace {
-    pub(super) fn new(grids: impl IntoIterator<Item = Grid>, clock: Arc<dyn Clock>, stop: Stop) -> Self {
-        let now = clock.now();
-        Self { schedule: Schedule::new(grids, now.wall), clock, stop, seen: now, latest: now.wall }
+    /// Follows the ticks from `opened` on, which may be a while ago: what has passed since is read late, or missed.
+    pub(super) fn new(
+        grids: impl IntoIterator<Item = Grid>,
+        opened: Now,
+        clock: Arc<dyn Clock>,
+        stop: Stop,
+    ) -> Self {
+        let schedule = Schedule::new(grids, opened.wall);
+        Self { schedule, clock, stop, seen: opened, latest: opened.wall }
     }
 
     /// Waits until a device is due, or monotonic time reaches `wake`.
@@ -78,9 +84,14 @@ impl Pace {
         }
     }
 
-    /// What the clock says.
+    /// What the clock says. Until the next look it does not learn the time: a tick that is read meanwhile, and all that is
+    /// said of it, has one kind of time (D3).
     pub(super) fn now(&self) -> Now {
-        self.clock.now()
+        let now = self.clock.now();
+        match self.learnt_ms(now) {
+            Some(shift_ms) => Now { wall: now.wall.plus_ms(-shift_ms), trust: ClockTrust::Unknown, ..now },
+            None => now,
+        }
     }
 
     /// The device has an observation of `time` for `tick`, which it was `done` with then. Says how many ticks were
@@ -93,6 +104,12 @@ impl Pace {
     /// Reads the clock and finds out whether it was set.
     fn look(&mut self) -> Result<Now, ClockJumped> {
         let now = self.clock.now();
+        if let Some(shift_ms) = self.learnt_ms(now) {
+            // What was read so far is dated: its times are these now, and they are not given again.
+            self.schedule.date(shift_ms);
+            self.latest = self.latest.plus_ms(shift_ms);
+            self.seen = now;
+        }
         let back_ms = self.latest.since_ms(now.wall);
         if back_ms >= LARGEST_STEP_BACK_MS {
             return Err(ClockJumped { back_ms });
@@ -103,6 +120,13 @@ impl Pace {
         self.seen = now;
         self.latest = self.latest.max(now.wall);
         Ok(now)
+    }
+
+    /// If the clock has learnt the time since the last look: how far that is ahead of the time that it told before.
+    fn learnt_ms(&self, now: Now) -> Option<i64> {
+        let has_learnt = self.seen.trust == ClockTrust::Unknown && now.trust != ClockTrust::Unknown;
+        let lived = now.monotonic.saturating_sub(self.seen.monotonic);
+        has_learnt.then(|| now.wall.since_ms(self.seen.wall.plus(lived)))
     }
 
     /// Whether the wall clock was set forward since the last look.

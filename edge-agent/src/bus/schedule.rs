@@ -6,7 +6,8 @@
 //! that a slow one cannot starve its neighbours.
 //!
 //! Times of a device strictly increase whatever the clock does: a tick that is not later than the last time given is
-//! not due. A clock that was set back is thereby waited out (D3).
+//! not due. A clock that was set back is thereby waited out (D3). When a clock that did not know the time learns it, the
+//! times given so far move with it, and ticks go on on the grid of the true time.
 
 use std::time::Duration;
 
@@ -40,7 +41,9 @@ pub(super) enum Due {
 #[derive(Debug)]
 struct Place {
     grid: Grid,
-    /// The first tick that is neither answered nor missed.
+    /// Everything before this is answered or missed.
+    free_from: UtcMillis,
+    /// The first tick that is neither answered nor missed: the first at or after that.
     next: UtcMillis,
     /// When it was served last, as a number that counts servings.
     served: u64,
@@ -49,7 +52,7 @@ struct Place {
 impl Schedule {
     /// Devices on these grids; the first tick of each is the first at or after `now`.
     pub(super) fn new(grids: impl IntoIterator<Item = Grid>, now: UtcMillis) -> Self {
-        let place = |grid| Place { grid, next: first_at_or_after(grid, now), served: 0 };
+        let place = |grid| Place { grid, free_from: now, next: first_at_or_after(grid, now), served: 0 };
         Self { places: grids.into_iter().map(place).collect(), served: 0 }
     }
 
@@ -70,15 +73,29 @@ impl Schedule {
         let Some(one) = self.places.get_mut(place) else { return 0 };
         one.served = self.served;
         let following = tick.plus_ms(i64::from(one.grid.period_ms));
-        one.next = first_at_or_after(one.grid, time.max(tick).plus_ms(1));
+        one.go_on_from(time.max(tick).plus_ms(1));
         ticks_between(one.grid, following, one.next)
     }
 
     /// The wall clock was set forward: ticks that nobody lived through are not missed, they never were.
     pub(super) fn skip_to(&mut self, now: UtcMillis) {
         for place in &mut self.places {
-            place.next = place.next.max(first_at_or_after(place.grid, now));
+            place.go_on_from(place.free_from.max(now));
         }
+    }
+
+    /// The time is known, and is so much ahead of what was given so far.
+    pub(super) fn date(&mut self, shift_ms: i64) {
+        for place in &mut self.places {
+            place.go_on_from(place.free_from.plus_ms(shift_ms));
+        }
+    }
+}
+
+impl Place {
+    fn go_on_from(&mut self, time: UtcMillis) {
+        self.free_from = time;
+        self.next = first_at_or_after(self.grid, time);
     }
 }
 
@@ -194,6 +211,19 @@ mod tests {
         let minute = Grid { period_ms: 60_000, phase_ms: 0 };
         assert_eq!(phenomenon_time(minute, at(0), at(1_000)), at(0));
         assert_eq!(phenomenon_time(minute, at(0), at(1_001)), at(1_001));
+    }
+
+    #[test]
+    fn d3_once_the_time_is_known_ticks_go_on_on_its_grid_and_no_time_repeats() {
+        for shift in [-1_000_000_250, -700, 0, 250, 999_999_999_750] {
+            let mut schedule = Schedule::new([SECOND], at(5_000));
+            // Late, at 5.4 s, which is 5.4 s and the shift in truth.
+            schedule.answered(0, at(5_000), at(5_400));
+            schedule.date(shift);
+            let Due::At(next) = schedule.due(at(5_400 + shift)) else { panic!("it was read already") };
+            assert_eq!(next.0.rem_euclid(1_000), 0, "{shift}");
+            assert!(next.0 > 5_400 + shift && next.0 <= 6_400 + shift, "{shift}");
+        }
     }
 
     proptest! {

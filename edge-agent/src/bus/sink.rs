@@ -2,15 +2,16 @@
 
 use lamplighter_protocol::{Log, Record, Tick};
 
+use crate::clock::ClockTrust;
 use crate::outbox::Outbox;
 
 /// Takes ticks. Two implementations: the outbox, and the collector of the tests.
 pub trait Sink: Send {
-    /// Takes one tick. Blocks while the sink is full: the bus then misses ticks, and counts them.
+    /// Takes one tick, whose time is that of a clock that was trusted so far. Blocks while the sink is full: the bus then misses ticks, and counts them.
     ///
     /// # Errors
     /// [`Closed`]: nothing will ever be taken again.
-    fn put(&self, tick: Tick) -> Result<(), Closed>;
+    fn put(&self, tick: Tick, trust: ClockTrust) -> Result<(), Closed>;
 }
 
 /// A sink takes nothing any more.
@@ -19,7 +20,7 @@ pub trait Sink: Send {
 pub struct Closed;
 
 impl Sink for Outbox {
-    fn put(&self, tick: Tick) -> Result<(), Closed> {
-        self.append(Log::Samples, &Record::Tick(tick)).map_err(|_| Closed)
+    fn put(&self, tick: Tick, trust: ClockTrust) -> Result<(), Closed> {
+        self.append_by(Log::Samples, &Record::Tick(tick), trust).map_err(|_| Closed)
     }
 }

@@ -15,7 +15,7 @@ use super::link::{Attempt, Link, Opener};
 use super::pace::{Pace, Step};
 use super::schedule::{phenomenon_time, tolerance};
 use super::sink::Sink;
-use crate::clock::{Clock, ClockTrust, Stop};
+use crate::clock::{Clock, ClockTrust, Now, Stop};
 use crate::health::{BusHealth, Health, SensorHealth};
 use crate::quality::{Absence, Reading, judge};
 
@@ -44,15 +44,16 @@ pub(super) struct Device<B> {
 type Read = Result<Vec<Reading>, Absence>;
 
 impl<O: Opener> BusTask<O> {
-    /// Reads until the process stops, or nothing more can be read in this run.
+    /// Reads what is due since the run opened until the process stops, or nothing more can be read in this run.
     pub(super) fn run(
         mut self,
+        opened: Now,
         clock: Arc<dyn Clock>,
         stop: Stop,
         sink: &dyn Sink,
         health: &Health,
     ) -> Result<(), Ended> {
-        let mut pace = Pace::new(self.devices.iter().map(|device| device.grid), clock, stop);
+        let mut pace = Pace::new(self.devices.iter().map(|device| device.grid), opened, clock, stop);
         let bus = health.bus(self.bus);
         loop {
             self.open_if_due(pace.now().monotonic, bus, health);
@@ -72,7 +73,7 @@ impl<O: Opener> BusTask<O> {
             };
             let tick_read = device.tick(time, read, done.trust);
             let with_value = tick_read.observations.iter().filter(|one| one.value.is_some()).count();
-            sink.put(tick_read)?;
+            sink.put(tick_read, done.trust)?;
             sensor.recorded(time, with_value);
             sensor.missed(missed + pace.answered(on_bus, tick, time, done));
         }

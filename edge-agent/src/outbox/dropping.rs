@@ -13,7 +13,7 @@ use super::segment::MAX_RECORD_BYTES;
 pub(super) enum Drops {
     /// It may, and is then reported.
     Allowed,
-    /// It is an opening (D1), or itself a report of what was dropped (D11).
+    /// It is an opening (D1), says when a run was that did not know (D3), or is itself a report of what was dropped (D11).
     Never,
 }
 
@@ -21,7 +21,7 @@ impl Drops {
     pub(super) fn of(record: &Record) -> Self {
         match record {
             Record::Tick(_) | Record::Command(_) => Self::Allowed,
-            Record::Opening(_) | Record::Dropped(_) => Self::Never,
+            Record::Opening(_) | Record::Dropped(_) | Record::Dating(_) => Self::Never,
         }
     }
 }
@@ -49,7 +49,7 @@ pub(super) fn reports(
         let series = series_of(&pieces);
         let report = Dropped { run, log, pieces, reason, time, series };
         // Of one record there is always room: it has one device's series, of which there are few.
-        if report.pieces.count() > 1 && Record::Dropped(report.clone()).encode().len() > MAX_RECORD_BYTES {
+        if report.pieces.count() > 1 && longest(&report) > MAX_RECORD_BYTES {
             let (first, second) = halves(&report.pieces);
             open.extend([second, first]);
         } else {
@@ -57,6 +57,12 @@ pub(super) fn reports(
         }
     }
     reports
+}
+
+/// The most bytes that a report has, whatever times it is sent with (D3).
+fn longest(report: &Dropped) -> usize {
+    const TIME_BYTES: usize = 10;
+    Record::Dropped(report.clone()).encode().len() + TIME_BYTES * (1 + 2 * report.series.len())
 }
 
 /// The lower and the upper half of a set, by the number of its sequences.
@@ -85,13 +91,15 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Counts a record. One that cannot be read is in no series.
-    pub(super) fn add(&mut self, record: &[u8]) {
+    /// `time` says what a time in it is in truth, or how it was written if that is not known.
+    pub(super) fn add(&mut self, record: &[u8], time: impl Fn(UtcMillis) -> UtcMillis) {
         let Ok(Record::Tick(tick)) = Record::decode(record) else { return };
+        let time = time(tick.time);
         for observation in &tick.observations {
             let place = (tick.device, observation.series);
-            let (count, first, last) = self.counted.entry(place).or_insert((0, tick.time, tick.time));
+            let (count, first, last) = self.counted.entry(place).or_insert((0, time, time));
             *count += 1;
-            (*first, *last) = ((*first).min(tick.time), (*last).max(tick.time));
+            (*first, *last) = ((*first).min(time), (*last).max(time));
         }
     }
 

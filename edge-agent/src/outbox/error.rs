@@ -143,3 +143,19 @@ pub(super) fn manage<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io
         OutboxError::Manage { action, path, source }
     }
 }
+
+/// The whole chain of an error, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some libraries repeat their source in their own text.
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

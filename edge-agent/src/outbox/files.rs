@@ -4,15 +4,17 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lamplighter_protocol::{Digest, Log, Position, RunId, UtcMillis};
+use lamplighter_protocol::{Digest, LamppostNumber, Log, OutboxId, Position, RunId, UtcMillis};
 
+use super::commands::{self, Kept};
 use super::disk::{self, Disk};
 use super::dropping::Drops;
 use super::error::OutboxError;
 use super::growth::Growth;
 use super::identity::{self, Home};
 use super::pen::{Pen, Written};
-use super::queue::Append;
+use super::place::BootAt;
+use super::queue::{Append, Times};
 use super::random::Random;
 use super::read::{self, Found};
 use super::reserve::Reserve;
@@ -21,11 +23,13 @@ use super::run::{Run, Segment};
 use super::seal;
 use super::sealed::{self, Sealed};
 use super::segment::{HEADER_BYTES, Header, MAX_RECORD_BYTES, PREFIX_BYTES};
+use super::set_aside::{self, Aside};
 use super::steady::SteadyTime;
 use super::{
-    Chunk, DropCounts, MOST_RUNS, OutboxOptions, OutboxState, Place, ReadLimit, descriptions, opening,
-    recover,
+    Beginning, Chunk, DropCounts, MOST_RUNS, OutboxOptions, OutboxState, Place, ReadLimit, descriptions,
+    opening, recover,
 };
+use crate::clock::Now;
 
 /// Most bytes of a segment of events.
 const MAX_EVENT_SEGMENT_BYTES: u64 = 64 << 10;
@@ -35,6 +39,12 @@ const MAX_EVENT_SEGMENT_BYTES: u64 = 64 << 10;
 pub(super) struct Files {
     pub(super) disk: Arc<dyn Disk>,
     home: Home,
+    pub(super) lamppost: LamppostNumber,
+    /// The outboxes that were set aside.
+    pub(super) asides: Arc<[Aside]>,
+    pub(super) commands: Vec<Kept>,
+    /// Which boot this is and when it began, once that is known.
+    pub(super) boot: Option<BootAt>,
     pub(super) directory: PathBuf,
     pub(super) bound: Bound,
     pub(super) reserve: Reserve,
@@ -61,14 +71,14 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Opens the outbox, and a new run in it.
+    /// Opens the outbox, and a new run in it; says when it opened, which is asked of `now` once all else is done.
     pub(super) fn open(
         disk: Arc<dyn Disk>,
         random: &Random,
         options: &OutboxOptions,
         (payload, description): (&[u8], Digest),
-        opened: UtcMillis,
-    ) -> Result<Self, OutboxError> {
+        now: impl FnOnce() -> Beginning,
+    ) -> Result<(Self, Now), OutboxError> {
         let home = identity::settle(&*disk, random, options)?;
         let directory = options.directory.clone();
         let (runs, kept) = (directory.join("runs"), directory.join("descriptions"));
@@ -77,6 +87,12 @@ impl Files {
         disk::sync_directory(&*disk, &directory)?;
         // A description that is there may have been named by a process that died before its name was durable (D2).
         disk::sync_directory(&*disk, &kept)?;
+        let mut asides = set_aside::find(&*disk, &directory, (&options.lamppost, home.outbox));
+        let commands = commands::load(&*disk, &directory)?;
+        let resumed = commands::resume(&*disk, &directory, &commands, &asides)?;
+        if !resumed.is_empty() {
+            asides = set_aside::find(&*disk, &directory, (&options.lamppost, home.outbox));
+        }
         let recovered = recover::recover(&*disk, &runs)?;
 
         let logs = recovered.runs.iter().flat_map(|run| [&run.samples, &run.events]);
@@ -92,6 +108,10 @@ impl Files {
         let bytes = recovered.runs.iter().map(Run::bytes).sum();
         let mut files = Self {
             home,
+            lamppost: options.lamppost.clone(),
+            asides: asides.into(),
+            commands,
+            boot: None,
             bound: Bound::new(options),
             reserve: Reserve::find(&*disk, &directory),
             segment_bytes: options.segment_bytes,
@@ -104,7 +124,8 @@ impl Files {
             dropped: DropCounts::default(),
             damaged: recovered.damaged,
             damage_found: true,
-            now: opened,
+            // Nothing is dated before the run has opened.
+            now: UtcMillis::default(),
             time: SteadyTime::default(),
             growth: Growth::new(options.max_bytes),
             oldest: None,
@@ -116,25 +137,38 @@ impl Files {
             files.runs.iter_mut().for_each(|run| run.believe(&position));
             files.runs.iter_mut().for_each(Run::end_behind_held);
         }
+        for run in &mut files.runs {
+            // What is held was sent, and nothing is sent before that is told.
+            let is_held = |log: Log| !run.log(log).state.held.is_empty();
+            run.is_told = recovered.placed.contains(&run.id) || Log::ALL.into_iter().any(is_held);
+        }
         files.finish_drops(&recovered.reports)?;
         // Before there is a run there is nothing to report in that samples go for it.
         files.keep_description(Purpose::Report, description, payload)?;
-        files.begin_run(random, opened)?;
+        let beginning = now();
+        let opened = beginning.now;
+        files.now = opened.wall;
+        files.begin_run(random, beginning)?;
         files.keep_reserve();
         files.report_damage()?;
+        files.tell_placed()?;
+        files.report_resumed(resumed)?;
         files.find_oldest();
-        Ok(files)
+        Ok((files, opened))
     }
 
     /// Begins this process's run. On a full disk its opening is what the space of held records is needed for, or the
     /// reserve.
-    fn begin_run(&mut self, random: &Random, opened: UtcMillis) -> Result<(), OutboxError> {
+    fn begin_run(&mut self, random: &Random, beginning: Beginning) -> Result<(), OutboxError> {
+        let opened = beginning.now.wall;
+        let time = self.time_of_opening(beginning)?;
         let opening = opening::opening_after(&*self.disk, self.runs.last(), opened);
-        let number = self.runs.iter().map(|run| run.number).max().map_or(0, |last| last.saturating_add(1));
+        // Behind those of adopted runs, whatever their ids.
+        let number = self.runs.iter().map(|run| run.number).max().map_or(1, |last| last.saturating_add(1));
         let runs = self.directory.join("runs");
         let run = self.in_space(Purpose::Report, |files| {
             let id = RunId(random.id()?);
-            opening::begin_run(&*files.disk, &runs, (number, id), files.description, opening)
+            opening::begin_run(&*files.disk, &runs, (number, id), files.description, opening, time)
         })?;
         self.bytes += run.events.bytes();
         self.runs.push(run);
@@ -144,7 +178,12 @@ impl Files {
     /// Takes one append. What it leads to is written by [`Self::write`] at the latest.
     pub(super) fn append(&mut self, append: Append) -> Result<(), OutboxError> {
         match append {
-            Append::Record { log, bytes, time, drops } => self.append_record(log, &bytes, time, drops),
+            Append::Record { log, mut bytes, mut time, drops, times } => {
+                if times == Times::Provisional {
+                    self.date_late(&mut bytes, &mut time);
+                }
+                self.append_record(log, &bytes, time, drops)
+            }
             Append::Description { digest, payload } => {
                 self.keep_description(Purpose::Kept, digest, &payload)?;
                 self.description = digest;
@@ -186,7 +225,7 @@ impl Files {
             Err(error) if error.is_damage() => self.found_unreadable((at, from.log), from.sequence),
             Ok(Found::Nothing | Found::Chunk(_)) | Err(_) => {}
         }
-        found.map(Found::chunk)
+        Ok(found?.chunk().and_then(|chunk| self.dated(at, chunk, limit)))
     }
 
     /// How many places on disk were found unreadable.
@@ -222,7 +261,12 @@ impl Files {
             refused: self.refused,
             dropped: self.dropped,
             damaged: self.damaged,
+            set_aside: Arc::clone(&self.asides),
         }
+    }
+
+    pub(super) fn outbox(&self) -> OutboxId {
+        self.home.outbox
     }
 
     pub(super) fn current(&mut self) -> &mut Run {
@@ -254,7 +298,7 @@ impl Files {
             return Ok(());
         }
         self.put(log, record, time, drops)?;
-        if log == Log::Samples {
+        if log == Log::Samples && !self.is_undated() {
             self.oldest = self.oldest.or(Some(time));
         }
         Ok(())
@@ -342,7 +386,7 @@ impl Files {
 
     /// Closes the segment that is being written, unless there is nothing in it: it is sealed and synced before another one
     /// is begun.
-    fn close_segment(&mut self, log: Log) -> Result<(), OutboxError> {
+    pub(super) fn close_segment(&mut self, log: Log) -> Result<(), OutboxError> {
         let Some(pen) = self.pen(log).as_mut().filter(|pen| pen.began.is_some()) else { return Ok(()) };
         pen.write()?;
         let seal = self.current().log(log).segments.back().and_then(seal::seal);

@@ -18,6 +18,32 @@ pub(super) struct Home {
     _lock: Box<dyn DiskFile>,
 }
 
+/// Whose an outbox is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) outbox: OutboxId,
+    pub(super) lamppost: LamppostNumber,
+    pub(super) hardware_serial: String,
+}
+
+/// What an outbox says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Identity {
+    Absent,
+    /// It is not as it was written, or does not say whose it is.
+    Damaged,
+    Whole(Owner),
+}
+
+/// Reads whose the outbox in this directory is.
+pub(super) fn read(disk: &dyn Disk, directory: &Path) -> Result<Identity, OutboxError> {
+    Ok(match sealed::read(disk, &directory.join("identity"))? {
+        Sealed::Whole(body) => decode(&body).map_or(Identity::Damaged, Identity::Whole),
+        Sealed::Damaged => Identity::Damaged,
+        Sealed::Absent => Identity::Absent,
+    })
+}
+
 /// Locks the outbox and checks that it belongs here. One that does not is set aside, untouched, and a new one begun.
 pub(super) fn settle(disk: &dyn Disk, random: &Random, options: &OutboxOptions) -> Result<Home, OutboxError> {
     let directory = &options.directory;
@@ -25,21 +51,20 @@ pub(super) fn settle(disk: &dyn Disk, random: &Random, options: &OutboxOptions) 
     disk::create_directory(disk, directory)?;
     disk::sync_directory(disk, &parent)?;
     let lock = lock(disk, directory)?;
-    let stranger = match sealed::read(disk, &directory.join("identity"))? {
-        Sealed::Whole(body) => match decode(&body) {
-            Some((outbox, lamppost, serial))
-                if lamppost == options.lamppost.as_str() && serial == options.hardware_serial =>
-            {
-                return Ok(Home { outbox, _lock: lock });
-            }
-            Some((_, lamppost, serial)) => {
-                format!("belongs to lamppost {lamppost}, hardware serial {serial:?}")
-            }
-            None => "has an identity that does not say whose it is".to_owned(),
-        },
-        Sealed::Damaged => "has a damaged identity".to_owned(),
-        Sealed::Absent if exists(disk, &directory.join("runs"))? => "has records but no identity".to_owned(),
-        Sealed::Absent => return begin(disk, random, options, lock),
+    let stranger = match read(disk, directory)? {
+        Identity::Whole(Owner { outbox, lamppost, hardware_serial })
+            if lamppost == options.lamppost && hardware_serial == options.hardware_serial =>
+        {
+            return Ok(Home { outbox, _lock: lock });
+        }
+        Identity::Whole(Owner { lamppost, hardware_serial, .. }) => {
+            format!("belongs to lamppost {lamppost}, hardware serial {hardware_serial:?}")
+        }
+        Identity::Damaged => "has a damaged identity".to_owned(),
+        Identity::Absent if exists(disk, &directory.join("runs"))? => {
+            "has records but no identity".to_owned()
+        }
+        Identity::Absent => return begin(disk, random, options, lock),
     };
     let aside = set_aside(disk, directory, &parent)?;
     tracing::error!(
@@ -54,7 +79,8 @@ pub(super) fn settle(disk: &dyn Disk, random: &Random, options: &OutboxOptions) 
     begin(disk, random, options, self::lock(disk, directory)?)
 }
 
-fn lock(disk: &dyn Disk, directory: &Path) -> Result<Box<dyn DiskFile>, OutboxError> {
+/// Keeps other agents out of an outbox for as long as what is returned lives.
+pub(super) fn lock(disk: &dyn Disk, directory: &Path) -> Result<Box<dyn DiskFile>, OutboxError> {
     let path = directory.join("lock");
     disk.lock(&path).map_err(|error| {
         if error.kind() == io::ErrorKind::WouldBlock {
@@ -76,15 +102,14 @@ fn begin(
     Ok(Home { outbox, _lock: lock })
 }
 
-fn exists(disk: &dyn Disk, path: &Path) -> Result<bool, OutboxError> {
+pub(super) fn exists(disk: &dyn Disk, path: &Path) -> Result<bool, OutboxError> {
     disk.exists(path).map_err(manage("look for", path))
 }
 
 fn set_aside(disk: &dyn Disk, directory: &Path, parent: &Path) -> Result<PathBuf, OutboxError> {
-    let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut number = 1_u64;
     let aside = loop {
-        let path = parent.join(format!("{name}.set-aside-{number}"));
+        let path = aside_path(directory, number);
         if !exists(disk, &path)? {
             break path;
         }
@@ -95,7 +120,23 @@ fn set_aside(disk: &dyn Disk, directory: &Path, parent: &Path) -> Result<PathBuf
     Ok(aside)
 }
 
-fn parent_of(directory: &Path) -> PathBuf {
+/// Where an outbox is put that is the first, second, … to be set aside from this directory.
+pub(super) fn aside_path(directory: &Path, number: u64) -> PathBuf {
+    parent_of(directory).join(format!("{}{number}", aside_prefix(directory)))
+}
+
+/// How many outboxes were set aside when this one was, by its name; none if it is no such outbox.
+pub(super) fn aside_number(directory: &Path, name: &str) -> Option<u64> {
+    let number: u64 = name.strip_prefix(&aside_prefix(directory))?.parse().ok()?;
+    (aside_path(directory, number).file_name()?.to_str()? == name).then_some(number)
+}
+
+fn aside_prefix(directory: &Path) -> String {
+    format!("{}.set-aside-", directory.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// The directory that an outbox, and those that were set aside from it, are in.
+pub(super) fn parent_of(directory: &Path) -> PathBuf {
     match directory.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         Some(_) | None => PathBuf::from("."),
@@ -111,9 +152,13 @@ fn encode(outbox: OutboxId, lamppost: &LamppostNumber, serial: &str) -> Vec<u8> 
     body
 }
 
-fn decode(body: &[u8]) -> Option<(OutboxId, &str, &str)> {
+fn decode(body: &[u8]) -> Option<Owner> {
     let (outbox, rest) = body.split_first_chunk::<16>()?;
     let (length, rest) = rest.split_first()?;
     let (lamppost, serial) = rest.split_at_checked(usize::from(*length))?;
-    Some((OutboxId(*outbox), std::str::from_utf8(lamppost).ok()?, std::str::from_utf8(serial).ok()?))
+    Some(Owner {
+        outbox: OutboxId(*outbox),
+        lamppost: LamppostNumber::new(std::str::from_utf8(lamppost).ok()?).ok()?,
+        hardware_serial: std::str::from_utf8(serial).ok()?.to_owned(),
+    })
 }

@@ -5,12 +5,14 @@
 //! says that it holds them, given up. What is sent when is the uplink's business. The thread is a shell around a
 //! [`SteppedOutbox`], which does nothing by itself and reaches files through a [`Disk`] alone.
 //!
-//! It keeps these rules of the delivery contract: a start opens a run that begins with a synced opening (D1);
+//! It keeps these rules of the delivery contract: a start opens a run that begins with a synced opening (D1); what was
+//! written without knowing the time is dated once, and that is synced before it is read to be sent (D3);
 //! whatever is found on disk is synced before it is believed, and a failed write or sync ends the run (D2); a
 //! description is kept as long as a record written in it (D4); only what the last position lists is freed, oldest
 //! first, and only when the space is needed (D9); what has to go without that, for want of space or of age or because
 //! it is damaged, is reported in events, and the report is synced before it goes (D11); an outbox found on another lamppost or other hardware is set
-//! aside (D14).
+//! aside (D14), beside it as `outbox.set-aside-NUMBER`, until an operator has decided: then its runs are adopted, or it is
+//! deleted.
 //!
 //! On disk, below the outbox's directory (directories have mode 0700, files 0600):
 //!
@@ -19,8 +21,11 @@
 //! | `identity` | version of this layout, id of the outbox, lamppost and hardware that it belongs to |
 //! | `lock` | nothing; locked while an agent uses the outbox |
 //! | `position` | the last position that was believed |
+//! | `commands` | what operators have decided of outboxes that were set aside, and what became of it |
 //! | `reserve` | nothing, in 256 KiB that are given up when the disk is full |
 //! | `descriptions/DIGEST` | a description's payload |
+//! | `runs/NUMBER-RUN/undated` | the run began without knowing the time: which moment of which boot that was |
+//! | `runs/NUMBER-RUN/dating` | by how much its times are off, how that is known, and from which records on they are not |
 //! | `runs/NUMBER-RUN/LOG-FIRST.log` | a segment: records of one log in one description; its seal, once it is closed |
 //!
 //! A start reads and verifies the segments in which the last run ended, and those that hold openings and reports. Of any other
@@ -62,14 +67,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
-    Description, Digest, DropReason, Dropped, LamppostNumber, Log, OutboxId, Pieces, Position, Record, RunId,
-    UtcMillis,
+    Command, Description, Digest, DropReason, Dropped, LamppostNumber, Log, OutboxId, Pieces, Position,
+    Record, RunId, UtcMillis,
 };
 use tokio::sync::{oneshot, watch};
 
-use crate::clock::Clock;
+use crate::clock::{Boot, Clock, ClockTrust, Now};
 
+mod adopt;
+mod commands;
 mod damage;
+mod dating;
 mod descriptions;
 mod disk;
 mod dropping;
@@ -77,9 +85,11 @@ mod error;
 mod files;
 mod growth;
 mod identity;
+mod learn;
 mod opening;
 mod order;
 mod pen;
+mod place;
 mod queue;
 mod random;
 mod read;
@@ -90,6 +100,7 @@ mod run;
 mod seal;
 mod sealed;
 mod segment;
+mod set_aside;
 mod settle;
 mod steady;
 mod stepped;
@@ -99,11 +110,13 @@ mod thread;
 mod tests;
 
 pub use disk::{Disk, DiskFile, SystemDisk};
+pub(crate) use error::chain;
 pub use error::{OutboxClosed, OutboxError};
 pub use random::Random;
+pub use set_aside::Aside;
 pub use stepped::SteppedOutbox;
 
-use queue::{Append, Queue, Request};
+use queue::{Append, Queue, Request, Times};
 
 /// 1 MiB, and less in a small outbox, so that freeing one segment leaves most.
 const MAX_SEGMENT_BYTES: u64 = 1 << 20;
@@ -140,6 +153,21 @@ impl OutboxOptions {
     /// How large the segments of an outbox of this size are.
     pub fn segment_bytes_of(max_bytes: u64) -> u64 {
         (max_bytes / SEGMENTS_PER_OUTBOX).clamp(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES)
+    }
+}
+
+/// The moment at which a run opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// By the clock of the lamppost. If nobody knows the time, the run is dated later (D3).
+    pub now: Now,
+    /// Which boot of the machine this is, if that is known: what earlier runs of it left is then dated exactly.
+    pub boot: Option<Boot>,
+}
+
+impl From<Now> for Beginning {
+    fn from(now: Now) -> Self {
+        Self { now, boot: None }
     }
 }
 
@@ -200,6 +228,8 @@ pub struct OutboxState {
     pub dropped: DropCounts,
     /// Places on disk that this run found unreadable. Their sequences are in no log's pieces.
     pub damaged: u64,
+    /// The outboxes beside this one that were set aside, the first one first.
+    pub set_aside: Arc<[Aside]>,
 }
 
 /// How much is appended in some time.
@@ -243,6 +273,8 @@ impl DropCounts {
 pub struct RunState {
     /// Which run.
     pub run: RunId,
+    /// Whether its records have their times (D3). Until then they wait: nothing of it can be read to be sent.
+    pub may_be_sent: bool,
     /// Its samples.
     pub samples: LogState,
     /// Its events.
@@ -284,6 +316,7 @@ pub struct Outbox {
 struct Handles {
     queue: Arc<Queue>,
     state: watch::Receiver<OutboxState>,
+    opened: Now,
 }
 
 impl Drop for Handles {
@@ -316,7 +349,7 @@ impl OutboxThread {
 
 impl Outbox {
     /// Opens the outbox and a new run in it, whose opening is synced when this returns. Blocks: the end of what an earlier
-    /// run left is synced and verified first. Wall time comes from `clock`.
+    /// run left is synced and verified first. Time comes from `clock`, that of the opening once this is done.
     ///
     /// # Errors
     /// [`OutboxError::InUse`] if another agent has it open; otherwise the file that could not be used, and why.
@@ -334,8 +367,10 @@ impl Outbox {
         description: &Description,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, OutboxThread), OutboxError> {
-        let (sync_every, opened) = (options.sync_every, clock.now().wall);
-        let mut stepped = SteppedOutbox::open(disk, Random::system(), options, description, opened)?;
+        let sync_every = options.sync_every;
+        let now = || Beginning { now: clock.now(), boot: clock.boot() };
+        let mut stepped = SteppedOutbox::open(disk, Random::system(), options, description, now)?;
+        let opened = stepped.opened();
         let (publish, state) = watch::channel(stepped.state());
         let queue = Arc::new(Queue::default());
         let theirs = Arc::clone(&queue);
@@ -343,7 +378,12 @@ impl Outbox {
             .name("outbox".to_owned())
             .spawn(move || thread::run(stepped, &theirs, &publish, sync_every, &*clock))
             .map_err(OutboxError::Thread)?;
-        Ok((Self { handles: Arc::new(Handles { queue, state }) }, OutboxThread { thread }))
+        Ok((Self { handles: Arc::new(Handles { queue, state, opened }) }, OutboxThread { thread }))
+    }
+
+    /// When this run opened, as its opening says: what is due from then on is this run's to read, or to miss.
+    pub fn opened(&self) -> Now {
+        self.handles.opened
     }
 
     /// Appends a record. Blocks while the queue of the outbox's thread is full. Where there is no space left the oldest
@@ -352,7 +392,19 @@ impl Outbox {
     /// # Errors
     /// [`OutboxClosed`] if the outbox was closed, or a write or sync failed.
     pub fn append(&self, log: Log, record: &Record) -> Result<(), OutboxClosed> {
-        self.handles.queue.append(Append::record(log, record))
+        self.append_by(log, record, ClockTrust::Sure)
+    }
+
+    /// Appends a record whose times are those of a clock that was trusted so far: provisional ones are dated (D3).
+    ///
+    /// # Errors
+    /// [`OutboxClosed`] as for [`Self::append`].
+    pub fn append_by(&self, log: Log, record: &Record, trust: ClockTrust) -> Result<(), OutboxClosed> {
+        let times = match trust {
+            ClockTrust::Sure | ClockTrust::Unsure => Times::Known,
+            ClockTrust::Unknown => Times::Provisional,
+        };
+        self.handles.queue.append(Append::record(log, record, times))
     }
 
     /// Records appended from now on are written in this description.
@@ -370,7 +422,8 @@ impl Outbox {
         self.handles.state.clone()
     }
 
-    /// Reads records from `from` on: of its run and log, in one description. None if `from` is not on disk.
+    /// Reads records from `from` on: of its run and log, in one description, with their times. None if `from` is not on disk,
+    /// or [waits for its time](RunState::may_be_sent).
     ///
     /// # Errors
     /// [`OutboxError::Closed`], or the file that could not be read. Once either this or None is returned, the record
@@ -399,6 +452,17 @@ impl Outbox {
     pub async fn believe(&self, position: Position) -> Result<(), OutboxError> {
         let (answer, answered) = oneshot::channel();
         self.handles.queue.request(Request::Believe { position, answer })?;
+        Ok(answered.await.map_err(|_| OutboxClosed)?)
+    }
+
+    /// Does what a command says about outboxes that were set aside (D14), and reports in events what becomes of any command.
+    /// It is on disk before it is acknowledged, and done when this returns.
+    ///
+    /// # Errors
+    /// [`OutboxError::Closed`]; the outbox also closes if it cannot be written.
+    pub async fn command(&self, command: Command, now: Now) -> Result<(), OutboxError> {
+        let (answer, answered) = oneshot::channel();
+        self.handles.queue.request(Request::Command { command, now, answer })?;
         Ok(answered.await.map_err(|_| OutboxClosed)?)
     }
 

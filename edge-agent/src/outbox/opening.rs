@@ -4,6 +4,7 @@ use std::path::Path;
 
 use lamplighter_protocol::{Digest, Log, Opening, Record, RunId, UtcMillis};
 
+use super::dating::RunTime;
 use super::disk::{self, Disk};
 use super::dropping::Drops;
 use super::error::{OutboxError, manage};
@@ -28,8 +29,14 @@ pub(super) fn opening_after(disk: &dyn Disk, before: Option<&Run>, opened: UtcMi
     }
 }
 
-/// When a record says that the agent was alive. None if the record is not there or cannot be read.
+/// When a record says that the agent was alive. None if the record is not there or cannot be read, or if its time is not
+/// known (D3).
 pub(super) fn time_of(disk: &dyn Disk, run: &Run, log: Log, sequence: u64) -> Option<UtcMillis> {
+    run.time.of(log, sequence, written_time_of(disk, run, log, sequence)?)
+}
+
+/// The time that a record was written with.
+pub(super) fn written_time_of(disk: &dyn Disk, run: &Run, log: Log, sequence: u64) -> Option<UtcMillis> {
     let limit = ReadLimit { bytes: 0, records: 1, last: sequence };
     let chunk = read::read(disk, run, log, sequence, limit).ok()?.chunk()?;
     Some(time_in(&Record::decode(chunk.records.first()?).ok()?))
@@ -42,6 +49,7 @@ pub(super) fn time_in(record: &Record) -> UtcMillis {
         Record::Opening(opening) => opening.opened,
         Record::Command(report) => report.time,
         Record::Dropped(dropped) => dropped.time,
+        Record::Dating(dating) => dating.time,
     }
 }
 
@@ -53,11 +61,16 @@ pub(super) fn begin_run(
     (number, id): (u64, RunId),
     description: Digest,
     opening: Opening,
+    time: RunTime,
 ) -> Result<Run, OutboxError> {
     let unopened = runs.join(format!("{}{id}", recover::UNOPENED));
     let header = Header { run: id, log: Log::Events, first: 0, description };
     let record = Record::Opening(opening).encode();
     let written = write_opening(disk, &unopened, &header, &record, opening.opened);
+    let written = written.and_then(|written| match &time {
+        RunTime::Undated(undated) => undated.write(disk, &unopened).map(|()| written),
+        RunTime::Known | RunTime::Dated(..) | RunTime::Unread => Ok(written),
+    });
     let (seed, place) = written.inspect_err(|_| {
         // On a full disk what there is of it is in the way of the next attempt; if it stays, the next start removes it.
         disk::remove_directory(disk, &unopened).ok();
@@ -68,7 +81,7 @@ pub(super) fn begin_run(
 
     // The opening has this segment to itself: it is never freed, and what follows it is.
     let mut run = Run::new(id, number, directory);
-    run.opening = Some(opening);
+    (run.opening, run.time) = (Some(opening), time);
     let events = run.log_mut(Log::Events);
     let header = Some((header, seed));
     events.segments.push_back(Segment::new(0, HEADER_BYTES as u64, header, Drops::Never));

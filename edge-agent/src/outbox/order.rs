@@ -23,7 +23,7 @@ pub(super) fn read_opening(disk: &dyn Disk, run: &Run) -> Option<Opening> {
     }
     match Record::decode(segment::record_at(&bytes, HEADER_BYTES, seed, 0)?).ok()? {
         Record::Opening(opening) => Some(opening),
-        Record::Tick(_) | Record::Command(_) | Record::Dropped(_) => None,
+        Record::Tick(_) | Record::Command(_) | Record::Dropped(_) | Record::Dating(_) => None,
     }
 }
 

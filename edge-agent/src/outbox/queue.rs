@@ -7,27 +7,37 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lamplighter_protocol::{Digest, Log, Position, Record, UtcMillis};
+use lamplighter_protocol::{Command, Digest, Log, Position, Record, UtcMillis};
 use tokio::sync::oneshot;
 
 use super::dropping::Drops;
 use super::error::{OutboxClosed, OutboxError};
 use super::{Chunk, Place, ReadLimit, opening};
+use crate::clock::Now;
 
 /// Most appends that wait. A lamppost with 20 devices at 1 s fills it in 25 s.
 const MAX_APPENDS: usize = 512;
 
+/// Whose the times of a record are. It matters to a run that learns the time (D3): until then all of them are provisional.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Times {
+    /// Those of a clock that knew the time.
+    Known,
+    /// Those of a clock that did not.
+    Provisional,
+}
+
 /// What is written, in the order in which it was appended.
 #[derive(Debug)]
 pub(super) enum Append {
-    Record { log: Log, bytes: Vec<u8>, time: UtcMillis, drops: Drops },
+    Record { log: Log, bytes: Vec<u8>, time: UtcMillis, drops: Drops, times: Times },
     Description { digest: Digest, payload: Vec<u8> },
 }
 
 impl Append {
-    pub(super) fn record(log: Log, record: &Record) -> Self {
+    pub(super) fn record(log: Log, record: &Record, times: Times) -> Self {
         let (time, drops) = (opening::time_in(record), Drops::of(record));
-        Self::Record { log, bytes: record.encode(), time, drops }
+        Self::Record { log, bytes: record.encode(), time, drops, times }
     }
 }
 
@@ -37,6 +47,7 @@ pub(super) enum Request {
     Read { from: Place, limit: ReadLimit, answer: oneshot::Sender<Result<Option<Chunk>, OutboxError>> },
     Description { digest: Digest, answer: oneshot::Sender<Result<Option<Vec<u8>>, OutboxError>> },
     Believe { position: Position, answer: oneshot::Sender<()> },
+    Command { command: Command, now: Now, answer: oneshot::Sender<()> },
     Sync { answer: oneshot::Sender<()> },
 }
 

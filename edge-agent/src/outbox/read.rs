@@ -144,7 +144,7 @@ fn place_in(first: u64, sequence: u64) -> u32 {
 }
 
 /// Bytes of a record in a frame: its tag (1), its length as a varint, and itself.
-fn bytes_in_frame(length: usize) -> usize {
+pub(super) fn bytes_in_frame(length: usize) -> usize {
     let varint = match length {
         0..0x80 => 1,
         0x80..0x4000 => 2,

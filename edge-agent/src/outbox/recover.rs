@@ -13,7 +13,7 @@ use super::run::{Run, Segment, parse_run_name, parse_segment_name};
 use super::seal::{self, Seal};
 use super::sealed::VERSION;
 use super::segment::{self, BadHeader, HEADER_BYTES, Header, Scan};
-use super::{opening, order, settle};
+use super::{dating, opening, order, settle};
 
 /// Begins the name of a run's directory until its opening is synced. What has it after a restart never was a run.
 pub(super) const UNOPENED: &str = "opening-";
@@ -36,6 +36,8 @@ pub(super) struct Recovered {
     pub(super) damaged: u64,
     /// What was reported as dropped (D11).
     pub(super) reports: Vec<Dropped>,
+    /// Runs of which is said when they were (D3).
+    pub(super) placed: HashSet<RunId>,
     /// Logs whose last segment was read wholly and ends in bytes that are no whole record.
     cut_short: HashSet<(RunId, Log)>,
 }
@@ -93,13 +95,14 @@ fn recover_run(
     for name in disk::list(disk, &run.directory)? {
         if let Some(segment) = parse_segment_name(&name) {
             names.push(segment);
-        } else {
+        } else if !name.starts_with(dating::UNDATED) && !name.starts_with(dating::DATING) {
             let path = run.directory.join(name);
             tracing::warn!(path = %path.display(), "this is not a segment: it is left alone");
         }
     }
     names.sort_unstable();
     disk::sync_directory(disk, &run.directory)?;
+    run.time = dating::load(disk, run);
     for (at, (log, first)) in names.iter().enumerate() {
         let tail = match names.get(at + 1) {
             Some((of, next)) if of == log => Tail::Synced { next: *next },
@@ -205,8 +208,10 @@ fn recover_segment(
             && Drops::of(&record) == Drops::Never
         {
             drops = Drops::Never;
-            if let Record::Dropped(report) = record {
-                recovered.reports.push(report);
+            match record {
+                Record::Dropped(report) => recovered.reports.push(report),
+                Record::Dating(placed) => drop(recovered.placed.insert(placed.run)),
+                Record::Tick(_) | Record::Opening(_) | Record::Command(_) => {}
             }
         }
     });

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lamplighter_protocol::{Description, DropReason, Dropped, DroppedSeries, Log, Pieces, Record, RunId};
 
+use super::dating::RunTime;
 use super::dropping::{self, Decision, Drops, Tally};
 use super::error::{OutboxError, manage};
 use super::files::Files;
@@ -50,6 +51,11 @@ pub(super) enum Purpose {
 impl Bound {
     pub(super) fn new(options: &OutboxOptions) -> Self {
         Self { max_bytes: options.max_bytes, max_age: options.max_age, space: Space::Left }
+    }
+
+    /// The longest age.
+    pub(super) fn max_age(&self) -> Duration {
+        self.max_age
     }
 
     /// Longest time from a segment's first record to its last.
@@ -288,7 +294,7 @@ impl Files {
         Ok(())
     }
 
-    fn sync_reports(&mut self) -> Result<(), OutboxError> {
+    pub(super) fn sync_reports(&mut self) -> Result<(), OutboxError> {
         if let Some(pen) = self.pen(Log::Events) {
             pen.write()?;
         }
@@ -306,13 +312,18 @@ impl Files {
     /// What is in these records of one segment. Of what cannot be read nothing is known.
     fn count(&self, run: &Run, log: Log, pieces: &Pieces, description: &Description) -> Vec<DroppedSeries> {
         let mut tally = Tally::default();
+        if run.time == RunTime::Unread {
+            return Vec::new();
+        }
         for (first, last) in pieces.ranges() {
             let mut next = first;
             while next <= last {
                 let limit = ReadLimit { bytes: usize::MAX, records: usize::MAX, last };
                 match read::read(&*self.disk, run, log, next, limit) {
                     Ok(Found::Chunk(chunk)) => {
-                        chunk.records.iter().for_each(|record| tally.add(record));
+                        for (sequence, record) in (next..).zip(&chunk.records) {
+                            tally.add(record, |time| run.time.of(log, sequence, time).unwrap_or(time));
+                        }
                         next += chunk.records.len() as u64;
                     }
                     Ok(Found::Damaged { last: behind, .. }) => next = behind.max(next) + 1,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use lamplighter_protocol::{Log, Opening, Pieces, Position, RunId, UtcMillis};
 
+use super::dating::{Dating, RunTime};
 use super::dropping::Drops;
 use super::segment::{Header, Offsets};
 use super::{LogState, RunState};
@@ -19,6 +20,10 @@ pub(super) struct Run {
     pub(super) directory: PathBuf,
     /// None if it is damaged.
     pub(super) opening: Option<Opening>,
+    /// What is known of its times (D3).
+    pub(super) time: RunTime,
+    /// If it was placed: whether the server was told, or is told by what is on disk.
+    pub(super) is_told: bool,
     pub(super) samples: LogIndex,
     pub(super) events: LogIndex,
     /// What was last published, while it is still true.
@@ -63,7 +68,8 @@ pub(super) type At = (usize, Log, u64);
 impl Run {
     pub(super) fn new(id: RunId, number: u64, directory: PathBuf) -> Self {
         let (samples, events) = (LogIndex::default(), LogIndex::default());
-        Self { id, number, directory, opening: None, samples, events, published: None }
+        let (opening, time, is_told, published) = (None, RunTime::Known, false, None);
+        Self { id, number, directory, opening, time, is_told, samples, events, published }
     }
 
     pub(super) fn log(&self, log: Log) -> &LogIndex {
@@ -123,10 +129,35 @@ impl Run {
         }
     }
 
+    /// Its times are known from now on.
+    pub(super) fn date(&mut self, dating: Dating) {
+        if let RunTime::Undated(undated) = self.time {
+            self.time = RunTime::Dated(undated, dating);
+            self.published = None;
+        }
+    }
+
+    /// The server is told between which times it was placed, by what is synced.
+    pub(super) fn told(&mut self) {
+        self.is_told = true;
+        self.published = None;
+    }
+
+    /// Whether its records have their times, and the server is told what there is to know of them (D3).
+    pub(super) fn may_be_sent(&self) -> bool {
+        match self.time {
+            RunTime::Known => true,
+            RunTime::Dated(..) => self.time.bounds().is_none() || self.is_told,
+            RunTime::Undated(_) | RunTime::Unread => false,
+        }
+    }
+
     /// What is to be published of this run.
     pub(super) fn publish(&mut self) -> Arc<RunState> {
-        let (id, samples, events) = (self.id, &self.samples.state, &self.events.state);
-        let state = || Arc::new(RunState { run: id, samples: samples.clone(), events: events.clone() });
+        let (id, may_be_sent) = (self.id, self.may_be_sent());
+        let (samples, events) = (&self.samples.state, &self.events.state);
+        let state =
+            || Arc::new(RunState { run: id, may_be_sent, samples: samples.clone(), events: events.clone() });
         Arc::clone(self.published.get_or_insert_with(state))
     }
 }
@@ -285,8 +316,9 @@ pub(super) fn aged(runs: &[Run], before: UtcMillis) -> Vec<At> {
             let index = run.log(log);
             let written = usize::from(place + 1 == runs.len());
             let closed = index.segments.len().saturating_sub(written);
-            // Of a segment that cannot be read the next one tells: it is not older.
-            let newest = |at: usize| index.segments.iter().skip(at).find_map(|segment| segment.newest);
+            // Of a segment that cannot be read the next one tells: it is not older. A time that is not known is no age (D3).
+            let time = |segment: &Segment| run.time.of(log, segment.first, segment.newest?);
+            let newest = |at: usize| index.segments.iter().skip(at).find_map(time);
             aged.extend(index.segments.iter().take(closed).enumerate().filter_map(|(at, segment)| {
                 let old = segment.drops == Drops::Allowed && newest(at).is_some_and(|newest| newest < before);
                 (old && !segment.is_held(index)).then_some((place, log, segment.first))

@@ -19,7 +19,7 @@ pub(super) struct SteadyTime {
 impl SteadyTime {
     /// Hears what time it is; says whether what it says counts.
     pub(super) fn hear(&mut self, now: Now) -> bool {
-        if now.trust == ClockTrust::Unsure {
+        if now.trust != ClockTrust::Sure {
             self.since = None;
             return false;
         }

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use lamplighter_protocol::{Description, Digest, Log, Position, Record, UtcMillis};
+use lamplighter_protocol::{Command, Description, Digest, Log, Position, Record};
 
 use super::disk::Disk;
 use super::error::OutboxError;
 use super::files::Files;
-use super::queue::Append;
+use super::queue::{Append, Times};
 use super::random::Random;
-use super::{Chunk, OutboxOptions, OutboxState, Place, ReadLimit};
-use crate::clock::Now;
+use super::{Beginning, Chunk, OutboxOptions, OutboxState, Place, ReadLimit};
+use crate::clock::{Learnt, Now};
 
 /// An open outbox whose caller decides when it writes and syncs. [`super::Outbox`] is the same, with a thread that
 /// decides by the stated policy; a simulation steps this one itself.
@@ -20,25 +20,32 @@ use crate::clock::Now;
 #[derive(Debug)]
 pub struct SteppedOutbox {
     files: Files,
+    opened: Now,
 }
 
 impl SteppedOutbox {
     /// Opens the outbox and a new run in it, whose opening is synced when this returns. The end of what an earlier run left
-    /// is synced and verified first. `opened` is the wall time.
+    /// is synced and verified first. `now` is asked for the time of the opening once that is done, so that the run begins when
+    /// it can be read in, however long the disk took.
     ///
     /// # Errors
     /// [`OutboxError::InUse`] if another agent has it open; otherwise the file that could not be used, and why.
     #[expect(clippy::needless_pass_by_value, reason = "taken for good: nobody else draws from it")]
-    pub fn open(
+    pub fn open<B: Into<Beginning>>(
         disk: Arc<dyn Disk>,
         random: Random,
         options: OutboxOptions,
         description: &Description,
-        opened: UtcMillis,
+        now: impl FnOnce() -> B,
     ) -> Result<Self, OutboxError> {
         let (payload, digest) = description.encode();
-        let files = Files::open(disk, &random, &options, (&payload, digest), opened)?;
-        Ok(Self { files })
+        let (files, opened) = Files::open(disk, &random, &options, (&payload, digest), || now().into())?;
+        Ok(Self { files, opened })
+    }
+
+    /// When this run opened, as its opening says.
+    pub fn opened(&self) -> Now {
+        self.opened
     }
 
     /// Takes a record; [`Self::write`] writes it. Where there is no space left the oldest samples are dropped for it and
@@ -47,7 +54,7 @@ impl SteppedOutbox {
     /// # Errors
     /// The file that could not be made, written or freed.
     pub fn append(&mut self, log: Log, record: &Record) -> Result<(), OutboxError> {
-        self.take(Append::record(log, record))
+        self.take(Append::record(log, record, Times::Known))
     }
 
     /// Records appended from now on are written in this description.
@@ -75,6 +82,20 @@ impl SteppedOutbox {
         self.files.sync()
     }
 
+    /// Whether this run does not know the time: what is appended has provisional times, and nothing of it is read.
+    pub fn is_undated(&self) -> bool {
+        self.files.is_undated()
+    }
+
+    /// The time is learnt: dates this run, and those before it that never learnt it (D3). That is on disk when this returns;
+    /// what is appended from then on has known times.
+    ///
+    /// # Errors
+    /// The file that could not be written or synced.
+    pub fn date(&mut self, learnt: Learnt) -> Result<(), OutboxError> {
+        self.files.date(learnt)
+    }
+
     /// Hears what time it is, about once a minute. Reports of what is dropped carry it; and once it is trusted and has not
     /// jumped for an hour, what is older than [`OutboxOptions::max_age`] and still not held is dropped (D11).
     ///
@@ -84,8 +105,8 @@ impl SteppedOutbox {
         self.files.hear_time(now)
     }
 
-    /// Reads records from `from` on: of its run and log, in one description. None if `from` is not on disk. What was
-    /// appended is to be [written](Self::write) first.
+    /// Reads records from `from` on: of its run and log, in one description, with their times. None if `from` is not on disk,
+    /// or [waits for its time](super::RunState::may_be_sent). What was appended is to be [written](Self::write) first.
     ///
     /// # Errors
     /// The file that could not be read. Once either this or None is returned, the record is no longer stated as on
@@ -109,6 +130,15 @@ impl SteppedOutbox {
     /// The position could not be written: it does not count.
     pub fn believe(&mut self, position: &Position) -> Result<(), OutboxError> {
         self.files.believe(position)
+    }
+
+    /// Does what a command says about outboxes that were set aside (D14), and reports in events what becomes of any command.
+    ///
+    /// # Errors
+    /// The file that could not be written, synced or renamed. What cannot be done with an outbox that was set aside is no
+    /// error: it is reported.
+    pub fn command(&mut self, command: &Command, now: Now) -> Result<(), OutboxError> {
+        self.files.command(command, now)
     }
 
     /// What the outbox holds, what is appended and not yet written included.

@@ -14,6 +14,9 @@ use crate::clock::{Clock, SystemClock};
 /// How often the outbox hears what time it is: ages are in days.
 const TELL_TIME_EVERY: Duration = Duration::from_mins(1);
 
+/// How soon after the clock has learnt the time it is told (D3).
+const LEARNS_WITHIN: Duration = Duration::from_secs(1);
+
 /// Writes, answers and publishes until the queue is closed or a write or sync fails. The time for which a sample may
 /// stay unsynced is the machine's, whatever clock the lamppost samples by; ages go by that clock, `wall`.
 pub(super) fn run(
@@ -30,7 +33,10 @@ pub(super) fn run(
     let mut sync_at: Option<Duration> = None;
     let mut tell_time_at = Duration::ZERO;
     loop {
-        let due = sync_at.map_or(tell_time_at, |at| at.min(tell_time_at));
+        let mut due = sync_at.map_or(tell_time_at, |at| at.min(tell_time_at));
+        if outbox.is_undated() {
+            due = due.min(now() + LEARNS_WITHIN);
+        }
         queue.take(&mut work, due.saturating_sub(now()));
         if now() >= tell_time_at {
             outbox.hear_time(wall.now())?;
@@ -48,6 +54,10 @@ pub(super) fn run(
         }
         for request in work.requests.drain(..) {
             answer(&mut outbox, request, state)?;
+        }
+        if let Some(learnt) = wall.learnt().filter(|_| outbox.is_undated()) {
+            outbox.date(learnt)?;
+            wall.dated();
         }
         if !outbox.has_unsynced() {
             sync_at = None;
@@ -78,6 +88,11 @@ pub(super) fn answer(
         Request::Description { digest, answer } => answer.send(outbox.description(digest)).is_err(),
         Request::Believe { position, answer } => {
             outbox.believe(&position)?;
+            publish(outbox, state);
+            answer.send(()).is_err()
+        }
+        Request::Command { command, now, answer } => {
+            outbox.command(&command, now)?;
             publish(outbox, state);
             answer.send(()).is_err()
         }

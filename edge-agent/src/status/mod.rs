@@ -13,6 +13,8 @@ mod table;
 mod tests;
 
 pub use client::{AskError, ask};
-pub use report::{Backlog, BusStatus, ConnectionStatus, DroppedRecords, SensorStatus, Status, Storage};
+pub use report::{
+    Backlog, BusStatus, ConnectionStatus, DroppedRecords, SensorStatus, SetAsideOutbox, Status, Storage,
+};
 pub use server::{listen, serve, socket_path};
 pub use table::write_table;

@@ -17,6 +17,12 @@ pub struct Status {
     pub generation: u64,
     /// Whether the wall time is known to be right.
     pub clock_trusted: bool,
+    /// Whether anybody has said what time it is: until then what is read waits to be dated.
+    #[serde(default = "known")]
+    pub time_known: bool,
+    /// Records on disk that wait for their time.
+    #[serde(default)]
+    pub waiting_for_time: u64,
     /// The agent's wall time when it took this snapshot, ms UTC: ages are counted from it.
     pub now_ms: i64,
     /// The connection to the server.
@@ -26,10 +32,18 @@ pub struct Status {
     /// What the outbox holds and may hold.
     #[serde(default)]
     pub storage: Storage,
+    /// Outboxes that were set aside, the first one first.
+    #[serde(default)]
+    pub set_aside: Vec<SetAsideOutbox>,
     /// Each bus, in the order of the configuration.
     pub buses: Vec<BusStatus>,
     /// Each sensor, in the order of the configuration.
     pub sensors: Vec<SensorStatus>,
+}
+
+/// What an agent knows that does not say otherwise.
+fn known() -> bool {
+    true
 }
 
 /// The connection to the server. Times are ms UTC.
@@ -93,6 +107,29 @@ pub struct Storage {
     pub refused: u64,
     /// Places on disk that this run found unreadable.
     pub damaged: u64,
+}
+
+/// An outbox that was set aside: nothing of it is sent until an operator releases it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAsideOutbox {
+    /// Its id, hexadecimal; one that was made for it if it cannot say its own.
+    pub outbox: String,
+    /// Where it is.
+    pub directory: String,
+    /// The lamppost that it belongs to, if that is known.
+    pub lamppost: Option<String>,
+    /// The hardware that it belongs to; empty if that has no serial number or is not known.
+    pub hardware_serial: String,
+    /// Why it was set aside: `other_lamppost`, `other_hardware`, `damaged_identity`, `no_identity` or `unknown`.
+    pub reason: String,
+    /// Bytes of its records on disk.
+    pub bytes: u64,
+    /// How many runs it has.
+    pub runs: u32,
+    /// When its first run opened, ms UTC.
+    pub first_ms: Option<i64>,
+    /// The last time that it is known to tell of, ms UTC.
+    pub last_ms: Option<i64>,
 }
 
 /// Records that had to go, by reason.

@@ -2,15 +2,21 @@
 
 use std::io::{self, Write};
 
-use super::report::{Backlog, BusStatus, ConnectionStatus, DroppedRecords, SensorStatus, Status, Storage};
+use super::report::{
+    Backlog, BusStatus, ConnectionStatus, DroppedRecords, SensorStatus, SetAsideOutbox, Status, Storage,
+};
 
 /// Writes the status for people. Ages count from the moment at which the agent took it.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn write_table(status: &Status, out: &mut dyn Write) -> io::Result<()> {
-    let clock =
-        if status.clock_trusted { "clock confirmed" } else { "clock NOT confirmed: values are uncertain" };
+    let waiting = status.waiting_for_time;
+    let clock = match (status.time_known, status.clock_trusted) {
+        (false, _) => format!("clock NOT KNOWN yet: {waiting} records wait for their time"),
+        (true, true) => "clock confirmed".to_owned(),
+        (true, false) => "clock NOT confirmed: values are uncertain".to_owned(),
+    };
     let (version, generation) = (printable(&status.agent_version), status.generation);
     writeln!(out, "lamppost  {}", printable(&status.lamppost))?;
     writeln!(out, "agent     {version}, configuration {generation}, {clock}")?;
@@ -23,6 +29,12 @@ pub fn write_table(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "backlog   {}", backlog(status))?;
     for (heading, line) in std::iter::once("outbox").chain(std::iter::repeat("")).zip(storage(status)) {
+        writeln!(out, "{heading:<10}{line}")?;
+    }
+    for (heading, line) in std::iter::once("set aside")
+        .chain(std::iter::repeat(""))
+        .zip(status.set_aside.iter().flat_map(|one| set_aside(one, status.now_ms)))
+    {
         writeln!(out, "{heading:<10}{line}")?;
     }
     if !status.buses.is_empty() {
@@ -120,6 +132,35 @@ fn storage(status: &Status) -> Vec<String> {
         lines.push(format!("{refused} records refused, {damaged} places on disk unreadable, in this run"));
     }
     lines
+}
+
+fn set_aside(outbox: &SetAsideOutbox, now_ms: i64) -> [String; 2] {
+    let SetAsideOutbox { outbox: id, directory, lamppost, hardware_serial, reason, bytes, runs, .. } = outbox;
+    let serial = Some(printable(hardware_serial)).filter(|serial| !serial.is_empty());
+    let serial = serial.unwrap_or_else(|| "without a serial number".to_owned());
+    let whose =
+        lamppost.as_deref().map(|lamppost| format!("lamppost {}, hardware {serial}", printable(lamppost)));
+    let why = match reason.as_str() {
+        "other_lamppost" => "belongs to another lamppost: an operator can only close it",
+        "other_hardware" => "belongs to other hardware of this number: an operator releases or closes it",
+        "damaged_identity" => "its identity is damaged: an operator can only close it",
+        "no_identity" => "it has no identity: an operator can only close it",
+        _ => "it cannot be read by this version",
+    };
+    let span = match (outbox.first_ms, outbox.last_ms) {
+        (Some(_), last) => {
+            format!(", begun {}, last written {}", age(outbox.first_ms, now_ms), age(last, now_ms))
+        }
+        (None, _) => String::new(),
+    };
+    [
+        format!(
+            "{}: {}; {why}",
+            printable(id),
+            whose.unwrap_or_else(|| "it is not known whose it is".to_owned())
+        ),
+        format!("{} in {runs} runs{span}; in {}", size(*bytes), printable(directory)),
+    ]
 }
 
 fn bus(bus: &BusStatus) -> [String; 6] {

@@ -18,6 +18,8 @@ fn status() -> Status {
         outbox: "ffeeddccbbaa99887766554433221100".into(),
         generation: 7,
         clock_trusted: true,
+        time_known: true,
+        waiting_for_time: 0,
         now_ms: NOW_MS,
         connection: ConnectionStatus {
             connected: true,
@@ -47,6 +49,17 @@ fn status() -> Status {
             refused: 0,
             damaged: 1,
         },
+        set_aside: vec![SetAsideOutbox {
+            outbox: "aa".repeat(16),
+            directory: "/var/lib/edge-agent/outbox.set-aside-1".into(),
+            lamppost: Some("DF3637".into()),
+            hardware_serial: "10000000abcdef01".into(),
+            reason: "other_hardware".into(),
+            bytes: 2 << 20,
+            runs: 3,
+            first_ms: Some(NOW_MS - 50 * HOUR_MS),
+            last_ms: Some(NOW_MS - 2 * HOUR_MS),
+        }],
         buses: vec![BusStatus {
             name: "i2c-env".into(),
             kind: "i2c".into(),
@@ -189,6 +202,8 @@ backlog   120 records that the server does not hold yet, the oldest 2 min 0 s ag
 outbox    3.3 MiB on disk of 64.0 MiB; holds about 7.4 days at the present rate (8.6 MiB a day), from now on about 7.0 days
           13 records DROPPED and reported: 10 for want of space, 2 too old, 1 damaged
           0 records refused, 1 places on disk unreadable, in this run
+set aside aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: lamppost DF3637, hardware 10000000abcdef01; belongs to other hardware of this number: an operator releases or closes it
+          2.0 MiB in 3 runs, begun 2 d 2 h ago, last written 2 h 0 min ago; in /var/lib/edge-agent/outbox.set-aside-1
 
 BUS      KIND  PATH        OPEN  REOPENED  LAST ERROR
 i2c-env  i2c   /dev/i2c-1  yes   0         -
@@ -216,6 +231,7 @@ fn people_see_why_there_is_no_connection_and_when_it_is_tried_again() {
         connection,
         backlog,
         storage,
+        set_aside: vec![],
         clock_trusted: false,
         buses: vec![],
         sensors: vec![],
@@ -231,6 +247,13 @@ backlog   0 records that the server does not hold yet
 outbox    512 B on disk of 1.0 MiB; for how long that is enough is not known yet
 ";
     assert_eq!(shown.split_once('\n').unwrap().1, expected);
+}
+
+#[test]
+fn d3_people_see_that_the_time_is_not_known_and_how_many_records_wait_for_it() {
+    let shown = table(&Status { time_known: false, waiting_for_time: 7, clock_trusted: false, ..status() });
+    let agent = shown.lines().nth(1).unwrap();
+    assert_eq!(agent, "agent     0.1.0, configuration 7, clock NOT KNOWN yet: 7 records wait for their time");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lamplighter_protocol::{LamppostNumber, Leaf, Nonce, Position, Topic, limits};
+use lamplighter_protocol::{Command, LamppostNumber, Leaf, Nonce, Position, Topic, limits};
 use rumqttc::{
     AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, SubscribeReasonCode, TlsConfiguration, Transport,
 };
@@ -20,7 +20,7 @@ use super::tls::{self, TlsError};
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::meter::Meter;
-use crate::outbox::{Chunk, Outbox, OutboxClosed, OutboxError, Place, ReadLimit};
+use crate::outbox::{Chunk, Outbox, OutboxClosed, OutboxError, Place, ReadLimit, chain};
 use crate::status::ConnectionStatus;
 
 /// Longest time by which a lamppost holds back what it has just read, so that the lampposts of a city, which all
@@ -168,6 +168,7 @@ impl Uplink {
         getrandom::fill(&mut nonce)?;
         self.session.outbox_changed(self.outbox.state().borrow().clone());
         self.session.connected(Nonce(nonce), self.now());
+        self.session.clock_is(self.clock.now().trust);
         client
             .try_subscribe(Topic::down_filter(&self.lamppost), QoS::AtLeastOnce)
             .map_err(|_| LinkError::ClientFull)?;
@@ -237,6 +238,7 @@ impl Uplink {
 
     /// Sends all that the window has room for; returns until when there is nothing to do.
     async fn pump(&mut self, client: &AsyncClient) -> Result<Duration, LinkError> {
+        self.session.clock_is(self.clock.now().trust);
         loop {
             let now = self.now();
             match self.session.next(now) {
@@ -324,7 +326,7 @@ impl Uplink {
         match publish.topic.parse::<Topic>().map(|topic| topic.leaf) {
             Ok(Leaf::Position) => self.position(&publish.payload).await,
             Ok(Leaf::Command) => {
-                tracing::warn!("this version executes no commands: this one will expire");
+                self.command(&publish.payload).await?;
                 Ok(false)
             }
             Ok(Leaf::Hello | Leaf::Description | Leaf::Frames(_)) | Err(_) => {
@@ -345,14 +347,23 @@ impl Uplink {
                 return Ok(false);
             }
         };
-        if self.session.position(&position, self.now()) == Heard::Ignored {
-            return Ok(false);
-        }
-        self.clock.hear_server_time(position.server_time);
+        let now = self.now();
+        let Heard::Believed { asked } = self.session.position(&position, now) else { return Ok(false) };
+        self.clock.hear_server_time(position.server_time, now.saturating_sub(asked));
         self.outbox.believe(position).await?;
         let now = self.clock.now().wall;
         self.status.send_modify(|status| status.last_position_ms = Some(now.0));
         Ok(true)
+    }
+
+    async fn command(&mut self, payload: &[u8]) -> Result<(), LinkError> {
+        match Command::decode(payload) {
+            Ok(command) => self.outbox.command(command, self.clock.now()).await?,
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "the server sent a command that cannot be read");
+            }
+        }
+        Ok(())
     }
 
     fn acknowledged(&mut self) {
@@ -407,20 +418,4 @@ impl Uplink {
 
 fn random_u32() -> u32 {
     getrandom::u32().unwrap_or(u32::MAX)
-}
-
-/// The whole chain of an error, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // Some libraries repeat their source in their own text.
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

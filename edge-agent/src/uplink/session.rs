@@ -20,7 +20,9 @@ use lamplighter_protocol::{
     Digest, Frame, Hello, Log, Nonce, Pieces, Position, RunHeld, RunId, UtcMillis, limits,
 };
 
+use super::share::Share;
 use super::stretch::{Resends, Sent, SentList, Stretch};
+use crate::clock::ClockTrust;
 use crate::outbox::{Chunk, MOST_RUNS, OutboxState, Place, ReadLimit, RunState};
 
 /// A hello is said again this long after something was sent that no position names (D8); it doubles up to
@@ -67,7 +69,10 @@ pub enum Next {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Heard {
     /// It replaces the one before.
-    Believed,
+    Believed {
+        /// When the hello was said that it answers: the server's time is later than that.
+        asked: Duration,
+    },
     /// Of another connection, or not newer than the last (D8).
     Ignored,
 }
@@ -84,6 +89,7 @@ pub struct Session {
     resends: Resends,
     link: Option<Link>,
     silences: u32,
+    clock: ClockTrust,
 }
 
 #[derive(Debug)]
@@ -93,11 +99,20 @@ struct Link {
     in_flight: VecDeque<InFlight>,
     bytes: usize,
     records: usize,
+    /// How much of the backlog may be in flight, and how much is.
+    share: Share,
+    backlog_bytes: usize,
     described: BTreeSet<Digest>,
-    /// Where the current run's logs ended when the connection was made: what comes after is live.
+    /// Where samples and events of the current run ended when the connection was made: what comes after is live.
     live_from: [u64; 2],
     hello_said: Option<Duration>,
+    /// When the first hello was said.
+    first_hello: Duration,
+    /// Number of the last hello.
+    hello_count: u64,
     hello_doublings: u32,
+    /// There is something to be told that does not wait.
+    hello_wanted: bool,
     last_position: Option<UtcMillis>,
     /// When the server last acknowledged, or had nothing to acknowledge.
     last_puback: Duration,
@@ -107,6 +122,7 @@ struct Link {
 struct InFlight {
     bytes: usize,
     is_hello: bool,
+    is_backlog: bool,
     frame: Option<Sent>,
 }
 
@@ -128,11 +144,22 @@ impl Session {
             resends: Resends::default(),
             link: None,
             silences: 0,
+            clock: ClockTrust::Sure,
         }
     }
 
-    /// The outbox holds this now.
+    /// How far the lamppost's clock is to be believed. As long as it does not know the time, the server is asked for it
+    /// again and again (D3).
+    pub fn clock_is(&mut self, trust: ClockTrust) {
+        self.clock = trust;
+    }
+
+    /// The outbox holds this now. Where other outboxes are concerned, the server hears of it at once: what was adopted is
+    /// named before it is sent, and what is set aside is told of as it is.
     pub fn outbox_changed(&mut self, state: OutboxState) {
+        if let Some(link) = self.link.as_mut().filter(|_| state.set_aside != self.outbox.set_aside) {
+            link.hello_wanted = true;
+        }
         self.outbox = state;
     }
 
@@ -146,10 +173,15 @@ impl Session {
             in_flight: VecDeque::new(),
             bytes: 0,
             records: 0,
+            share: Share::new(),
+            backlog_bytes: 0,
             described: BTreeSet::new(),
             live_from,
             hello_said: None,
+            first_hello: now,
+            hello_count: 0,
             hello_doublings: 0,
+            hello_wanted: false,
             last_position: None,
             last_puback: now,
         });
@@ -182,10 +214,15 @@ impl Session {
         if bytes < limits::MAX_PAYLOAD_BYTES || records == 0 {
             return self.idle(link, now);
         }
-        match self.first_owed(link) {
-            Some(stretch) => {
+        let live = || self.live_owed(link).map(|stretch| (stretch, limits::MAX_PAYLOAD_BYTES));
+        let backlog = || {
+            let bytes = link.share.next_frame(link.backlog_bytes)?;
+            self.backlog_owed().map(|stretch| (stretch, bytes))
+        };
+        match live().or_else(backlog) {
+            Some((stretch, bytes)) => {
                 let limit = ReadLimit {
-                    bytes: limits::MAX_PAYLOAD_BYTES - ENVELOPE_BYTES,
+                    bytes: bytes - ENVELOPE_BYTES,
                     records: records.min(limits::MAX_RECORDS_PER_FRAME),
                     last: stretch.last,
                 };
@@ -198,12 +235,18 @@ impl Session {
     /// A hello to publish: it opens the connection, or is said again (D8).
     pub fn hello(&mut self, now: Duration) -> Option<Vec<u8>> {
         let runs = self.runs_to_name();
+        let set_aside = self.outbox.set_aside.iter().take(limits::MAX_SET_ASIDE_PER_HELLO);
+        let set_aside = set_aside.map(|aside| aside.told.clone()).collect();
         let link = self.link.as_mut()?;
         link.count += 1;
-        if link.hello_said.is_some() {
+        if link.hello_said.is_some() && !std::mem::take(&mut link.hello_wanted) {
             link.hello_doublings = (link.hello_doublings + 1).min(16);
         }
+        if link.hello_said.is_none() {
+            link.first_hello = now;
+        }
         link.hello_said = Some(now);
+        link.hello_count = link.count;
         let hello = Hello {
             nonce: link.nonce,
             count: link.count,
@@ -213,9 +256,10 @@ impl Session {
             agent_version: self.speaker.agent_version.clone(),
             hardware_serial: self.speaker.hardware_serial.clone(),
             generation: self.speaker.generation,
+            set_aside,
         };
         let payload = hello.encode();
-        link.put(InFlight { bytes: payload.len(), is_hello: true, frame: None }, now);
+        link.put(InFlight { bytes: payload.len(), is_hello: true, is_backlog: false, frame: None }, now);
         Some(payload)
     }
 
@@ -240,7 +284,9 @@ impl Session {
             Stretch { run: frame.run, log: chunk.place.log, first: frame.first, last: frame.last() };
         let payload = frame.encode();
         let sent = Sent { stretch, count: Some(frame.count), at: now };
-        link.put(InFlight { bytes: payload.len(), is_hello: false, frame: Some(sent) }, now);
+        let live_from = link.live_from[place_of(stretch.log)];
+        let is_backlog = stretch.run != self.outbox.run || stretch.first < live_from;
+        link.put(InFlight { bytes: payload.len(), is_hello: false, is_backlog, frame: Some(sent) }, now);
         self.under_way.entry((stretch.run, stretch.log)).or_default().insert(stretch.first, stretch.last);
         Some(payload)
     }
@@ -249,7 +295,7 @@ impl Session {
     pub fn describe(&mut self, digest: Digest, bytes: usize, now: Duration) {
         if let Some(link) = &mut self.link {
             link.described.insert(digest);
-            link.put(InFlight { bytes, is_hello: false, frame: None }, now);
+            link.put(InFlight { bytes, is_hello: false, is_backlog: false, frame: None }, now);
         }
     }
 
@@ -269,6 +315,10 @@ impl Session {
         let Some(done) = link.in_flight.pop_front() else { return 0 };
         link.bytes -= done.bytes;
         let Some(sent) = done.frame else { return 0 };
+        link.share.acknowledged(done.bytes, sent.at, now);
+        if done.is_backlog {
+            link.backlog_bytes -= done.bytes;
+        }
         let records = sent.stretch.len();
         link.records -= records;
         self.sent.push(sent);
@@ -283,6 +333,8 @@ impl Session {
             return Heard::Ignored;
         }
         link.last_position = Some(position.server_time);
+        let read_last = position.count >= link.hello_count;
+        let asked = link.hello_said.filter(|_| read_last).unwrap_or(link.first_hello);
         link.hello_doublings = 0;
         for digest in &position.lacking {
             link.described.remove(digest);
@@ -306,7 +358,7 @@ impl Session {
         for sent in std::mem::take(&mut self.sent).into_inner() {
             self.settle(sent, position, now);
         }
-        Heard::Believed
+        Heard::Believed { asked }
     }
 
     /// Nothing is awaited any more from a silent server: the next connection waits longer (D6).
@@ -319,11 +371,11 @@ impl Session {
         self.link.as_ref().map_or(0, |link| link.records as u64)
     }
 
-    /// Records on disk that are neither held nor under way.
+    /// Records on disk that are neither held nor under way, and may be sent.
     pub fn to_send(&self) -> u64 {
         static NONE: Pieces = Pieces::new();
         let mut owed = 0;
-        for run in &self.outbox.runs {
+        for run in self.outbox.runs.iter().filter(|run| run.may_be_sent) {
             for log in Log::ALL {
                 let key = (run.run, log);
                 let held = self.held.get(&key).map_or(&NONE, |held| held);
@@ -335,6 +387,12 @@ impl Session {
             }
         }
         owed
+    }
+
+    /// Records on disk that wait for their time (D3).
+    pub fn waiting_for_time(outbox: &OutboxState) -> u64 {
+        let runs = outbox.runs.iter().filter(|run| !run.may_be_sent);
+        runs.flat_map(|run| Log::ALL.map(|log| run.log(log).on_disk.count())).sum()
     }
 
     /// Records on disk that no position has named yet.
@@ -378,24 +436,27 @@ impl Session {
         }
     }
 
-    /// Live data first, events before samples; then the backlog, the oldest run first (D6).
-    fn first_owed(&self, link: &Link) -> Option<Stretch> {
-        let (current, earlier) = self.outbox.runs.split_last()?;
-        let [live_samples, live_events] = link.live_from;
-        self.owed_in(current, Log::Events, live_events, u64::MAX)
-            .or_else(|| self.owed_in(current, Log::Samples, live_samples, u64::MAX))
-            .or_else(|| {
-                earlier.iter().find_map(|run| {
-                    self.owed_in(run, Log::Events, 0, u64::MAX)
-                        .or_else(|| self.owed_in(run, Log::Samples, 0, u64::MAX))
-                })
-            })
-            .or_else(|| self.owed_in(current, Log::Events, 0, u64::MAX))
-            .or_else(|| self.owed_in(current, Log::Samples, 0, u64::MAX))
+    /// Live data, which goes first: events before samples (D6).
+    fn live_owed(&self, link: &Link) -> Option<Stretch> {
+        let current = self.outbox.runs.last()?;
+        let owed = |log| self.owed_in(current, log, link.live_from[place_of(log)], u64::MAX);
+        owed(Log::Events).or_else(|| owed(Log::Samples))
+    }
+
+    /// The backlog, the oldest run first.
+    fn backlog_owed(&self) -> Option<Stretch> {
+        self.outbox.runs.iter().find_map(|run| {
+            self.owed_in(run, Log::Events, 0, u64::MAX)
+                .or_else(|| self.owed_in(run, Log::Samples, 0, u64::MAX))
+        })
     }
 
     fn owed_in(&self, run: &RunState, log: Log, from: u64, to: u64) -> Option<Stretch> {
         static NONE: Pieces = Pieces::new();
+        // Nothing is sent undated (D3).
+        if !run.may_be_sent {
+            return None;
+        }
         let key = (run.run, log);
         let held = self.held.get(&key).map_or(&NONE, |held| held);
         let under_way = self.under_way.get(&key).unwrap_or(&NONE);
@@ -447,8 +508,13 @@ impl Session {
         if link.in_flight.iter().any(|one| one.is_hello) {
             return Duration::MAX;
         }
+        if link.hello_wanted {
+            return Duration::ZERO;
+        }
         let first_in_flight = link.in_flight.iter().find_map(|one| one.frame.as_ref()).map(|sent| sent.at);
-        let Some(oldest) = self.sent.oldest().into_iter().chain(first_in_flight).min() else {
+        let asks_for_time = (self.clock == ClockTrust::Unknown).then_some(said);
+        let waits = self.sent.oldest().into_iter().chain(first_in_flight).chain(asks_for_time);
+        let Some(oldest) = waits.min() else {
             return at_least;
         };
         let patience = HELLO_AFTER_UNNAMED * 2u32.saturating_pow(link.hello_doublings);
@@ -484,6 +550,15 @@ impl Link {
         }
         self.bytes += publish.bytes;
         self.records += publish.frame.as_ref().map_or(0, |sent| sent.stretch.len());
+        self.backlog_bytes += if publish.is_backlog { publish.bytes } else { 0 };
         self.in_flight.push_back(publish);
+    }
+}
+
+/// Of a log in [`Link::live_from`].
+fn place_of(log: Log) -> usize {
+    match log {
+        Log::Samples => 0,
+        Log::Events => 1,
     }
 }

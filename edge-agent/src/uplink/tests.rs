@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
-    Digest, Frame, Hello, Log, LogHeld, Nonce, OutboxId, Pieces, Position, RunId, RunPosition, UtcMillis,
-    limits,
+    Digest, Frame, Hello, Log, LogHeld, Nonce, OutboxId, Pieces, Position, RunId, RunPosition, SetAside,
+    SetAsideReason, UtcMillis, limits,
 };
 use proptest::prelude::*;
 
 use super::session::{Heard, Next, Session, Speaker};
 use super::stretch::{Sent, SentList, Stretch};
-use crate::outbox::{Chunk, DropCounts, LogState, MOST_RUNS, OutboxState, Place, RunState};
+use crate::clock::ClockTrust;
+use crate::outbox::{Aside, Chunk, DropCounts, LogState, MOST_RUNS, OutboxState, Place, RunState};
 
 const RECORD_BYTES: usize = 100;
 
@@ -21,7 +22,12 @@ const RECORD_BYTES: usize = 100;
 fn outbox(ends: &[(u64, u64)]) -> OutboxState {
     let log = |end| LogState { on_disk: Pieces::below(end), synced_end: end, end, held: Arc::default() };
     let runs = ends.iter().zip(1u8..).map(|(&(samples, events), id)| {
-        Arc::new(RunState { run: RunId([id; 16]), samples: log(samples), events: log(events) })
+        Arc::new(RunState {
+            run: RunId([id; 16]),
+            may_be_sent: true,
+            samples: log(samples),
+            events: log(events),
+        })
     });
     let runs: Vec<_> = runs.collect();
     OutboxState {
@@ -35,6 +41,7 @@ fn outbox(ends: &[(u64, u64)]) -> OutboxState {
         refused: 0,
         dropped: DropCounts::default(),
         damaged: 0,
+        set_aside: Arc::new([]),
     }
 }
 
@@ -315,15 +322,56 @@ fn a_position_of_another_connection_or_an_older_one_is_ignored() {
         lacking: Vec::new(),
         newest_version: 1,
     };
-    assert_eq!(world.session.position(&position(1, 5), world.now), Heard::Believed);
+    assert_eq!(world.session.position(&position(1, 5), world.now), Heard::Believed { asked: world.now });
     assert_eq!(world.session.position(&position(2, 6), world.now), Heard::Ignored);
     assert_eq!(world.session.position(&position(1, 5), world.now), Heard::Ignored);
-    assert_eq!(world.session.position(&position(1, 6), world.now), Heard::Believed);
+    assert_eq!(world.session.position(&position(1, 6), world.now), Heard::Believed { asked: world.now });
+}
+
+#[test]
+fn d3_what_waits_for_its_time_is_named_and_not_sent_and_others_do_not_wait_for_it() {
+    let mut world = World::new(&[(10, 1), (20, 1)]);
+    let mut waits = outbox(&[(10, 1), (20, 1)]);
+    let of = |run: &Arc<RunState>, may_be_sent| Arc::new(RunState { may_be_sent, ..(**run).clone() });
+    waits.runs = vec![of(&waits.runs[0], true), of(&waits.runs[1], false)];
+    world.session.outbox_changed(waits);
+    assert_eq!(world.session.to_send(), 11);
+    world.connect();
+    while world.pump() {}
+    let runs = |message: &Message| match message {
+        Message::Hello(hello) => hello.runs.iter().map(|run| (run.run, true)).collect(),
+        Message::Frame(_, frame) => vec![(frame.run, false)],
+        Message::Description(_) => Vec::new(),
+    };
+    let told: BTreeSet<_> = world.wire.iter().flat_map(runs).collect();
+    let (first, second) = (RunId([1; 16]), RunId([2; 16]));
+    assert_eq!(told, BTreeSet::from([(first, false), (first, true), (second, true)]));
+    // Once its times are known it goes out.
+    world.session.outbox_changed(outbox(&[(10, 1), (20, 1)]));
+    while world.pump() {}
+    assert!(world.wire.iter().any(|message| runs(message).contains(&(second, false))));
+}
+
+#[test]
+fn d3_a_lamppost_that_does_not_know_the_time_asks_again_each_minute_and_then_less_often() {
+    let mut world = World::new(&[(0, 0)]);
+    world.connect();
+    world.session.clock_is(ClockTrust::Unknown);
+    let mut said = Vec::new();
+    for second in 0..700 {
+        world.now = Duration::from_secs(second);
+        while world.pump() {}
+        while let Some(message) = world.wire.front() {
+            said.extend(matches!(message, Message::Hello(_)).then_some(second));
+            world.deliver(true);
+        }
+    }
+    assert_eq!(said, [0, 60, 180, 420]);
 }
 
 #[test]
 fn d7_what_an_earlier_connection_sent_counts_as_read_before_everything_of_this_one() {
-    let mut world = World::new(&[(90, 1)]);
+    let mut world = World::new(&[(30, 1)]);
     world.connect();
     while world.pump() {}
     while !world.wire.is_empty() {
@@ -346,7 +394,7 @@ fn d7_what_an_earlier_connection_sent_counts_as_read_before_everything_of_this_o
             Message::Hello(_) | Message::Description(_) => 0,
         })
         .sum();
-    assert_eq!(resent, 91);
+    assert_eq!(resent, 31);
 }
 
 #[test]
@@ -379,7 +427,7 @@ fn d1_a_hello_names_the_runs_that_are_one_too_many_so_that_they_may_go() {
     let runs = (0..MOST_RUNS + 2).map(|number| {
         let mut id = [1; 16];
         id[..8].copy_from_slice(&(number as u64).to_be_bytes());
-        Arc::new(RunState { run: RunId(id), samples: log(0), events: log(1) })
+        Arc::new(RunState { run: RunId(id), may_be_sent: true, samples: log(0), events: log(1) })
     });
     let state = OutboxState { runs: runs.collect(), ..outbox(&[]) };
     let ids: Vec<RunId> = state.runs.iter().map(|run| run.run).collect();
@@ -406,7 +454,8 @@ fn d1_a_hello_names_the_runs_that_are_one_too_many_so_that_they_may_go() {
             lacking: Vec::new(),
             newest_version: 1,
         };
-        assert_eq!(session.position(&position, Duration::ZERO), Heard::Believed);
+        let believed = Heard::Believed { asked: Duration::ZERO };
+        assert_eq!(session.position(&position, Duration::ZERO), believed);
     }
     let named = named(&mut session);
     assert_eq!(named[1..3], ids[..2], "the oldest, which are too many");
@@ -429,8 +478,14 @@ fn a_connection_without_acknowledgements_is_given_up_after_ten_minutes() {
 #[test]
 fn d6_a_full_window_is_waited_on_and_not_asked_about_again_and_again() {
     // Each log of each run needs a frame of its own: the window in publishes is full first.
-    let mut world = World::new(&[(1, 1); 60]);
+    let mut world = World::new(&[vec![(2_000, 1)], vec![(1, 1); 60]].concat());
     world.connect();
+    // The oldest run is long, and acknowledged at once: the backlog's share grows with it.
+    let oldest = (RunId([1; 16]), Log::Samples);
+    while !world.held.get(&oldest).is_some_and(|held| held.contains_all(0, 1_999)) {
+        while world.pump() {}
+        world.deliver(false);
+    }
     while world.pump() {}
     assert!(world.unacknowledged >= limits::WINDOW_PUBLISHES - 1, "{}", world.unacknowledged);
     world.now = Duration::from_secs(90);
@@ -501,4 +556,33 @@ fn what_is_to_be_sent_is_neither_held_nor_under_way() {
     assert_eq!(session.to_send(), 15);
     session.disconnected();
     assert_eq!(session.to_send(), 15);
+}
+
+#[test]
+fn d14_a_change_of_what_is_set_aside_is_told_at_once() {
+    let told = |outbox: u8| SetAside {
+        outbox: OutboxId([outbox; 16]),
+        lamppost: None,
+        hardware_serial: String::new(),
+        reason: SetAsideReason::NoIdentity,
+        bytes: 1,
+        runs: 1,
+        first: None,
+        last: None,
+    };
+    let mut session = session(&[(0, 1)]);
+    let second = Duration::from_secs(1);
+    session.connected(Nonce([1; 16]), Duration::ZERO);
+    assert_eq!(session.next(Duration::ZERO), Next::Hello);
+    let hello = |session: &mut Session, now| Hello::decode(&session.hello(now).unwrap()).unwrap();
+    assert!(hello(&mut session, Duration::ZERO).set_aside.is_empty());
+    let many: Vec<_> = (1..=20).map(|outbox| Aside::of(told(outbox))).collect();
+    session.outbox_changed(OutboxState { set_aside: many.into(), ..outbox(&[(0, 1)]) });
+    assert_ne!(session.next(second), Next::Hello, "one hello at a time");
+    session.acknowledged(second);
+    assert_eq!(session.next(second), Next::Hello);
+    let named = hello(&mut session, second).set_aside;
+    assert_eq!(named, (1..=16).map(told).collect::<Vec<_>>());
+    session.acknowledged(second);
+    assert_ne!(session.next(second), Next::Hello, "it is told");
 }

@@ -32,8 +32,12 @@ pub enum TlsError {
     },
 }
 
-/// Reads the files anew, so that a renewed certificate serves from the next connection on.
-pub(super) fn client_config(server: &ServerConfig) -> Result<Arc<ClientConfig>, TlsError> {
+/// How to connect: with this certificate, and to nobody whom the authority did not certify. Reads the files anew, so that a
+/// renewed certificate serves from the next connection on.
+///
+/// # Errors
+/// [`TlsError`].
+pub fn client_config(server: &ServerConfig) -> Result<Arc<ClientConfig>, TlsError> {
     let unusable = |path: &Path| {
         let path = path.to_owned();
         |source| TlsError::Unusable { path, source }

@@ -51,7 +51,7 @@ pub use limits::{Limits, Rate};
 pub use metrics::{GatewayMetrics, HandshakeOutcome};
 pub use reason::Reason;
 #[cfg(test)]
-pub(crate) use sessions::log_in;
+pub(crate) use sessions::{Listener, log_in};
 pub use sessions::{Sent, SessionInfo, Sessions};
 pub use subscriptions::{Granted, Subscriptions};
 

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
-    Catalogue, Description, DescriptionError, Digest, Frame, FrameError, Hello, HelloError, LamppostNumber,
-    Leaf, Log, OutboxId, RunId, UtcMillis,
+    Catalogue, CommandId, Description, DescriptionError, Digest, Frame, FrameError, Hello, HelloError,
+    LamppostNumber, Leaf, Log, OutboxId, RunId, UtcMillis,
 };
 
 use self::recorder::Recorder;
@@ -17,8 +17,8 @@ use super::current::CurrentSeries;
 use super::days::Days;
 use super::known::Descriptions;
 use super::lamppost::{Lamppost, LamppostReport};
-use super::ledger::{Course, LamppostLedger, OutboxDecision, RecordVerdict};
-use super::metrics::{IngestMetrics, Malformed};
+use super::ledger::{CommandFate, Course, LamppostLedger, OutboxDecision, RecordVerdict};
+use super::metrics::{IngestMetrics, Malformed, Verdicts};
 use super::places::places;
 use super::pulse::Pulse;
 use super::quarantine::{KEPT_MS, Quarantine, RecordPlace};
@@ -148,10 +148,15 @@ impl Ingest {
         self.lampposts.get(number).map(|lamppost| lamppost.course(known, (from, to)))
     }
 
-    /// An operator has decided of an outbox (D14). It lasts as long as this value does. False: the lamppost has no
-    /// outbox of this id.
+    /// An operator has decided of an outbox (D14). It lasts as long as this value and its snapshots do. False: the lamppost
+    /// has no outbox of this id.
     pub fn decide(&mut self, number: &LamppostNumber, outbox: OutboxId, decision: OutboxDecision) -> bool {
         self.lampposts.get_mut(number).is_some_and(|lamppost| lamppost.decide(outbox, decision))
+    }
+
+    /// What a lamppost has reported of a command; none if it has not yet.
+    pub fn command(&self, number: &LamppostNumber, id: CommandId) -> Option<&CommandFate> {
+        self.lampposts.get(number)?.command(id)
     }
 
     fn hello(&mut self, entry: &Entry) -> Fresh {
@@ -247,6 +252,7 @@ impl Ingest {
             newest: None,
             times: None,
             tallied: BTreeMap::new(),
+            verdicts: Verdicts::default(),
         };
         for (first, last) in missing {
             record.range(first, last);

@@ -6,14 +6,16 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use lamplighter_protocol::{
-    DeviceName, Digest, Grid, Hello, Log, LogHeld, Nonce, Opening, OutboxId, Pieces, Position, RunId,
-    RunPosition, SeriesName, UtcMillis, limits,
+    CommandId, DeviceName, Digest, Grid, Hello, Log, LogHeld, Nonce, Opening, OutboxId, Pieces, Position,
+    RunId, RunPosition, SeriesName, UtcMillis, limits,
 };
 
 use super::current::{Current, CurrentSeries};
 use super::intake::Intake;
 use super::known::Known;
-use super::ledger::{Course, Ends, LamppostLedger, Ledger, OutboxDecision, RecordVerdict, RunOpening};
+use super::ledger::{
+    CommandFate, Course, Ends, LamppostLedger, Ledger, OutboxDecision, RecordVerdict, RunEnd, RunOpening,
+};
 use super::named::Named;
 use super::places::Places;
 use super::pulse::{Pulse, freshened};
@@ -143,7 +145,7 @@ pub struct Stop {
     /// The run that opened.
     pub run: RunId,
     /// When the run before was last known to be alive.
-    pub ended: UtcMillis,
+    pub ended: RunEnd,
     /// When the next run opened.
     pub opened: UtcMillis,
     /// On which grids devices would have been read.
@@ -164,6 +166,8 @@ impl Lamppost {
             self.intake = Intake::since(received);
         }
         let named = Named::by(&hello);
+        // The ledger has what was set aside.
+        let hello = Hello { set_aside: Vec::new(), ..hello };
         self.hello = Some(SaidHello { hello, received, count, named });
     }
 
@@ -341,6 +345,11 @@ impl Lamppost {
         self.ledger.decide(outbox, decision)
     }
 
+    /// What it has reported of a command.
+    pub(super) fn command(&self, id: CommandId) -> Option<&CommandFate> {
+        self.ledger.commands.get(&id)
+    }
+
     pub(super) fn report(&self) -> Option<LamppostReport> {
         let said = self.hello.as_ref()?;
         let devices = self.current.iter().flat_map(|current| {
@@ -352,8 +361,8 @@ impl Lamppost {
                 series: device.series.iter().map(|series| device.name_of(series)).collect(),
             })
         });
-        let mut stops: Vec<Stop> = self.openings.iter().filter_map(stop).collect();
-        stops.sort_by_key(|stop| stop.ended);
+        let mut stops: Vec<Stop> = self.openings.iter().filter_map(|opened| self.stop(opened)).collect();
+        stops.sort_by_key(|stop| stop.ended.time());
         Some(LamppostReport {
             outbox: said.hello.outbox,
             run: said.hello.run,
@@ -368,6 +377,17 @@ impl Lamppost {
             backlog: said.named.missing_from(|run, log| Some(self.runs.get(&run)?.held(log))),
             intake: self.intake,
         })
+    }
+
+    /// The stop that a run ended by opening; none if it is the first one, or nothing is known of the run before.
+    fn stop(&self, opened: &Opened) -> Option<Stop> {
+        let Opened { run, opening, known } = opened;
+        let run_before = opening.run_before?;
+        let ended = self.ledger.end_before(run_before, opening.ended)?;
+        let devices = known.description.devices.iter();
+        let grids =
+            devices.filter_map(|device| Some((device.name.clone(), known.description.grid_of(device)?)));
+        Some(Stop { run_before, run: *run, ended, opened: opening.opened, grids: grids.collect() })
     }
 }
 
@@ -404,14 +424,6 @@ pub(super) fn insert_bounded(pieces: &mut Pieces, first: u64, last: u64) {
         let Some((first, last)) = pieces.ranges().next_back() else { return };
         pieces.remove(first, last);
     }
-}
-
-fn stop(opened: &Opened) -> Option<Stop> {
-    let Opened { run, opening, known } = opened;
-    let (run_before, ended) = (opening.run_before?, opening.ended?);
-    let devices = known.description.devices.iter();
-    let grids = devices.filter_map(|device| Some((device.name.clone(), known.description.grid_of(device)?)));
-    Some(Stop { run_before, run: *run, ended, opened: opening.opened, grids: grids.collect() })
 }
 
 /// Leaves out pieces, the farthest first, until the position fits a payload.

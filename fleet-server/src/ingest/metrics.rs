@@ -56,7 +56,7 @@ pub enum Malformed {
 }
 
 impl Verdict {
-    /// All of them.
+    /// All of them, in order.
     pub const ALL: [Self; 11] = [
         Self::Stored,
         Self::Merged,
@@ -94,6 +94,16 @@ impl Malformed {
     ];
 }
 
+/// Observations by verdict, gathered while a frame is read: finding a counter costs more than storing an observation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Verdicts([u64; Verdict::ALL.len()]);
+
+impl Verdicts {
+    pub(super) fn add(&mut self, verdict: Verdict, count: u64) {
+        self.0[verdict as usize] += count;
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VerdictLabel {
     verdict: Verdict,
@@ -112,6 +122,8 @@ pub struct IngestMetrics {
     pub frames: Counter,
     /// Records that were held already when they came again (D13).
     pub repeated: Counter,
+    /// Records that lampposts report as damaged on their disks: what was in most of them nobody can tell (D11).
+    pub damaged: Counter,
     /// Runs that name the same run before: two lives of one outbox (D1).
     pub forks: Counter,
     /// Positions sent.
@@ -141,6 +153,16 @@ impl IngestMetrics {
     /// Counts observations with a verdict.
     pub fn observed(&self, verdict: Verdict, count: u64) {
         self.observations.get_or_create(&VerdictLabel { verdict }).inc_by(count);
+    }
+
+    /// Counts observations with their verdicts.
+    pub(super) fn observed_all(&self, verdicts: &Verdicts) {
+        for verdict in Verdict::ALL {
+            match verdicts.0[verdict as usize] {
+                0 => {}
+                count => self.observed(verdict, count),
+            }
+        }
     }
 
     /// Takes this verdict back from observations that get another one: each has one.
@@ -182,6 +204,11 @@ impl IngestMetrics {
             "lamplighter_ingest_repeated_records",
             "Records that came again although they were held: not ingested twice",
             self.repeated.clone(),
+        );
+        registry.register(
+            "lamplighter_ingest_damaged_records",
+            "Records that lampposts reported as damaged on their disks",
+            self.damaged.clone(),
         );
         registry.register(
             "lamplighter_ingest_forks",

@@ -31,11 +31,11 @@ pub use current::CurrentSeries;
 pub use intake::Intake;
 pub use lamppost::{DeviceReport, LamppostReport, Stop};
 pub use ledger::{
-    Course, CoursePart, DroppedCounts, DroppedSpan, ForkReport, ForkedRun, LamppostLedger, LogCounts,
-    Missing, OutboxDecision, OutboxReport, OutboxStanding, RecordVerdict, Rejection, RunReport, SeriesCourse,
-    Span, Spans,
+    AsideReport, CommandFate, CommandFates, CommandStage, Course, CoursePart, DroppedCounts, DroppedSpan,
+    ForkReport, ForkedRun, LamppostLedger, LogCounts, Missing, OutboxDecision, OutboxReport, OutboxStanding,
+    PlacedBetween, RecordVerdict, Rejection, RunEnd, RunReport, SeriesCourse, Span, Spans,
 };
 pub use metrics::{IngestMetrics, Malformed, QuarantineMetrics, Verdict};
 pub use pulse::Pulse;
 pub(crate) use quarantine::MOST_BYTES as QUARANTINE_BYTES;
-pub use thread::{IngestThread, PositionSender};
+pub use thread::{Greeter, IngestThread, PositionSender};

@@ -5,6 +5,7 @@ mod course;
 mod current;
 mod ledger;
 mod quarantine;
+mod stops;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
@@ -14,7 +15,7 @@ use lamplighter_protocol::{
 };
 use proptest::prelude::*;
 
-use super::{Fresh, Ingest, IngestMetrics, Malformed, Pulse, Verdict};
+use super::{Fresh, Ingest, IngestMetrics, Malformed, Pulse, RunEnd, Verdict};
 use crate::journal::Entry;
 use crate::live::LiveObservation;
 use crate::store::{SeriesKey, Tail, TailOptions};
@@ -72,6 +73,7 @@ impl Bench {
             agent_version: "0.1.0".into(),
             hardware_serial: "S1".into(),
             generation: 4,
+            set_aside: Vec::new(),
         };
         assert_eq!(self.apply(Leaf::Hello, hello.encode()), Fresh::Hello);
     }
@@ -297,7 +299,8 @@ fn d1_openings_tell_when_the_agent_was_stopped_and_a_fork_is_noticed() {
     bench.apply(EVENTS, frame(2, RUN, 0, digest, opening(-9000, -2000)));
     let report = bench.ingest.report(&"A1".parse().unwrap()).unwrap();
     assert_eq!(report.stops.len(), 1);
-    assert_eq!((report.stops[0].ended, report.stops[0].opened), (NOW.plus_ms(-9000), NOW.plus_ms(-2000)));
+    let stop = &report.stops[0];
+    assert_eq!((stop.ended, stop.opened), (RunEnd::Stated(NOW.plus_ms(-9000)), NOW.plus_ms(-2000)));
     assert_eq!((report.generation, report.devices[0].name.as_str()), (4, "weather-1"));
     assert_eq!(bench.metrics.forks.get(), 0);
 
@@ -329,6 +332,7 @@ fn d8_a_position_fits_one_payload_however_torn_the_logs_are() {
         agent_version: String::new(),
         hardware_serial: String::new(),
         generation: 0,
+        set_aside: Vec::new(),
     };
     bench.apply(Leaf::Hello, hello.encode());
     let payload = bench.ingest.position(&"A1".parse().unwrap(), NOW).unwrap();

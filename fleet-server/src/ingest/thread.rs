@@ -18,6 +18,9 @@ use crate::store::Tail;
 /// Sends a position to a lamppost, if it is connected. It must not wait.
 pub type PositionSender = Box<dyn Fn(&LamppostNumber, Bytes) + Send>;
 
+/// Is told that a lamppost has said hello, once its position is sent. It must not wait.
+pub type Greeter = Box<dyn Fn(&LamppostNumber) + Send>;
+
 /// How often due positions are looked for while nothing is committed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -27,6 +30,7 @@ pub struct IngestThread {
     store: Arc<RwLock<Tail>>,
     live: LiveHub,
     send: PositionSender,
+    greet: Greeter,
     lag: Lag,
     pace: Pace,
 }
@@ -44,9 +48,10 @@ impl IngestThread {
         store: Arc<RwLock<Tail>>,
         live: LiveHub,
         send: PositionSender,
+        greet: Greeter,
         lag: Lag,
     ) -> Self {
-        Self { ingest, store, live, send, lag, pace: Pace::default() }
+        Self { ingest, store, live, send, greet, lag, pace: Pace::default() }
     }
 
     /// Runs until the journal has ended and all that it committed is taken.
@@ -84,6 +89,7 @@ impl IngestThread {
         }
         for number in greeted {
             self.position(&number);
+            (self.greet)(&number);
         }
     }
 

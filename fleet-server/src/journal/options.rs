@@ -14,8 +14,9 @@ pub struct JournalOptions {
     pub directory: PathBuf,
     /// A batch that would make its segment longer than this begins a new one.
     pub segment_bytes: u64,
-    /// Bytes that may wait for a commit, the batch that is being written included; an append past it waits. At least
-    /// one entry of the largest payload fits, whatever this says.
+    /// Bytes that may wait for a commit, the batch that is being written included; an append past it waits. So it bounds
+    /// the batch that ingest takes next, and with that how long live data waits behind a backlog. At least one entry of the
+    /// largest payload fits, whatever this says.
     pub queue_bytes: u32,
     /// How long to wait after the first failure of the disk; it doubles with each further one.
     pub retry_first: Duration,
@@ -32,12 +33,12 @@ pub struct JournalOptions {
 }
 
 impl JournalOptions {
-    /// The journal in this directory, with safe bounds: segments of 64 MiB, a queue of 16 MiB.
+    /// The journal in this directory, with safe bounds: segments of 64 MiB, a queue of 1 MiB.
     pub fn in_directory(directory: PathBuf) -> Self {
         Self {
             directory,
             segment_bytes: 64 << 20,
-            queue_bytes: 16 << 20,
+            queue_bytes: 1 << 20,
             retry_first: Duration::from_millis(100),
             retry_most: Duration::from_secs(10),
             low_water: LowWater::default(),

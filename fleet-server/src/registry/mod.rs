@@ -1,4 +1,4 @@
-//! The registry: which lampposts there are, and which certificates they were given. Relational, small, and rarely
+//! The registry: which lampposts there are, which certificates they were given, and what operators have decided. Relational, small, and rarely
 //! written: nothing of the path of observations writes here, not even a login.
 //!
 //! It is one SQLite file (write-ahead log, every commit synced). The server and its subcommands open the same file
@@ -9,6 +9,7 @@ mod admission;
 mod certificate;
 mod changes;
 mod csv;
+mod decision;
 mod error;
 mod lamppost;
 mod sqlite;
@@ -20,6 +21,7 @@ pub use admission::RegistryAdmission;
 pub use certificate::{CertificateRecord, CertificateSerial, NotASerial};
 pub use changes::RegistryChanges;
 pub use csv::{CsvError, Fault, LARGEST_CSV_BYTES, MOST_PROBLEMS, Problem, read_csv};
+pub use decision::{Commanded, Decision, DecisionRecord};
 pub use error::RegistryError;
 pub use lamppost::{Coordinates, Lamppost, OffTheGlobe};
 pub use sqlite::{BUSY_TIMEOUT, Imported, Registry};

@@ -198,6 +198,14 @@ impl Registry {
         self.writer.close().await;
     }
 
+    pub(super) fn writer(&self) -> &SqlitePool {
+        &self.writer
+    }
+
+    pub(super) fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
     /// How to open another connection that reads.
     pub(super) fn reader_options(&self) -> Arc<SqliteConnectOptions> {
         self.readers.connect_options()
@@ -234,7 +242,7 @@ impl Registry {
         Ok(Lamppost { number, coordinates, road, district, feeder, pillar, height_m, remarks })
     }
 
-    fn damaged(&self, what: &'static str, key: &str) -> RegistryError {
+    pub(super) fn damaged(&self, what: &'static str, key: &str) -> RegistryError {
         RegistryError::Damaged { path: self.path.clone(), what, key: key.to_owned() }
     }
 }
@@ -261,13 +269,21 @@ fn pool(connections: u32) -> SqlitePoolOptions {
 }
 
 async fn migrate(path: &Path, writer: &SqlitePool) -> Result<(), RegistryError> {
-    let migrations = Migrator::with_migrations(vec![Migration::new(
-        1,
-        "lampposts and certificates".into(),
-        MigrationType::Simple,
-        include_str!("../../migrations/sqlite/0001_lampposts_and_certificates.sql").into_sql_str(),
-        false,
-    )]);
+    let migration = |version, description: &'static str, sql: &'static str| {
+        Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    let migrations = Migrator::with_migrations(vec![
+        migration(
+            1,
+            "lampposts and certificates",
+            include_str!("../../migrations/sqlite/0001_lampposts_and_certificates.sql"),
+        ),
+        migration(
+            2,
+            "decisions about outboxes",
+            include_str!("../../migrations/sqlite/0002_decisions_about_outboxes.sql"),
+        ),
+    ]);
     let path = path.to_owned();
     migrations.run(writer).await.map_err(|source| {
         if let MigrateError::VersionMissing(schema) = source {

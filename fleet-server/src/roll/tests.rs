@@ -68,6 +68,7 @@ impl Bench {
             agent_version: "0.1.0".into(),
             hardware_serial: String::new(),
             generation: 1,
+            set_aside: Vec::new(),
         };
         self.apply(number, Leaf::Hello, hello.encode());
     }

@@ -10,14 +10,16 @@ use lamplighter_protocol::Leaf;
 use super::Metrics;
 use super::start::Rebuilt;
 use crate::checkpoint::{Last, Sealer, Sealing, SealingRules};
+use crate::commands::Commands;
 use crate::gateway::Sessions;
 use crate::ingest::{Ingest, IngestThread};
 use crate::journal::{JournalHandle, JournalThread};
 use crate::live::LiveHub;
 use crate::store::Tail;
 
-/// Batches that may wait for ingest; while they do, nothing more is committed, and so acknowledged.
-const BATCHES_WAITING: usize = 4;
+/// Batches that may wait between journal and ingest: none, so that what is live does not wait behind them. While ingest
+/// works on one batch the journal commits the next, and no more.
+const BATCHES_WAITING: usize = 0;
 
 /// What the threads work on.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(super) struct Work {
     pub(super) live: LiveHub,
     /// Where positions go.
     pub(super) sessions: Sessions,
+    /// What lampposts are told when they say hello.
+    pub(super) commands: Commands,
     pub(super) rules: SealingRules,
     pub(super) metrics: Metrics,
 }
@@ -44,15 +48,16 @@ impl Threads {
     /// Starts them on what the start has rebuilt.
     pub(super) fn start(rebuilt: Rebuilt, work: Work) -> anyhow::Result<(JournalHandle, Self)> {
         let Rebuilt { journal, checkpoints, newest, uncovered_bytes } = rebuilt;
-        let Work { ingest, store, live, sessions, rules, metrics } = work;
+        let Work { ingest, store, live, sessions, commands, rules, metrics } = work;
         let (committed, batches) = sync_channel(BATCHES_WAITING);
         let (handle, journal) = journal.start(committed)?;
         let send = Box::new(move |number: &_, payload| {
             let sent = sessions.send(number, Leaf::Position, payload);
             tracing::trace!(lamppost = %number, ?sent, "position");
         });
+        let greet = Box::new(move |number: &_| commands.greeted(number));
         let (knows, keeps) = (Arc::clone(&ingest), Arc::clone(&store));
-        let follower = IngestThread::new(knows, keeps, live, send, metrics.journal.lag.clone());
+        let follower = IngestThread::new(knows, keeps, live, send, greet, metrics.journal.lag.clone());
         let follower = std::thread::Builder::new()
             .name("ingest".to_owned())
             .spawn(move || follower.run(&batches))

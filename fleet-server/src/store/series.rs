@@ -125,7 +125,12 @@ impl Series {
             + name.property.as_str().len()
             + channel
             + self.meta.unit.capacity();
-        names + self.blocks.capacity() * size_of::<Block>() + self.block_bytes
+        names + self.observation_bytes()
+    }
+
+    /// Of these, those of the observations.
+    pub(super) fn observation_bytes(&self) -> usize {
+        self.blocks.capacity() * size_of::<Block>() + self.block_bytes
     }
 
     /// The same, found by walking the blocks.

@@ -54,7 +54,10 @@ impl Tail {
     /// [`TooManySeries`]: it is not known, and there is no place for it, of its lamppost or at all.
     pub fn series(&mut self, meta: SeriesMeta) -> Result<SeriesId, TooManySeries> {
         if let Some(id) = self.find(&meta.key) {
-            self.change(id, |series| series.meta = meta);
+            let series = at_mut(&mut self.series, id);
+            let before = series.bytes();
+            series.meta = meta;
+            self.bytes_behind = self.bytes_behind - before + series.bytes();
             return Ok(id);
         }
         let id = self.free_id(&meta.key.lamppost)?;
@@ -78,7 +81,10 @@ impl Tail {
     /// when none does the oldest of all.
     pub fn insert(&mut self, id: SeriesId, point: Point) -> Inserted {
         let point = Point { value: point.value.filter(|value| value.is_finite()), ..point };
-        let inserted = self.change(id, |series| series.insert(point));
+        let series = at_mut(&mut self.series, id);
+        let before = series.observation_bytes();
+        let inserted = series.insert(point);
+        self.bytes_behind = self.bytes_behind - before + series.observation_bytes();
         match inserted {
             Inserted::Stored { .. } => {
                 self.tally.stored += 1;
@@ -248,15 +254,6 @@ impl Tail {
     fn evict_oldest(&mut self, excess: usize) -> usize {
         let cut = evict::cut_for(self.series.iter(), self.observations, excess);
         cut.map_or(0, |cut| self.series.iter_mut().map(|series| series.evict(cut)).sum())
-    }
-
-    /// Changes a series, and counts its bytes anew.
-    fn change<T>(&mut self, id: SeriesId, change: impl FnOnce(&mut Series) -> T) -> T {
-        let series = at_mut(&mut self.series, id);
-        let before = series.bytes();
-        let changed = change(series);
-        self.bytes_behind = self.bytes_behind - before + series.bytes();
-        changed
     }
 
     fn whole_from(&self, id: SeriesId, from: UtcMillis) -> Result<&Series, OlderThanTail> {

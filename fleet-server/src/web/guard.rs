@@ -66,7 +66,10 @@ pub(super) async fn not_found(uri: Uri) -> Problem {
 
 pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     let path: String = uri.path().chars().take(128).collect();
-    Problem::new(ProblemKind::MethodNotAllowed, format!("{path} is read with GET; it does not take {method}"))
+    Problem::new(
+        ProblemKind::MethodNotAllowed,
+        format!("{path} does not take {method}; what it takes is in the header Allow"),
+    )
 }
 
 /// Counts and logs. The query stays out of the log: that of /login carries the token.
@@ -99,10 +102,29 @@ async fn strict_headers(request: Request, next: Next) -> Response {
 async fn for_this_host(request: Request, next: Next) -> Response {
     let named = hosts(request.headers(), request.uri());
     if named.as_ref().is_some_and(|hosts| hosts.iter().all(|host| access::is_loopback(host))) {
+        if !reads(request.method()) && is_foreign(request.headers()) {
+            let detail = "decide this in the console itself, or with a tool";
+            return Problem::new(ProblemKind::ForeignOrigin, detail).into_response();
+        }
         return next.run(request).await;
     }
     let detail = "open this server as http://127.0.0.1:PORT or http://localhost:PORT, on its own machine";
     Problem::new(ProblemKind::ForeignHost, detail).into_response()
+}
+
+fn reads(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
+}
+
+/// Whether a browser says that a page of another origin makes this request. Its cookie would come along from another port
+/// of this machine, which browsers take for the same site.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let is_own = |origin: &HeaderValue| {
+        let origin = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        origin.is_some() && origin == host
+    };
+    !headers.get_all(header::ORIGIN).iter().all(is_own)
 }
 
 /// The hosts that a request names: one Host header, and the authority of its target if that has one.
@@ -129,8 +151,8 @@ async fn with_token(State(app): State<App>, request: Request, next: Next) -> Res
 
 async fn without_body(request: Request, next: Next) -> Response {
     // Other methods are refused as such, which says more.
-    let reads = request.method() == Method::GET || request.method() == Method::HEAD;
-    if reads && has_body(request.headers()) {
+    let is_taken = reads(request.method()) || request.method() == Method::POST;
+    if is_taken && has_body(request.headers()) {
         let detail = "leave the body out: all parameters are in path and query";
         return Problem::new(ProblemKind::BodyNotTaken, detail).into_response();
     }

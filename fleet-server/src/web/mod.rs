@@ -21,6 +21,7 @@ mod coding;
 mod completeness;
 mod console;
 mod csv;
+mod decisions;
 mod etag;
 mod guard;
 mod lampposts;
@@ -78,6 +79,7 @@ pub use system::Figures;
 pub use timestamp::Timestamp;
 
 use self::app::App;
+use crate::commands::Commands;
 use crate::gateway::Sessions;
 use crate::live::LiveHub;
 use crate::registry::Registry;
@@ -99,6 +101,8 @@ pub struct WebState {
     pub roll: Roll,
     /// What their agents have said of themselves.
     pub lifelines: Arc<dyn Lifelines>,
+    /// What operators decide of outboxes.
+    pub commands: Commands,
     /// The properties that the server knows.
     pub catalogue: Arc<Catalogue>,
     /// How far the server has come.
@@ -187,5 +191,7 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(completeness::completeness))
         .routes(routes!(stops::list_stops))
         .routes(routes!(outboxes::list_outboxes))
+        .routes(routes!(decisions::release_outbox))
+        .routes(routes!(decisions::close_outbox))
         .routes(routes!(system::system))
 }

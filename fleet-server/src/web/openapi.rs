@@ -6,6 +6,7 @@ use axum::Extension;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi as _;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{OpenApi, PathItem, SecurityRequirement};
 
@@ -82,7 +83,12 @@ pub fn openapi() -> OpenApi {
 
 /// What the guards do to every operation: who is let in, and what they answer with.
 fn add_guards(path: &str, item: &mut PathItem) {
-    let Some(operation) = &mut item.get else { return };
+    for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+        add_guards_to(path, operation);
+    }
+}
+
+fn add_guards_to(path: &str, operation: &mut Operation) {
     let mut kinds = guard::PROBLEMS.to_vec();
     if !access::is_open(path) {
         kinds.push(ProblemKind::Unauthorised);

@@ -14,7 +14,10 @@ pub(super) enum ProblemKind {
     NotFound,
     UnknownLamppost,
     UnknownSeries,
+    UnknownOutbox,
     UnknownProblem,
+    ForeignOrigin,
+    OutboxState,
     MethodNotAllowed,
     NotAcceptable,
     OlderThanTail,
@@ -34,7 +37,7 @@ pub(super) enum ProblemKind {
 
 impl ProblemKind {
     /// All kinds, by status.
-    pub(super) const ALL: [Self; 25] = [
+    pub(super) const ALL: [Self; 28] = [
         Self::UnknownParameter,
         Self::InvalidParameter,
         Self::EmptyRange,
@@ -43,10 +46,13 @@ impl ProblemKind {
         Self::Unauthorised,
         Self::NotFound,
         Self::UnknownLamppost,
+        Self::ForeignOrigin,
         Self::UnknownSeries,
+        Self::UnknownOutbox,
         Self::UnknownProblem,
         Self::MethodNotAllowed,
         Self::NotAcceptable,
+        Self::OutboxState,
         Self::OlderThanTail,
         Self::BodyNotTaken,
         Self::RangeNotSatisfiable,
@@ -79,9 +85,13 @@ impl ProblemKind {
             | Self::RangeTooLong
             | Self::TooManyBuckets => StatusCode::BAD_REQUEST,
             Self::Unauthorised => StatusCode::UNAUTHORIZED,
-            Self::NotFound | Self::UnknownLamppost | Self::UnknownSeries | Self::UnknownProblem => {
-                StatusCode::NOT_FOUND
-            }
+            Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::NotFound
+            | Self::UnknownLamppost
+            | Self::UnknownSeries
+            | Self::UnknownOutbox
+            | Self::UnknownProblem => StatusCode::NOT_FOUND,
+            Self::OutboxState => StatusCode::CONFLICT,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::OlderThanTail => StatusCode::GONE,
@@ -115,6 +125,9 @@ impl ProblemKind {
             Self::NotFound => ("not-found", "There is nothing at this path"),
             Self::UnknownLamppost => ("unknown-lamppost", "The lamppost is not registered"),
             Self::UnknownSeries => ("unknown-series", "The lamppost has no such series"),
+            Self::UnknownOutbox => ("unknown-outbox", "The lamppost has no such outbox"),
+            Self::ForeignOrigin => ("foreign-origin", "The request was made by a page of another origin"),
+            Self::OutboxState => ("outbox-state", "The outbox is not in a state for this"),
             Self::UnknownProblem => ("unknown-problem", "There is no such kind of problem"),
             Self::MethodNotAllowed => ("method-not-allowed", "The path does not take this method"),
             Self::NotAcceptable => ("not-acceptable", "The client takes no coding that there is"),
@@ -173,9 +186,21 @@ impl ProblemKind {
                 "The lamppost is registered, but has never described a series of this device, property and channel. \
                  /api/v1/lampposts/{number}/series lists those that it has."
             }
+            Self::UnknownOutbox => {
+                "The lamppost has never told of an outbox of this id, or the server has forgotten it. \
+                 /api/v1/lampposts/{number}/outboxes lists those that it knows."
+            }
+            Self::ForeignOrigin => {
+                "What decides something is taken from the console's own page and from tools, which send no Origin."
+            }
+            Self::OutboxState => {
+                "`detail` says why. What can be released is set aside and of the same number, or silent or closed; what can be \
+                 closed is not the outbox that speaks; and nothing about it waits for the lamppost."
+            }
             Self::UnknownProblem => "This version of the server has no problem of this name.",
             Self::MethodNotAllowed => {
-                "All that people can ask this server so far is read with GET (or HEAD)."
+                "What is read is read with GET (or HEAD); what decides something takes POST alone. /api/v1/openapi.json says \
+                 which operation takes which."
             }
             Self::NotAcceptable => {
                 "The files of the console are kept compressed only, with br and gzip, and the header Accept-Encoding \

@@ -18,7 +18,7 @@ use super::openapi::problems;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Asked, FromParameters, InPath, Parameters};
 use super::timestamp::Timestamp;
-use crate::ingest::Stop;
+use crate::ingest::{RunEnd, Stop};
 use crate::store::{MAX_PAGE, SeriesId, Tail};
 
 /// Ticks that are listed one by one, of one device in one stop; `missed` counts all.
@@ -62,7 +62,7 @@ impl FromParameters for StopsQuery {
 
 impl StopsQuery {
     fn concerns(&self, stop: &Stop) -> bool {
-        self.from.is_none_or(|from| stop.opened > from) && self.to.is_none_or(|to| stop.ended < to)
+        self.from.is_none_or(|from| stop.opened > from) && self.to.is_none_or(|to| stop.ended.time() < to)
     }
 }
 
@@ -81,6 +81,9 @@ pub(super) struct StopPage {
 pub(super) struct StopDocument {
     /// When the run before ended, by its last records on disk.
     ended: Timestamp,
+    /// Whether the agent could still tell when that was. If not, `ended` is the newest time that is known of the run
+    /// before: it went on until then, or for longer.
+    ended_known: bool,
     /// When the next run opened.
     opened: Timestamp,
     /// The run that ended, in hexadecimal.
@@ -170,7 +173,7 @@ fn stop_document(
     work: &mut Work,
 ) -> StopDocument {
     // The tick at which a run ended is one that some device read. Another one may have been about to.
-    let last_before = stop.ended.plus_ms(-1);
+    let last_before = stop.ended.time().plus_ms(-1);
     let begin = query.from.map_or(last_before, |from| last_before.max(from.plus_ms(-1)));
     let end = query.to.map_or(stop.opened, |to| stop.opened.min(to));
     let devices = stop.grids.iter().map(|(device, grid)| {
@@ -178,7 +181,11 @@ fn stop_document(
         missed_document(state, device, *grid, series, (begin, end), work)
     });
     StopDocument {
-        ended: Timestamp(stop.ended),
+        ended: Timestamp(stop.ended.time()),
+        ended_known: match stop.ended {
+            RunEnd::Stated(_) => true,
+            RunEnd::NotBefore(_) => false,
+        },
         opened: Timestamp(stop.opened),
         run_before: stop.run_before.to_string(),
         run: stop.run.to_string(),

@@ -1,6 +1,8 @@
 //! Measurements of whole processes, printed as a table and written to `target/bench/NAME.json`.
 
+mod backlog;
 mod console;
+mod feed;
 mod figures;
 mod large_city;
 mod outbox;
@@ -9,6 +11,7 @@ mod path;
 mod process;
 mod replay;
 
+pub use backlog::{BacklogOptions, backlog};
 pub use console::{console, soak};
 pub use figures::{Figure, Figures};
 pub use outbox::outbox;

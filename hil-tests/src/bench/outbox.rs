@@ -144,14 +144,14 @@ fn open(directory: &Path) -> anyhow::Result<SteppedOutbox> {
         max_age: Duration::MAX,
         sync_every: Duration::ZERO,
     };
-    let now = SystemClock::new().now().wall;
+    let now = || SystemClock::believed().now();
     Ok(SteppedOutbox::open(Arc::new(SystemDisk), Random::system(), options, &description()?, now)?)
 }
 
 /// Ticks of two devices of three series each, a second apart, up to now. Says how many.
 fn write(directory: &Path, bytes: u64) -> anyhow::Result<u64> {
     let mut outbox = open(directory)?;
-    let now = SystemClock::new().now().wall;
+    let now = SystemClock::believed().now().wall;
     let mut records = 0_u64;
     while outbox.state().bytes < bytes {
         for _ in 0..10_000 {
@@ -183,7 +183,7 @@ fn configure(directory: &Path, instruments: &mut SerialInstruments) -> anyhow::R
         directory.display()
     );
     for number in 0..INSTRUMENTS {
-        let scene = Scene::new(world.clone(), Faults::None, 0, Arc::new(SystemClock::new()));
+        let scene = Scene::new(world.clone(), Faults::None, 0, Arc::new(SystemClock::believed()));
         let port = instruments.plug_in_pms5003(scene)?;
         writeln!(
             text,

@@ -1,19 +1,16 @@
 //! `bench path`: what the path costs, and how long an observation takes from its tick to a live feed.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use edge_agent::clock::{Clock as _, SystemClock};
 use lamplighter_protocol::LamppostNumber;
-use serde_json::Value;
 
+use super::feed::Feed;
 use super::figures::{Figures, quantile};
 use super::process::{cpu_seconds, resident_bytes};
 use crate::city::{Fidelity, Who};
-use crate::fleet::{Api, Binaries, Ending, ServerProcess, Street, StreetProcess, monotonic, wait_for};
+use crate::fleet::{Binaries, Ending, ServerProcess, Street, StreetProcess, monotonic, wait_for};
 
 /// How the path is measured.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +55,7 @@ pub fn path(binaries: &Binaries, directory: &Path, options: PathOptions) -> anyh
         (connected() == options.lampposts).then_some(())
     })?;
 
-    let feed = Feed::follow(server.api());
+    let feed = Feed::follow(server.api(), "");
     let before = lampposts.iter().map(|one| cpu_seconds(one.id())).collect::<Result<Vec<_>, _>>()?;
     let server_before = cpu_seconds(server.id())?;
     let began = monotonic();
@@ -77,7 +74,7 @@ pub fn path(binaries: &Binaries, directory: &Path, options: PathOptions) -> anyh
     }
     shares.sort_by(f64::total_cmp);
     let server_share = (cpu_seconds(server.id())? - server_before) / seconds * 100.0;
-    let mut latencies = feed.stop();
+    let mut latencies: Vec<f64> = feed.stop().into_iter().map(|told| told.age_ms).collect();
     latencies.sort_by(f64::total_cmp);
 
     let mut figures = Figures::default();
@@ -93,46 +90,4 @@ pub fn path(binaries: &Binaries, directory: &Path, options: PathOptions) -> anyh
     lampposts.into_iter().try_for_each(|one| one.end(Ending::Stop))?;
     server.end(Ending::Stop)?;
     Ok(figures)
-}
-
-/// A client of the live feed that notes how old each observation is when it is read.
-struct Feed {
-    latencies: Arc<Mutex<Vec<f64>>>,
-    done: Arc<AtomicBool>,
-}
-
-impl Feed {
-    fn follow(api: &Api) -> Self {
-        let feed = Self { latencies: Arc::default(), done: Arc::default() };
-        let (latencies, done) = (Arc::clone(&feed.latencies), Arc::clone(&feed.done));
-        let (url, token) = (format!("{}/live", api.url()), format!("Bearer {}", api.token()));
-        // It ends with the server, or at the first event after `stop`.
-        std::thread::spawn(move || {
-            let Ok(response) = ureq::get(url).header("authorization", token).call() else { return };
-            let clock = SystemClock::new();
-            for line in BufReader::new(response.into_body().into_reader()).lines().map_while(Result::ok) {
-                if done.load(Ordering::Relaxed) {
-                    return;
-                }
-                let Some(data) = line.strip_prefix("data:") else { continue };
-                let now = clock.now().wall.0;
-                #[expect(clippy::cast_precision_loss, reason = "milliseconds of a minute")]
-                let ages = phenomenon_times(data).into_iter().map(|time| (now - time) as f64);
-                latencies.lock().unwrap_or_else(PoisonError::into_inner).extend(ages);
-            }
-        });
-        feed
-    }
-
-    fn stop(self) -> Vec<f64> {
-        self.done.store(true, Ordering::Relaxed);
-        std::mem::take(&mut *self.latencies.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Of the observations in the data of an event, in ms since 1970-01-01T00:00:00Z; the other events have none.
-fn phenomenon_times(data: &str) -> Vec<i64> {
-    let event: Value = serde_json::from_str(data).unwrap_or_default();
-    let observations = event["observations"].as_array().into_iter().flatten();
-    observations.filter_map(|observation| observation["time_ms"].as_i64()).collect()
 }

@@ -4,8 +4,19 @@ use anyhow::Context as _;
 
 /// Resident memory in bytes.
 pub(super) fn resident_bytes(process: u32) -> anyhow::Result<f64> {
+    memory(process, "VmRSS:")
+}
+
+/// The most memory that was ever resident, in bytes.
+pub(super) fn most_resident_bytes(process: u32) -> anyhow::Result<f64> {
+    memory(process, "VmHWM:")
+}
+
+/// A line of proc(5)'s status, in bytes.
+fn memory(process: u32, name: &str) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let line =
+        status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
     let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(kib * 1024.0)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use hil_tests::bench::{PathOptions, console, outbox, path, replay, soak};
+use hil_tests::bench::{BacklogOptions, PathOptions, backlog, console, outbox, path, replay, soak};
 use hil_tests::fleet::Binaries;
 
 /// Measures, prints a table, and writes target/bench/NAME.json.
@@ -18,6 +18,15 @@ struct Options {
     /// How many seconds a measurement of running processes takes, after its start
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Of `backlog`: how many lampposts
+    #[arg(long, default_value_t = 300)]
+    lampposts: usize,
+    /// Of `backlog`: how many hours each of them was cut off
+    #[arg(long, default_value_t = 24)]
+    hours: u32,
+    /// Of `backlog`: the server's flag of this name; its own bound if none is given
+    #[arg(long, value_name = "N")]
+    tail_observations: Option<usize>,
 }
 
 /// The benchmarks.
@@ -31,6 +40,8 @@ enum Name {
     /// written for each byte of records: as pages given to the system, with 20 records of 220 bytes per sync and by the agent;
     /// and as given to the disk, if TMPDIR is on a disk of its own
     Outbox,
+    /// A day's backlog of 300 lampposts, 20 series at 10 s each: how long it drains, and how old live data becomes meanwhile
+    Backlog,
     /// The console in a browser: bytes of its pages; with 100,000 lampposts positions, live changes, search
     Console,
     /// The console left open (--seconds, say 3600) on more than 1,000 changes a second: memory, and what it missed
@@ -66,6 +77,15 @@ fn run(options: &Options) -> anyhow::Result<()> {
             Name::Outbox => {
                 writeln!(out, "outbox: a backlog of 1 GB is written and opened; then {} s", options.seconds)?;
                 (outbox(&binaries, directory.path(), 1_000_000_000, options.seconds)?, "outbox")
+            }
+            Name::Backlog => {
+                let Options { lampposts, hours, tail_observations, .. } = *options;
+                writeln!(
+                    out,
+                    "backlog: {lampposts} lampposts of 20 series at 10 s were cut off for {hours} h"
+                )?;
+                let options = BacklogOptions { lampposts, hours, tail_observations };
+                (backlog(&binaries, directory.path(), &options)?, "backlog")
             }
             Name::Console => (console(&binaries, directory.path())?, "console"),
             Name::Soak => {

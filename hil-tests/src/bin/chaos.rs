@@ -32,9 +32,9 @@ struct Options {
     /// How many times faster than real time the agents' clocks run
     #[arg(long, default_value_t = 8.0, value_parser = speed)]
     speed: f64,
-    /// KiB that each outbox may hold: less than is read, so that it has to free what the server holds, and more than an
-    /// agent may have to wait for the server [default: what is read in some hundred seconds]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(64..=1_048_576))]
+    /// KiB that each outbox may hold: less than is read, so that it has to free what the server holds; outages are so long
+    /// that it has to drop some of the rest [default: what is read in some seventy seconds]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(24..=1_048_576))]
     outbox_kib: Option<u32>,
 }
 

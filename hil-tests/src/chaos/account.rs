@@ -1,8 +1,8 @@
 //! The comparison: of every tick that a lamppost's world offered, what became of it. Pure.
 //!
-//! Between the first tick and the last one that a device read, every tick of its grid is either stored or named as
-//! missed by exactly one side: by a stop. What is stored is exactly what the outbox has on disk, and each value is what
-//! was true then.
+//! Between the first tick and the last one that a device read, every tick of its grid is stored, or named by a stop as
+//! missed, or counted by the server's ledger as dropped, as its lamppost has reported. What is stored is exactly what the
+//! outbox has on disk, and each value is what was true then.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use lamplighter_protocol::{LamppostNumber, UtcMillis};
 
 use crate::city::compare::Tolerance;
 use crate::city::timestamp;
-use crate::fleet::observed::{NamedStop, Observed, Which};
+use crate::fleet::observed::{NamedStop, Observed, Told, Which};
 use crate::world::World;
 
 /// All that is known of one lamppost at the end.
@@ -22,6 +22,10 @@ pub(super) struct Evidence<'a> {
     /// What the API serves.
     pub(super) served: &'a Observed,
     pub(super) stops: &'a [NamedStop],
+    /// What the server's ledger says of each series, up to the last tick that its device read.
+    pub(super) told: &'a BTreeMap<(String, String), Told>,
+    /// Samples of all runs that the server's ledger counts as dropped and not here. One is a tick of one device.
+    pub(super) dropped: u64,
     /// Each life of its process, oldest first.
     pub(super) lives: &'a [Life],
     pub(super) world: &'a World,
@@ -51,6 +55,8 @@ pub struct Account {
     pub freed: u64,
     /// Of these, bad ones: nothing could be read.
     pub bad: u64,
+    /// Read, and reported as dropped, and not stored.
+    pub dropped: u64,
     /// What the API serves.
     pub stored: u64,
     /// What the API names as missed while an agent was stopped.
@@ -81,12 +87,26 @@ impl Account {
 
     /// Takes in the account of another lamppost.
     pub(super) fn add(&mut self, other: Self) {
-        let Self { offered, read, freed, bad, stored, stopped, rejected, missing, wrong, stops, runs, told } =
-            other;
+        let Self {
+            offered,
+            read,
+            freed,
+            bad,
+            dropped,
+            stored,
+            stopped,
+            rejected,
+            missing,
+            wrong,
+            stops,
+            runs,
+            told,
+        } = other;
         self.offered += offered;
         self.read += read;
         self.freed += freed;
         self.bad += bad;
+        self.dropped += dropped;
         self.stored += stored;
         self.stopped += stopped;
         self.rejected += rejected;
@@ -130,8 +150,14 @@ pub(super) fn account(evidence: &Evidence<'_>) -> Account {
             compare_with_truth(evidence, which, value, &mut account);
         }
     }
+    let (mut least, mut most) = (0, 0);
     for (device, every_ms) in evidence.grids {
-        ticks(evidence, device, *every_ms, &mut account);
+        let of_device = ticks(evidence, device, *every_ms, &mut account);
+        (least, most) = (least + of_device.told, most + of_device.neither + of_device.at_ends);
+    }
+    if !(least..=most).contains(&evidence.dropped) {
+        let (name, records) = (evidence.lamppost, evidence.dropped);
+        account.wrong(format!("{name}: {records} samples are reported as dropped, not {least} to {most}"));
     }
     for stop in evidence.stops {
         explain(evidence, stop, &mut account);
@@ -179,8 +205,20 @@ fn compare_with_truth(evidence: &Evidence<'_>, which: &Which, value: f64, accoun
     }
 }
 
-/// Every tick of a device's grid was read, or a stop names it.
-fn ticks(evidence: &Evidence<'_>, device: &str, every_ms: u32, account: &mut Account) {
+/// Ticks of which nothing is stored or on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Unread {
+    /// No stop names them: they were read, and had to be dropped.
+    neither: u64,
+    /// They are of the very time at which a stop begins: the agent may have been killed before it read them, or have had
+    /// to drop them later.
+    at_ends: u64,
+    /// Of the former, those that the ledger tells to be dropped.
+    told: u64,
+}
+
+/// Every tick of a device's grid was read, or a stop names it, or it had to be dropped.
+fn ticks(evidence: &Evidence<'_>, device: &str, every_ms: u32, account: &mut Account) -> Unread {
     let name = evidence.lamppost;
     // What is on disk and not stored is missing already; it is not missing twice.
     let of_device = |which: &&Which| which.device == device;
@@ -190,24 +228,30 @@ fn ticks(evidence: &Evidence<'_>, device: &str, every_ms: u32, account: &mut Acc
             read.entry(which.time).or_default().insert(&which.property);
         }
     }
+    let mut unread = Unread::default();
     let (Some(first), Some((last, _))) = (evidence.lives.first(), read.last_key_value()) else {
-        return account.missing(1, format!("{name} {device}: nothing was ever read"));
+        account.missing(1, format!("{name} {device}: nothing was ever read"));
+        return unread;
     };
     // A tick is one record, and has all series of its device.
-    let series = read.values().map(|properties| properties.len() as u64).max().unwrap_or(0);
+    let properties: BTreeSet<&str> = read.values().flatten().copied().collect();
+    let series = properties.len() as u64;
     let named: BTreeSet<UtcMillis> =
         evidence.stops.iter().filter_map(|stop| stop.missed.get(device)).flatten().copied().collect();
+    let ends: BTreeSet<UtcMillis> = evidence.stops.iter().map(|stop| stop.ended).collect();
     let period = i64::from(every_ms);
     let begin = first.began.0.div_euclid(period) + i64::from(first.began.0.rem_euclid(period) != 0);
+    let (mut offered, mut neither) = (0, Vec::new());
     for tick in (begin..=last.0.div_euclid(period)).map(|tick| UtcMillis(tick * period)) {
-        account.offered += series;
+        offered += 1;
         let here = read.get(&tick).map_or(0, |properties| properties.len() as u64);
         match (here, named.contains(&tick)) {
-            (0, true) => account.stopped += series,
-            (_, true) => account.wrong(format!("{name} {device} {}: named as missed and read", at(tick))),
-            (0, false) => {
-                account.missing(series, format!("{name} {device} {}: neither read nor named", at(tick)));
+            (0, true) => {
+                account.stopped += series;
+                unread.at_ends += u64::from(ends.contains(&tick));
             }
+            (_, true) => account.wrong(format!("{name} {device} {}: named as missed and read", at(tick))),
+            (0, false) => neither.push(tick),
             (here, false) if here != series => {
                 let part = format!("{name} {device} {}: {here} of {series} series", at(tick));
                 account.missing(series - here, part);
@@ -215,9 +259,50 @@ fn ticks(evidence: &Evidence<'_>, device: &str, every_ms: u32, account: &mut Acc
             (_, false) => {}
         }
     }
+    account.offered += offered * series;
+    (unread.neither, unread.told) = (neither.len() as u64, neither.len() as u64);
+    for property in properties {
+        let dropped = told(evidence, (device, property), offered, unread, account);
+        let (of_series, unnamed) = (unread.neither.min(dropped), unread.neither.saturating_sub(dropped));
+        account.read += of_series;
+        account.dropped += of_series;
+        unread.told = unread.told.min(dropped);
+        if let (1.., Some(first), Some(last)) = (unnamed, neither.first(), neither.last()) {
+            let (first, last) = (at(*first), at(*last));
+            let what = format!("{name} {device}/{property}: {unnamed} ticks between {first} and {last}");
+            account.missing(unnamed, format!("{what}: neither read nor named"));
+        }
+    }
     for time in read.keys().filter(|time| time.0.rem_euclid(period) != 0) {
         account.wrong(format!("{name} {device} {}: not on the grid", at(*time)));
     }
+    unread
+}
+
+/// Checks what the server's ledger says of a series; says how many ticks of it were dropped.
+fn told(
+    evidence: &Evidence<'_>,
+    (device, property): (&str, &str),
+    offered: u64,
+    unread: Unread,
+    account: &mut Account,
+) -> u64 {
+    let what = format!("{} {device}/{property}", evidence.lamppost);
+    let Some(told) = evidence.told.get(&(device.to_owned(), property.to_owned())) else {
+        account.wrong(format!("{what}: the ledger does not tell of it"));
+        return 0;
+    };
+    let of_series = |which: &&Which| which.device == device && which.property == property;
+    let stored = evidence.served.observations.keys().filter(of_series).count() as u64;
+    let is_unstored = |which: &&Which| !evidence.served.observations.contains_key(*which);
+    let unstored = evidence.on_disk.observations.keys().filter(of_series).filter(is_unstored).count() as u64;
+    if (told.expected, told.stored) != (offered, stored) || told.unsettled > unstored {
+        account.wrong(format!("{what}: {told:?} is told of {offered} ticks, of which {stored} are stored"));
+    }
+    if told.dropped > unread.neither + unread.at_ends {
+        account.wrong(format!("{what}: {} ticks are told to be dropped, and {unread:?}", told.dropped));
+    }
+    told.dropped
 }
 
 /// A stop begins where a life is known to have ended, and ends where the next one began.
@@ -229,7 +314,7 @@ fn explain(evidence: &Evidence<'_>, stop: &NamedStop, account: &mut Account) {
         return account.wrong(format!("{name}: a stop ends at {opened}, when no agent was started"));
     }
     let before = evidence.lives.iter().filter(|life| life.began < stop.opened);
-    let Some(alive) = before.filter_map(|life| life.seen).max() else { return };
+    let Some(alive) = before.filter_map(|life| life.seen).max().filter(|_| stop.ended_known) else { return };
     if alive.since_ms(stop.ended) > evidence.unsynced_ms {
         let alive = at(alive);
         account.wrong(format!("{name}: a stop begins at {ended}, and the agent was alive at {alive}"));
@@ -245,176 +330,4 @@ fn at(time: UtcMillis) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::city::Fidelity;
-    use crate::city::positions::sample_lampposts;
-    use crate::fleet::observed::What;
-    use crate::rig::lamppost::SERIES;
-    use crate::world::Recordings;
-
-    /// 2026-03-05T07:00:00Z
-    const MORNING: UtcMillis = UtcMillis(1_772_694_000_000);
-
-    const GRIDS: &[(&str, u32)] = &[("weather-1", 1_000), ("air-1", 1_000)];
-
-    /// An agent that read from tick 0 to 9, was stopped until 15, and read up to 19.
-    struct Case {
-        lamppost: LamppostNumber,
-        on_disk: Observed,
-        served: Observed,
-        stops: Vec<NamedStop>,
-        lives: Vec<Life>,
-        world: World,
-    }
-
-    impl Case {
-        fn new() -> Self {
-            let lamppost = sample_lampposts(1).remove(0);
-            let world = Fidelity::Exact.world(&Arc::new(Recordings::built_in()), &lamppost);
-            let mut observed = Observed::default();
-            for second in (0..10).chain(15..20) {
-                for (device, property) in SERIES {
-                    let value = world.at(tick(second)).value(property);
-                    let what = What { value, reason: "good".to_owned() };
-                    observed.observations.insert(which(device, property, second), what);
-                }
-            }
-            let missed = GRIDS.iter().map(|grid| (grid.0.to_owned(), (10..15).map(tick).collect()));
-            let stop = NamedStop { ended: tick(9), opened: tick(15), missed: missed.collect() };
-            let lives = [(0, 9), (15, 19)];
-            Self {
-                lamppost: lamppost.number,
-                on_disk: observed.clone(),
-                served: observed,
-                stops: vec![stop],
-                lives: lives.map(|(from, to)| Life { began: tick(from), seen: Some(tick(to)) }).into(),
-                world,
-            }
-        }
-
-        fn account(&self) -> Account {
-            account(&Evidence {
-                lamppost: &self.lamppost,
-                on_disk: &self.on_disk,
-                served: &self.served,
-                stops: &self.stops,
-                lives: &self.lives,
-                world: &self.world,
-                grids: GRIDS,
-                unsynced_ms: 2_000,
-            })
-        }
-
-        /// Missing and wrong.
-        fn faults(&self) -> (u64, u64) {
-            let account = self.account();
-            (account.missing, account.wrong)
-        }
-
-        fn forget(&mut self, device: &str, property: &str, second: i64, also_on_disk: bool) {
-            self.served.observations.remove(&which(device, property, second));
-            if also_on_disk {
-                self.on_disk.observations.remove(&which(device, property, second));
-            }
-        }
-    }
-
-    fn tick(second: i64) -> UtcMillis {
-        MORNING.plus_ms(second * 1_000)
-    }
-
-    fn which(device: &str, property: &str, second: i64) -> Which {
-        Which { device: device.to_owned(), property: property.to_owned(), time: tick(second) }
-    }
-
-    #[test]
-    fn what_was_offered_is_what_is_stored_and_what_a_stop_names() {
-        let account = Case::new().account();
-        assert!(account.is_lossless(), "{:?}", account.told);
-        assert_eq!((account.offered, account.stored, account.stopped), (120, 90, 30));
-        assert_eq!(account.read, 90);
-    }
-
-    #[test]
-    fn what_is_on_disk_and_not_stored_is_missing() {
-        let mut case = Case::new();
-        case.forget("weather-1", "air_temperature", 5, false);
-        assert_eq!(case.faults(), (1, 0));
-    }
-
-    #[test]
-    fn a_tick_that_neither_disk_nor_server_has_is_missing_unless_a_stop_names_it() {
-        let mut case = Case::new();
-        for (device, property) in SERIES.iter().filter(|series| series.0 == "air-1") {
-            case.forget(device, property, 9, true);
-        }
-        assert_eq!(case.faults(), (3, 0));
-        case.stops[0].missed.get_mut("air-1").unwrap().insert(tick(9));
-        assert_eq!(case.faults(), (0, 0));
-    }
-
-    #[test]
-    fn a_tick_that_is_stored_and_named_as_missed_is_wrong() {
-        let mut case = Case::new();
-        case.stops[0].missed.get_mut("weather-1").unwrap().insert(tick(9));
-        assert_eq!(case.faults(), (0, 1));
-    }
-
-    #[test]
-    fn a_value_that_was_not_true_is_wrong_even_if_the_disk_has_it_too() {
-        let mut case = Case::new();
-        for observed in [&mut case.on_disk, &mut case.served] {
-            let what = observed.observations.get_mut(&which("air-1", "pm10", 3)).unwrap();
-            what.value = what.value.map(|value| value + 2.0);
-        }
-        assert_eq!(case.faults(), (0, 1));
-    }
-
-    #[test]
-    fn what_is_stored_otherwise_than_it_was_read_is_wrong_and_so_is_what_is_there_twice() {
-        let mut case = Case::new();
-        let doubted = case.served.observations.get_mut(&which("air-1", "pm1", 3)).unwrap();
-        doubted.reason = "clock-unsure".to_owned();
-        assert_eq!(case.faults(), (0, 1));
-        case.served.twice.push(which("air-1", "pm1", 4));
-        assert_eq!(case.faults(), (0, 2));
-    }
-
-    #[test]
-    fn what_is_stored_may_be_freed_and_still_has_to_be_true() {
-        let mut case = Case::new();
-        case.on_disk.observations.remove(&which("air-1", "pm1", 3));
-        let account = case.account();
-        assert!(account.is_lossless());
-        assert_eq!((account.read, account.freed), (90, 1));
-        let stored = case.served.observations.get_mut(&which("air-1", "pm1", 3)).unwrap();
-        stored.value = stored.value.map(|value| value + 2.0);
-        assert_eq!(case.faults(), (0, 1));
-    }
-
-    #[test]
-    fn a_stop_that_hides_what_an_agent_read_long_before_its_end_is_wrong() {
-        let mut case = Case::new();
-        for second in 5..10 {
-            for (device, property) in SERIES {
-                case.forget(device, property, second, true);
-            }
-            for missed in case.stops[0].missed.values_mut() {
-                missed.insert(tick(second));
-            }
-        }
-        assert_eq!(case.faults(), (0, 0), "the stop itself says that it began at 9 s");
-        case.stops[0].ended = tick(4);
-        assert_eq!(case.faults(), (0, 1));
-    }
-
-    #[test]
-    fn a_stop_that_ends_when_nobody_was_started_is_wrong() {
-        let mut case = Case::new();
-        case.stops[0].opened = tick(16);
-        assert_eq!(case.faults(), (0, 1));
-    }
-}
+mod tests;

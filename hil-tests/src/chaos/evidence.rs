@@ -1,5 +1,6 @@
 //! What the lampposts' disks, the API and the world say at the end.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -10,7 +11,7 @@ use super::street::{Agents, City};
 use crate::city::positions::sample_lampposts;
 use crate::city::timestamp;
 use crate::fleet::Api;
-use crate::fleet::observed::{on_disk, served, stops};
+use crate::fleet::observed::{Observed, Told, dropped, on_disk, served, stops, told};
 use crate::rig::lamppost::{AIR, WEATHER};
 use crate::world::Recordings;
 
@@ -43,17 +44,44 @@ pub(super) fn account_for(
     let (on_disk, runs) = on_disk(city.directory, number)?;
     #[expect(clippy::cast_possible_truncation, reason = "seconds, in ms")]
     let unsynced_ms = (SYNCED_WITHIN_S * city.speed * 1000.0) as i64;
+    let served = served(api, number)?;
     let evidence = Evidence {
         lamppost: number,
         on_disk: &on_disk,
-        served: &served(api, number)?,
+        served: &served,
         stops: &stops(api, number)?,
+        told: &told_of_all(street, number, api, [&on_disk, &served])?,
+        dropped: dropped(api, number)?,
         lives: &street.lives,
         world: &world,
         grids: &[(WEATHER, city.every_ms), (AIR, city.every_ms), (AGENT, HEALTH_MS)],
         unsynced_ms,
     };
     Ok(Account { runs: runs as u64, ..account(&evidence) })
+}
+
+/// What the server says of each series, from the first life on to the last tick that its device read.
+fn told_of_all(
+    street: &Agents,
+    number: &LamppostNumber,
+    api: &Api,
+    observed: [&Observed; 2],
+) -> anyhow::Result<BTreeMap<(String, String), Told>> {
+    let began = street.lives.first().context("no agent was ever started")?.began;
+    let mut last: BTreeMap<&str, UtcMillis> = BTreeMap::new();
+    let all = || observed.into_iter().flat_map(|observed| observed.observations.keys());
+    for which in all() {
+        let of_device = last.entry(&which.device).or_insert(which.time);
+        *of_device = which.time.max(*of_device);
+    }
+    let series: BTreeSet<(&str, &str)> =
+        all().map(|which| (which.device.as_str(), which.property.as_str())).collect();
+    let told_of = |(device, property): (&str, &str)| {
+        let to = last.get(device).copied().unwrap_or(began).plus_ms(1);
+        let told = told(api, number, (device, property), (began, to))?;
+        Ok(((device.to_owned(), property.to_owned()), told))
+    };
+    series.into_iter().map(told_of).collect()
 }
 
 /// What the server says of its own verdicts, now that it has read its whole journal.

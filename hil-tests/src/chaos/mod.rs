@@ -7,6 +7,7 @@
 //!
 //! - `plan`: what befalls whom and when, drawn from a seed. Pure.
 //! - `road`: the network between a street of agents and the server.
+//!   Now and then one is cut off for longer than outboxes hold what is read, so that they have to drop some of it.
 //! - `disk`: file systems that fail, by strace.
 //! - `server`, `street`: the processes, killed, frozen, and started again whenever they end.
 //! - `evidence`: what disks, API and world say at the end. `account`: the comparison of it. Pure.
@@ -41,7 +42,7 @@ use self::dice::Dice;
 use self::disk::Saboteur;
 use self::evidence::{account_for, judge, owes_nothing};
 use self::plan::{Fault, Planner, Whom};
-use self::road::Road;
+use self::road::{Road, Weather};
 use self::server::Server;
 use self::street::{Agents, City};
 use crate::city::Fidelity;
@@ -66,20 +67,31 @@ pub struct ChaosOptions {
 }
 
 impl ChaosOptions {
-    /// What an outbox may hold by default: what a lamppost reads in some hundred seconds, and the openings of its runs,
-    /// which are never freed. It is longer than an agent waits before it tries to connect again, so nothing has to be
-    /// refused; and shorter than most runs, so that what the server says to hold is freed, and gone if it does not.
+    /// What an outbox may hold by default: what a lamppost reads in some seventy seconds, and the openings of its runs,
+    /// which are never freed. It is longer than it takes until a position tells what the server holds; and shorter than
+    /// most runs, so that what the server says to hold is freed, and gone if it does not.
     pub fn outbox_kib_at(speed: f64, seconds: u64) -> u32 {
-        /// Two sensors at 1 s write a hundred bytes a second.
-        const KIB_PER_SPEED: f64 = 10.0;
+        /// Positions come once a minute.
+        const HOLDS_S: f64 = 70.0;
         /// A run in ten seconds takes 200 bytes.
         const SECONDS_PER_KIB: u64 = 40;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
-        let samples = (KIB_PER_SPEED * speed) as u32;
+        let samples = (HOLDS_S * speed * KIB_PER_SECOND) as u32;
         let openings = u32::try_from(seconds / SECONDS_PER_KIB).unwrap_or(u32::MAX);
-        samples.saturating_add(openings).max(64)
+        samples.saturating_add(openings).max(LEAST_OUTBOX_KIB)
+    }
+
+    /// How long it takes to fill an empty outbox.
+    fn fills_in(&self) -> Duration {
+        Duration::from_secs_f64(f64::from(self.outbox_kib) / (self.speed * KIB_PER_SECOND))
     }
 }
+
+/// What a lamppost with two sensors at 1 s writes in a second of its time.
+const KIB_PER_SECOND: f64 = 0.1;
+
+/// Less than this holds not even two segments.
+const LEAST_OUTBOX_KIB: u32 = 24;
 
 /// Each sensor is read once a second, the fastest that a PMS5003 can be.
 const EVERY_MS: u32 = 1_000;
@@ -108,7 +120,7 @@ pub fn chaos(
 ) -> anyhow::Result<Report> {
     ensure!(options.speed > 1.0, "agents follow a clock that is faster than the machine's");
     let mut field = Field::lay_out(binaries, directory, options)?;
-    let mut planner = Planner::new(options.seed, field.streets.len());
+    let mut planner = Planner::new(options.seed, field.streets.len(), options.fills_in());
     let (began, lasts) = (monotonic(), Duration::from_secs(options.seconds));
     let mut tell_at = TELLS_EVERY;
     while began.elapsed() < lasts {
@@ -193,24 +205,29 @@ impl<'a> Field<'a> {
             Fault::Freeze { whom: Whom::Server, lasts } => (server.freeze(lasts), &mut befell.server_frozen),
             Fault::Disk { whom: Whom::Street(street), injection, lasts } => {
                 let whose = dice.place(streets[street].numbers.len());
-                // Counted by what strace says.
-                return streets[street].break_disk(saboteur, injection, lasts, whose).map(drop);
+                // Calls that failed are counted by what strace says.
+                (streets[street].break_disk(saboteur, injection, lasts, whose)?, &mut befell.agents_disks)
             }
             Fault::Disk { whom: Whom::Server, injection, lasts } => {
-                return server.break_disk(saboteur, injection, lasts).map(drop);
+                (server.break_disk(saboteur, injection, lasts)?, &mut befell.server_disks)
             }
-            // The road counts these.
+            Fault::Outage { street, lasts } => (streets[street].cut_off(lasts), &mut befell.outages),
+            // What becomes of connections the road counts.
             Fault::Weather { street, weather, lasts } => {
-                streets[street].set_weather(weather, lasts);
-                return Ok(());
+                let count = match weather {
+                    Weather::Slow { .. } => &mut befell.slow_roads,
+                    Weather::Narrow { .. } => &mut befell.narrow_roads,
+                    Weather::Clear | Weather::Lost => &mut befell.lost_roads,
+                };
+                (streets[street].set_weather(weather, lasts), count)
             }
             Fault::Close { street } => {
                 streets[street].road.close_all();
-                return Ok(());
+                (true, &mut befell.closings)
             }
             Fault::Tear { street } => {
                 streets[street].road.tear_all();
-                return Ok(());
+                (true, &mut befell.tearings)
             }
         };
         *count += u64::from(happened);

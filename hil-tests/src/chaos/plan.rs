@@ -28,6 +28,8 @@ pub(super) enum Fault {
     Freeze { whom: Whom, lasts: Duration },
     /// Calls to the disk fail.
     Disk { whom: Whom, injection: Injection, lasts: Duration },
+    /// A street is cut off for longer than its outboxes hold what is read.
+    Outage { street: usize, lasts: Duration },
     /// The road between a street and the server is bad.
     Weather { street: usize, weather: Weather, lasts: Duration },
     /// All connections of a road are closed.
@@ -55,6 +57,17 @@ pub(super) struct Planner {
     /// What does not happen in this era.
     spared: Vec<Kind>,
     era_ends: Duration,
+    outages: Outages,
+}
+
+/// Draws outages, one after the other, beside all else.
+#[derive(Debug)]
+struct Outages {
+    dice: Dice,
+    streets: usize,
+    /// How long it takes to fill an outbox.
+    fills_in: Duration,
+    next_at: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,20 +101,29 @@ const KINDS: [(u64, Kind); 10] = [
 /// Time from fault to fault, in milliseconds: more than one a second, so that what one of them breaks is met by the next.
 const PAUSE_MS: u32 = 1_200;
 
+/// How long an outage is, of the time in which an outbox fills: agents that are killed or stopped meanwhile read less.
+const OUTAGE_PERCENT: std::ops::RangeInclusive<u32> = 120..=150;
+
 /// In the first era everything happens. Each further one is spared about half of the kinds, for some faults hide what
 /// others break: a server that is often killed often learns anew what it lacks.
 const ERA: Duration = Duration::from_mins(1);
 
 impl Planner {
-    pub(super) fn new(seed: u64, streets: usize) -> Self {
+    /// An outbox is full in so much time if the server cannot be reached.
+    pub(super) fn new(seed: u64, streets: usize, fills_in: Duration) -> Self {
         let mut dice = Dice::new(seed);
         // Everybody may say hello first.
         let next_at = dice.time(500..=PAUSE_MS);
-        Self { dice, streets, next_at, spared: Vec::new(), era_ends: ERA }
+        let outages = Outages::new(seed, streets, fills_in);
+        Self { dice, streets, next_at, spared: Vec::new(), era_ends: ERA, outages }
     }
 
     /// The next fault, if its time has come.
     pub(super) fn due(&mut self, now: Duration) -> Option<Fault> {
+        self.outages.due(now).or_else(|| self.passing(now))
+    }
+
+    fn passing(&mut self, now: Duration) -> Option<Fault> {
         while self.next_at <= now {
             if self.next_at >= self.era_ends {
                 self.era_ends += ERA;
@@ -177,12 +199,32 @@ impl Planner {
     }
 }
 
+impl Outages {
+    fn new(seed: u64, streets: usize, fills_in: Duration) -> Self {
+        // The faults beside it do not depend on how long outages are.
+        let mut dice = Dice::new(seed.rotate_left(32));
+        let next_at = dice.time(1_000..=3_000);
+        Self { dice, streets, fills_in, next_at }
+    }
+
+    fn due(&mut self, now: Duration) -> Option<Fault> {
+        if now < self.next_at {
+            return None;
+        }
+        let lasts = self.fills_in * self.dice.number(OUTAGE_PERCENT) / 100;
+        self.next_at = now + lasts + self.fills_in * self.dice.number(0..=100) / 100;
+        Some(Fault::Outage { street: self.dice.place(self.streets), lasts })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const FILLS_IN: Duration = Duration::from_secs(20);
+
     fn drawn(seed: u64, seconds: u64) -> Vec<Fault> {
-        let mut planner = Planner::new(seed, 4);
+        let mut planner = Planner::new(seed, 4, FILLS_IN);
         (0..seconds * 20).filter_map(|step| planner.due(Duration::from_millis(step * 50))).collect()
     }
 
@@ -197,7 +239,7 @@ mod tests {
         // The first era, of many seeds.
         let faults: Vec<Fault> = (0..10).flat_map(|seed| drawn(seed, 60)).collect();
         assert!((800..=1_200).contains(&faults.len()), "{}", faults.len());
-        let kinds: [fn(&Fault) -> bool; 9] = [
+        let kinds: [fn(&Fault) -> bool; 10] = [
             |fault| matches!(fault, Fault::Kill { whom: Whom::Street(_), then: None, .. }),
             |fault| matches!(fault, Fault::Kill { whom: Whom::Street(_), then: Some(_), .. }),
             |fault| matches!(fault, Fault::Kill { whom: Whom::Server, .. }),
@@ -207,6 +249,7 @@ mod tests {
             |fault| matches!(fault, Fault::Disk { whom: Whom::Street(_), .. }),
             |fault| matches!(fault, Fault::Disk { whom: Whom::Server, .. }),
             |fault| matches!(fault, Fault::Weather { weather: Weather::Lost, .. }),
+            |fault| matches!(fault, Fault::Outage { lasts, .. } if *lasts > FILLS_IN),
         ];
         for (place, kind) in kinds.iter().enumerate() {
             assert!(faults.iter().any(kind), "kind {place}");
@@ -215,7 +258,7 @@ mod tests {
 
     #[test]
     fn an_era_is_spared_some_kinds_and_another_one_others() {
-        let (mut planner, mut kills) = (Planner::new(3, 4), [0; 30]);
+        let (mut planner, mut kills) = (Planner::new(3, 4, FILLS_IN), [0; 30]);
         for step in 0..30 * 600 {
             let fault = planner.due(Duration::from_millis(step * 100));
             if matches!(fault, Some(Fault::Kill { whom: Whom::Server, .. })) {

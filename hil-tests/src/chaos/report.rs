@@ -23,6 +23,22 @@ pub struct Befell {
     pub agents_frozen: u64,
     /// The same of the server.
     pub server_frozen: u64,
+    /// Outages that were longer than outboxes hold what is read.
+    pub outages: u64,
+    /// Times in which a road was slow.
+    pub slow_roads: u64,
+    /// Times in which a road was narrow.
+    pub narrow_roads: u64,
+    /// Times in which a road lost everything.
+    pub lost_roads: u64,
+    /// Times at which all connections of a road were closed.
+    pub closings: u64,
+    /// Times at which all connections of a road were closed in the middle of what they carried.
+    pub tearings: u64,
+    /// Times in which the disk of an outbox failed.
+    pub agents_disks: u64,
+    /// Times in which the disk of the journal failed.
+    pub server_disks: u64,
     /// Connections that the roads carried.
     pub connections: u64,
     /// Of these, closed by a road.
@@ -71,6 +87,14 @@ impl Report {
             ("ended.server", befell.server_ended),
             ("freeze.agents", befell.agents_frozen),
             ("freeze.server", befell.server_frozen),
+            ("outages", befell.outages),
+            ("road.slow", befell.slow_roads),
+            ("road.narrow", befell.narrow_roads),
+            ("road.gone", befell.lost_roads),
+            ("road.closings", befell.closings),
+            ("road.tearings", befell.tearings),
+            ("disk.agents", befell.agents_disks),
+            ("disk.server", befell.server_disks),
             ("road.connections", befell.connections),
             ("road.closed", befell.closed),
             ("road.torn", befell.torn),
@@ -91,6 +115,7 @@ impl Report {
             ("read.freed", account.freed),
             ("read.bad", account.bad),
             ("stored", account.stored),
+            ("reported.dropped", account.dropped),
             ("reported.stopped", account.stopped),
             ("reported.rejected", account.rejected),
             ("missing", account.missing),
@@ -116,6 +141,14 @@ impl Report {
         row("servers that ended, or did not start: a failed disk", befell.server_ended)?;
         row("processes of agents stopped and continued", befell.agents_frozen)?;
         row("server stopped and continued", befell.server_frozen)?;
+        row("streets cut off for longer than their outboxes hold", befell.outages)?;
+        row("roads slow for a while", befell.slow_roads)?;
+        row("roads narrow for a while", befell.narrow_roads)?;
+        row("roads that lost everything for a while", befell.lost_roads)?;
+        row("roads that cut all their connections", befell.closings)?;
+        row("roads that cut all of them in the middle of a packet", befell.tearings)?;
+        row("disks of outboxes that failed for a while", befell.agents_disks)?;
+        row("disk of the journal failed for a while", befell.server_disks)?;
         row("connections carried", befell.connections)?;
         row("  cut", befell.closed)?;
         row("  cut in the middle of a packet", befell.torn)?;
@@ -130,9 +163,10 @@ impl Report {
         row("observations offered by the world", account.offered)?;
         row("  named as missed while an agent was stopped", account.stopped)?;
         row("  read: on a lamppost's disk", account.read)?;
-        row("    of these freed since: the room was needed", account.freed)?;
-        row("    of these bad: nothing could be read", account.bad)?;
         row("    stored", account.stored)?;
+        row("      of these freed since: the room was needed", account.freed)?;
+        row("    dropped (reported)", account.dropped)?;
+        row("    of all on disk bad: nothing could be read", account.bad)?;
         row("    rejected", account.rejected)?;
         row("missing: neither stored nor reported", account.missing)?;
         row("wrong: not what was read, not what was true, or twice", account.wrong)?;

@@ -36,6 +36,8 @@ pub(super) struct Agents {
     pub(super) numbers: Vec<LamppostNumber>,
     pub(super) road: Road,
     clear_at: Option<Instant>,
+    /// Whether the road is lost until then, whatever weather there would be.
+    cut_off: bool,
     pub(super) lives: Vec<Life>,
     state: State,
     /// Whether something was done to them in this life of which they may end.
@@ -83,7 +85,8 @@ impl Agents {
     pub(super) fn start(city: &City<'_>, numbers: Vec<LamppostNumber>, road: Road) -> anyhow::Result<Self> {
         let state = State::Down { until: monotonic(), then: None };
         let (lives, clear_at) = (Vec::new(), None);
-        let mut agents = Self { numbers, road, clear_at, lives, state, touched: false, ended: 0 };
+        let mut agents =
+            Self { numbers, road, clear_at, cut_off: false, lives, state, touched: false, ended: 0 };
         agents.begin(city, city.binaries, &city.street(&agents.numbers, city.now()))?;
         Ok(agents)
     }
@@ -131,10 +134,25 @@ impl Agents {
         Ok(true)
     }
 
-    /// The road is so for a while.
-    pub(super) fn set_weather(&mut self, weather: Weather, lasts: Duration) {
-        self.road.set(weather);
-        self.clear_at = Some(monotonic() + lasts);
+    /// The road is so for a while, if it leads anywhere; says whether.
+    pub(super) fn set_weather(&mut self, weather: Weather, lasts: Duration) -> bool {
+        if !self.cut_off {
+            self.road.set(weather);
+            self.clear_at = Some(monotonic() + lasts);
+        }
+        !self.cut_off
+    }
+
+    /// Nothing comes through for a long while, unless that is so already; says whether.
+    pub(super) fn cut_off(&mut self, lasts: Duration) -> bool {
+        let is_new = self.set_weather(Weather::Lost, lasts);
+        self.cut_off = true;
+        is_new
+    }
+
+    fn clear(&mut self) {
+        (self.clear_at, self.cut_off) = (None, false);
+        self.road.set(Weather::Clear);
     }
 
     /// Does what is due: clears the road, ends troubles, starts them again.
@@ -143,8 +161,8 @@ impl Agents {
     /// If they ended by themselves though nothing was done to them.
     pub(super) fn look_after(&mut self, city: &City<'_>, saboteur: &mut Saboteur) -> anyhow::Result<()> {
         let now = monotonic();
-        if self.clear_at.take_if(|at| *at <= now).is_some() {
-            self.road.set(Weather::Clear);
+        if self.clear_at.is_some_and(|at| at <= now) {
+            self.clear();
         }
         match &mut self.state {
             State::Up(process, trouble) => {
@@ -179,8 +197,7 @@ impl Agents {
 
     /// The road is clear, and whatever is the matter with them is over at the next look.
     pub(super) fn calm(&mut self) {
-        self.clear_at = None;
-        self.road.set(Weather::Clear);
+        self.clear();
         match &mut self.state {
             State::Up(_, Trouble::Frozen { until } | Trouble::Disk { until, .. }) => *until = monotonic(),
             State::Down { until, then } => (*until, *then) = (monotonic(), None),

@@ -92,7 +92,7 @@ pub struct Run {
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(100..=3_600_000))]
     pub every_ms: u32,
     /// How many KiB of records each lamppost keeps; what the server holds goes first [default: what an agent keeps]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(64..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(24..))]
     pub outbox_kib: Option<u32>,
     /// Draws the differences between lampposts, and what breaks when
     #[arg(long, value_name = "S", default_value_t = 1, conflicts_with = "exact")]

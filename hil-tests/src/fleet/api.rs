@@ -49,6 +49,17 @@ impl Api {
         Ok((response.status().as_u16(), response.body_mut().with_config().limit(256 << 20).read_to_string()?))
     }
 
+    /// Status and text of the answer to a request that decides something.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub fn post(&self, path: &str) -> anyhow::Result<(u16, String)> {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let request = agent.post(format!("{}{path}", self.url()));
+        let mut response = request.header("authorization", format!("Bearer {}", self.token)).send_empty()?;
+        Ok((response.status().as_u16(), response.body_mut().read_to_string()?))
+    }
+
     /// A document.
     ///
     /// # Errors

@@ -51,10 +51,25 @@ pub struct Observed {
 pub struct NamedStop {
     /// When the run before ended.
     pub ended: UtcMillis,
+    /// Whether that is known exactly.
+    pub ended_known: bool,
     /// When the next one opened.
     pub opened: UtcMillis,
     /// The ticks that each device missed.
     pub missed: BTreeMap<String, BTreeSet<UtcMillis>>,
+}
+
+/// What the server says became of the ticks of a series.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// All of them.
+    pub expected: u64,
+    /// Stored.
+    pub stored: u64,
+    /// Dropped, as reported.
+    pub dropped: u64,
+    /// Neither here nor explained: lost, rejected, still to come, unknown.
+    pub unsettled: u64,
 }
 
 impl Observed {
@@ -71,17 +86,30 @@ impl Observed {
 /// # Errors
 /// If the outbox cannot be opened or read.
 pub fn on_disk(directory: &Path, number: &LamppostNumber) -> anyhow::Result<(Observed, usize)> {
+    let outbox = StreetProcess::state(directory).join(number.as_str()).join("outbox");
+    in_outbox(&outbox, number, &rig::hardware_serial(number))
+}
+
+/// The same of the outbox in this directory, which belongs to this lamppost and hardware.
+///
+/// # Errors
+/// As [`on_disk`].
+pub fn in_outbox(
+    directory: &Path,
+    number: &LamppostNumber,
+    hardware_serial: &str,
+) -> anyhow::Result<(Observed, usize)> {
     let options = OutboxOptions {
-        directory: StreetProcess::state(directory).join(number.as_str()).join("outbox"),
+        directory: directory.to_owned(),
         lamppost: number.clone(),
-        hardware_serial: rig::hardware_serial(number),
+        hardware_serial: hardware_serial.to_owned(),
         max_bytes: 1 << 30,
         segment_bytes: OutboxOptions::segment_bytes_of(1 << 30),
         max_age: Duration::MAX,
         sync_every: Duration::ZERO,
     };
     let nothing = Description { grids: Vec::new(), devices: Vec::new() };
-    let (outbox, thread) = Outbox::open(options, &nothing, Arc::new(SystemClock::new()))?;
+    let (outbox, thread) = Outbox::open(options, &nothing, Arc::new(SystemClock::believed()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let state = outbox.state().borrow().clone();
     let mut observed = Observed::default();
@@ -167,11 +195,57 @@ pub fn stops(api: &Api, number: &LamppostNumber) -> anyhow::Result<Vec<NamedStop
                 missed.insert(text(device, "device")?.to_owned(), ticks);
             }
             let (ended, opened) = (time(stop, "ended")?, time(stop, "opened")?);
-            stops.push(NamedStop { ended, opened, missed });
+            let ended_known = stop["ended_known"].as_bool().context("a stop whose begin is not judged")?;
+            stops.push(NamedStop { ended, ended_known, opened, missed });
         }
         Ok(())
     })?;
     Ok(stops)
+}
+
+/// What the server says became of a series from `from` to before `to`.
+///
+/// # Errors
+/// If the API does not answer as it should.
+pub fn told(
+    api: &Api,
+    number: &LamppostNumber,
+    (device, property): (&str, &str),
+    (from, to): (UtcMillis, UtcMillis),
+) -> anyhow::Result<Told> {
+    let path = format!("/api/v1/lampposts/{number}/series/{device}/{property}/completeness");
+    let counts = api.json(&format!("{path}?from={}&to={}", from.0, to.0))?;
+    let sum_of =
+        |names: &[&str]| names.iter().map(|name| sum(&counts[name], name)).sum::<anyhow::Result<_>>();
+    Ok(Told {
+        expected: sum_of(&["expected"])?,
+        stored: sum_of(&["stored"])?,
+        dropped: sum_of(&["dropped"])?,
+        unsettled: sum_of(&["lost", "rejected", "not_yet_here", "unknown"])?,
+    })
+}
+
+/// How many samples of a lamppost the server counts as dropped and not here, of all its runs.
+///
+/// # Errors
+/// If the API does not answer as it should.
+pub fn dropped(api: &Api, number: &LamppostNumber) -> anyhow::Result<u64> {
+    let mut dropped = 0;
+    each_page(api, &format!("/api/v1/lampposts/{number}/outboxes?limit=1000"), |page| {
+        for run in members(page, "runs")? {
+            dropped += sum(&run["samples"]["dropped"], "dropped")?;
+        }
+        Ok(())
+    })?;
+    Ok(dropped)
+}
+
+/// A count, or all counts of an object.
+fn sum(counts: &Value, name: &str) -> anyhow::Result<u64> {
+    match counts.as_object() {
+        Some(parts) => parts.iter().map(|(name, part)| sum(part, name)).sum(),
+        None => counts.as_u64().with_context(|| format!("{name} is no count")),
+    }
 }
 
 /// Follows `next` from page to page.

@@ -8,9 +8,15 @@ use lamplighter_protocol::UtcMillis;
 
 /// The machine's clock, believed as it is: a rig's wall time is right by definition. For speed 1, where time has to
 /// go on while a sensor is being read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RealClock {
     system: SystemClock,
+}
+
+impl Default for RealClock {
+    fn default() -> Self {
+        Self { system: SystemClock::believed() }
+    }
 }
 
 /// Virtual time for replays: it stands still while a sampling thread works and leaps while all of them wait, to the
@@ -59,20 +65,20 @@ struct State {
 
 impl Clock for RealClock {
     fn now(&self) -> Now {
-        Now { trust: ClockTrust::Sure, ..self.system.now() }
+        self.system.now()
     }
 
     fn wait(&self, until: Duration, stop: &Stop) -> Waited {
         self.system.wait(until, stop)
     }
 
-    fn hear_server_time(&self, _: UtcMillis) {}
+    fn hear_server_time(&self, _: UtcMillis, _: Duration) {}
 }
 
 impl SteppedClock {
     /// Time begins at `begin`, now, and runs at most `speed` times as fast as real time.
     pub fn new(begin: UtcMillis, speed: f64) -> Self {
-        let real = SystemClock::new();
+        let real = SystemClock::believed();
         let started = real.now().monotonic;
         let state = State {
             monotonic: Duration::ZERO,
@@ -193,7 +199,7 @@ impl Clock for SteppedClock {
     /// Models are done when they are asked again: no time has to pass, real or virtual.
     fn pause(&self, _: Duration) {}
 
-    fn hear_server_time(&self, _: UtcMillis) {}
+    fn hear_server_time(&self, _: UtcMillis, _: Duration) {}
 
     fn enter(&self) {
         let mut state = self.lock();

@@ -57,6 +57,7 @@ pub(super) enum What {
     CheckpointDamaged,
     // Clocks.
     ClockJumps,
+    ClockLearns,
     // People.
     Reconfigure,
     ServerReplaced,
@@ -105,6 +106,7 @@ const WEIGHTS: &[(What, usize)] = &[
     (What::AgentSegmentDamaged, 2),
     (What::CheckpointDamaged, 2),
     (What::ClockJumps, 4),
+    (What::ClockLearns, 12),
     (What::Reconfigure, 8),
     (What::ServerReplaced, 6),
     (What::BackUp, 30),

@@ -3,8 +3,8 @@
 //! The parts are the real ones, stepped without their threads: outbox and session of the agent; gateway session,
 //! journal, ingest, store and checkpoints of the server. What is simulated is what surrounds them: disks that lose what
 //! was not synced, connections that are cut and deliver late, a broker in between that forgets what it acknowledged and
-//! repeats what it sent, clocks that jump, people who wipe, clone and move cards, and who back servers up while they work,
-//! restore them and replace them by another release. A reference model knows what was read.
+//! repeats what it sent, clocks that jump or know no time, people who wipe, clone and move cards, and who back servers up
+//! while they work, restore them and replace them by another release. A reference model knows what was read.
 //!
 //! Each seed makes a plan: a list of actions, each with the chance that decides its details. After it the faults
 //! stop, and everything must converge: what was read is stored or waits in quarantine, nothing else is stored, and all of
@@ -13,6 +13,8 @@
 
 mod action;
 mod cli;
+mod clock;
+mod dating;
 mod dice;
 mod disk;
 mod model;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::dating::UndatedRun;
 use lamplighter_protocol::{LamppostNumber, Log, Quality, Reason, RunId, SeriesName, UtcMillis};
 
 /// One record: (run, log, sequence).
@@ -42,10 +43,14 @@ pub(super) struct Known {
     pub(super) state: State,
     /// It was read while the lamppost's clock was so far ahead that the server may refuse it.
     pub(super) may_be_rejected: bool,
+    /// It was read before the time was known: what is observed has provisional times (D3).
+    pub(super) is_provisional: bool,
+    /// When it was read in truth.
+    pub(super) true_ms: i64,
 }
 
 /// From when a server may refuse an observation as one of the future; the server's own bound is ten minutes.
-const FUTURE_MS: i64 = 9 * 60 * 1000;
+pub(super) const FUTURE_MS: i64 = 9 * 60 * 1000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -63,26 +68,51 @@ pub(super) struct Model {
     pub(super) records: BTreeMap<RecordKey, Known>,
     /// What may stand in a series at a time.
     said: BTreeMap<(LamppostNumber, SeriesName), BTreeMap<UtcMillis, Vec<Said>>>,
+    /// The runs that began without knowing the time.
+    pub(super) undated: BTreeMap<RunId, UndatedRun>,
+    /// By boot: by how much the times that lampposts were told in it were ahead of the true time.
+    pub(super) learnt: BTreeMap<[u8; 16], BTreeSet<i64>>,
+}
+
+/// The clock that a record is read by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReadBy {
+    /// By how much it is ahead of the true time, in milliseconds.
+    pub(super) ahead_ms: i64,
+    pub(super) is_provisional: bool,
+    /// The true time.
+    pub(super) true_ms: i64,
 }
 
 impl Model {
-    /// A record was appended by a lamppost whose clock was so many milliseconds ahead.
+    /// A record was appended.
     pub(super) fn appended(
         &mut self,
         key: RecordKey,
         lamppost: &LamppostNumber,
         kind: Kind,
         observed: Vec<Observed>,
-        ahead_ms: i64,
+        by: ReadBy,
     ) {
-        for one in &observed {
-            let series = self.said.entry((lamppost.clone(), one.series.clone())).or_default();
-            series.entry(one.time).or_default().push(one.said);
+        let ReadBy { ahead_ms, is_provisional, true_ms } = by;
+        for one in observed.iter().filter(|_| !is_provisional) {
+            self.say(lamppost, one.series.clone(), one.time, one.said);
         }
-        let may_be_rejected = ahead_ms > FUTURE_MS;
-        let known =
-            Known { lamppost: lamppost.clone(), kind, observed, state: State::Appended, may_be_rejected };
+        let (lamppost, state) = (lamppost.clone(), State::Appended);
+        let may_be_rejected = !is_provisional && ahead_ms > FUTURE_MS;
+        let known = Known { lamppost, kind, observed, state, may_be_rejected, is_provisional, true_ms };
         self.records.insert(key, known);
+        // A copy of the run may have been dated already.
+        let shifts = self.undated.get(&key.0).map(|run| run.shifts.clone()).unwrap_or_default();
+        for (shift_ms, exact) in shifts {
+            self.may_say_shifted(&key, shift_ms, exact);
+        }
+    }
+
+    /// This may stand in a series at this time.
+    pub(super) fn say(&mut self, lamppost: &LamppostNumber, series: SeriesName, time: UtcMillis, said: Said) {
+        let series = self.said.entry((lamppost.clone(), series)).or_default();
+        series.entry(time).or_default().push(said);
     }
 
     /// A run began: its opening is synced before anything else happens (D1).
@@ -93,6 +123,8 @@ impl Model {
             observed: Vec::new(),
             state: State::Read,
             may_be_rejected: false,
+            is_provisional: false,
+            true_ms: 0,
         };
         self.records.entry((run, Log::Events, 0)).or_insert(opening);
     }

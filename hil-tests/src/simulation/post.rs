@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge_agent::clock::{ClockTrust, Now};
+use edge_agent::clock::{ClockTrust, Learnt, LearntFrom, Now};
 use edge_agent::outbox::{OutboxError, OutboxOptions, Place, ReadLimit, SteppedOutbox};
 use edge_agent::uplink::{Heard, Next, Session, Speaker};
 use fleet_server::gateway::Incoming;
@@ -16,6 +16,7 @@ use lamplighter_protocol::{
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::Publish;
 
+use super::clock::PostClock;
 use super::dice::Dice;
 use super::disk::SimDisk;
 use super::model::{Kind, Observed, Said};
@@ -29,8 +30,7 @@ pub(super) struct Post {
     pub(super) number: LamppostNumber,
     pub(super) serial: String,
     pub(super) disk: SimDisk,
-    /// By how much its clock is ahead of the true time, in milliseconds.
-    pub(super) clock_ahead_ms: i64,
+    pub(super) clock: PostClock,
     /// Which of the [`descriptions`] it is configured with.
     pub(super) variant: usize,
     pub(super) agent: Option<Agent>,
@@ -56,6 +56,8 @@ pub(super) struct Agent {
     /// Of the connection.
     nonce: Nonce,
     is_ahead_of_servers: bool,
+    /// While it does not know the time: by how much its provisional time is ahead of the true time.
+    pub(super) provisional_ms: Option<i64>,
 }
 
 /// A record with a body that no release knows: field 15, of no bytes.
@@ -84,7 +86,7 @@ impl Post {
             serial: format!("board-{}", number.as_str()),
             number,
             disk: SimDisk::new(dice.fork()),
-            clock_ahead_ms: 0,
+            clock: PostClock::new(dice),
             variant: 0,
             agent: None,
             dice: dice.fork(),
@@ -113,10 +115,11 @@ impl Post {
     }
 
     /// Opens what is on a disk as this lamppost's agent would.
-    pub(super) fn open(&mut self, disk: &SimDisk, wall: UtcMillis) -> Result<SteppedOutbox, OutboxError> {
+    pub(super) fn open(&mut self, disk: &SimDisk, now_ms: i64) -> Result<SteppedOutbox, OutboxError> {
         let disk = Arc::new(OutboxDisk(disk.clone()));
         let random = edge_agent::outbox::Random::new(filler(&mut self.dice));
-        SteppedOutbox::open(disk, random, self.options(), &descriptions(self.variant), wall)
+        let now = || self.clock.beginning(now_ms);
+        SteppedOutbox::open(disk, random, self.options(), &descriptions(self.variant), now)
     }
 
     /// Starts the agent, unless it runs.
@@ -126,8 +129,7 @@ impl Post {
         }
         self.disk.kill();
         let disk = self.disk.clone();
-        let wall = self.wall(now_ms);
-        let mut outbox = self.open(&disk, wall)?;
+        let mut outbox = self.open(&disk, now_ms)?;
         let speaker = Speaker {
             agent_version: "simulated".to_owned(),
             hardware_serial: self.serial.clone(),
@@ -146,6 +148,7 @@ impl Post {
             last_tick: UtcMillis(i64::MIN),
             nonce: Nonce([0; 16]),
             is_ahead_of_servers: self.is_ahead_of_servers,
+            provisional_ms: (!self.clock.is_known).then_some(self.clock.off_ms),
         });
         Ok(())
     }
@@ -154,6 +157,7 @@ impl Post {
     pub(super) fn kill(&mut self) -> Option<LinkId> {
         let agent = self.agent.take();
         self.disk.kill();
+        self.clock.agent_ends();
         agent.and_then(|agent| agent.link)
     }
 
@@ -170,7 +174,8 @@ impl Post {
     }
 
     pub(super) fn wall(&self, now_ms: i64) -> UtcMillis {
-        super::world::wall(now_ms).plus_ms(self.clock_ahead_ms)
+        let provisional_ms = self.agent.as_ref().and_then(|agent| agent.provisional_ms);
+        super::world::wall(now_ms).plus_ms(provisional_ms.unwrap_or(self.clock.ahead_ms))
     }
 }
 
@@ -252,7 +257,20 @@ impl Agent {
     /// About once a minute the outbox hears what time it is.
     pub(super) fn hear_time(&mut self, wall: UtcMillis, now_ms: i64) -> Result<(), Ended> {
         let monotonic = self.now(now_ms);
-        Ok(self.outbox.hear_time(Now { monotonic, wall, trust: ClockTrust::Sure })?)
+        let trust = if self.provisional_ms.is_some() { ClockTrust::Unknown } else { ClockTrust::Sure };
+        Ok(self.outbox.hear_time(Now { monotonic, wall, trust })?)
+    }
+
+    /// The time is learnt, and is so much ahead of the true time. Says which run is dated.
+    pub(super) fn learn(&mut self, ahead_ms: i64, from: LearntFrom) -> Result<Option<RunId>, Ended> {
+        let Some(provisional_ms) = self.provisional_ms else { return Ok(None) };
+        let shift_ms = ahead_ms - provisional_ms;
+        self.outbox.date(Learnt { shift_ms, from })?;
+        self.provisional_ms = None;
+        if self.last_tick.0 != i64::MIN {
+            self.last_tick = self.last_tick.plus_ms(shift_ms);
+        }
+        Ok(Some(self.outbox.state().run))
     }
 
     /// The connection is gone.
@@ -272,6 +290,8 @@ impl Agent {
         let mut packets = Vec::new();
         let now = self.now(now_ms);
         self.session.outbox_changed(self.outbox.state());
+        let trust = if self.provisional_ms.is_some() { ClockTrust::Unknown } else { ClockTrust::Sure };
+        self.session.clock_is(trust);
         for _ in 0..most {
             match self.session.next(now) {
                 Next::Idle { .. } => break,
@@ -348,13 +368,18 @@ impl Agent {
         Position::decode(payload).is_ok_and(|position| position.nonce == self.nonce)
     }
 
-    /// A position came.
-    pub(super) fn position(&mut self, payload: &[u8], now_ms: i64) -> Result<(), Ended> {
-        let Ok(position) = Position::decode(payload) else { return Ok(()) };
+    /// A position came. If the server told the time well enough: by how much that is ahead of the true time.
+    pub(super) fn position(&mut self, payload: &[u8], now_ms: i64) -> Result<Option<i64>, Ended> {
+        let Ok(position) = Position::decode(payload) else { return Ok(None) };
         let now = self.now(now_ms);
         match self.session.position(&position, now) {
-            Heard::Believed => Ok(self.outbox.believe(&position)?),
-            Heard::Ignored => Ok(()),
+            Heard::Believed { asked } => {
+                self.outbox.believe(&position)?;
+                let took_ms = i64::try_from(now.saturating_sub(asked).as_millis()).unwrap_or(i64::MAX);
+                let told = position.server_time.plus_ms(took_ms / 2);
+                Ok((took_ms <= 2_000).then(|| told.since_ms(super::world::wall(now_ms))))
+            }
+            Heard::Ignored => Ok(None),
         }
     }
 }

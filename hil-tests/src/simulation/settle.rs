@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use edge_agent::clock::LearntFrom;
+
 use super::action::{Action, Plan};
 use super::dice::Dice;
 use super::verdict::Broken;
@@ -44,6 +46,7 @@ pub(super) fn run(plan: &Plan, actions: &[Action], started: Instant) -> Result<O
     world.check_nothing_lost()?;
     world.check_verdicts()?;
     world.check_nothing_hangs_on_starts()?;
+    world.check_times()?;
     Ok(Outcome { tally: world.told() })
 }
 
@@ -55,7 +58,7 @@ fn settle(world: &mut World) -> Result<(), Broken> {
     world.cut_all_links();
     for post in 0..world.posts.len() {
         world.posts[post].disk.heal();
-        world.posts[post].clock_ahead_ms = 0;
+        world.posts[post].clock.set_ahead(0);
     }
     for round in 0..MOST_ROUNDS {
         world.start_server();
@@ -65,6 +68,7 @@ fn settle(world: &mut World) -> Result<(), Broken> {
         let mut owed = false;
         for post in 0..world.posts.len() {
             world.start_agent(post);
+            world.learn(post, 0, LearntFrom::OwnClock);
             if round < ROUNDS_OF_SAMPLES {
                 // What is read now needs the space of what may be freed.
                 (0..SAMPLES_A_ROUND).for_each(|_| world.sample(post, &mut dice));

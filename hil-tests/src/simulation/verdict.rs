@@ -6,6 +6,7 @@ use fleet_server::ingest::RecordVerdict;
 use fleet_server::store::{Point, SeriesKey, Tail};
 use lamplighter_protocol::{LamppostNumber, SeriesName, UtcMillis};
 
+use super::dating::Exact;
 use super::model::{Kind, Known, RecordKey, Said, State};
 use super::world::World;
 
@@ -24,10 +25,24 @@ impl World {
             Kind::Unreadable => return self.is_quarantined(key, known),
             Kind::Tick => {}
         }
-        known.observed.iter().all(|one| {
-            self.stored(&known.lamppost, &one.series, one.time)
-                .is_some_and(|stored| stored == one.said || stored.is_kept_before(one.said))
-        })
+        let is_stored_by = |shift_ms: i64, exact: Exact| {
+            known.observed.iter().all(|one| {
+                let said = exact.said(one.said);
+                self.stored(&known.lamppost, &one.series, one.time.plus_ms(shift_ms))
+                    .is_some_and(|stored| stored == said || stored.is_kept_before(said))
+            })
+        };
+        if !known.is_provisional {
+            return is_stored_by(0, Exact::Learnt);
+        }
+        let shifts = self.model.undated.get(&key.0).map(|run| &run.shifts);
+        shifts.is_some_and(|shifts| shifts.iter().any(|(shift, exact)| is_stored_by(*shift, *exact)))
+    }
+
+    /// No record was dated twice, or by what was not to be (D3).
+    pub(super) fn check_times(&self) -> Result<(), Broken> {
+        let jumped: Vec<bool> = self.posts.iter().map(|post| post.clock.jumped).collect();
+        self.model.check_bounds(&jumped, &self.copied).map_err(Broken)
     }
 
     /// Whether the server has a record: it holds it, and what it cannot store waits.
@@ -63,6 +78,7 @@ impl World {
 
     /// Nothing is stored that was not observed: not under another series, not at another time, not in another unit.
     pub(super) fn check_nothing_invented(&self) -> Result<(), Broken> {
+        self.times.clone()?;
         let Some(running) = &self.server.running else { return Ok(()) };
         for series in running.tail.all() {
             let key = &series.meta.key;

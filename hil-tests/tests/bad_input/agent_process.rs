@@ -33,13 +33,24 @@ impl AgentProcess {
         certificates: &Path,
         buses: &str,
     ) -> Self {
-        let clock = Arc::new(SystemClock::new());
+        Self::start_on("a rig", folder, server, number, (certificates, buses))
+    }
+
+    /// The same on hardware of this serial number; what an agent has left in the folder is still there.
+    pub(crate) fn start_on(
+        hardware: &str,
+        folder: &Path,
+        server: &ServerProcess,
+        number: &str,
+        (certificates, buses): (&Path, &str),
+    ) -> Self {
+        let clock = Arc::new(SystemClock::believed());
         let world = World::new(Arc::new(Recordings::built_in()), Site::STREET, Variation::None);
         let scene = Scene::new(world, Faults::None, 0, clock);
         let mut instruments = SerialInstruments::start().unwrap();
         let air = instruments.plug_in_pms5003(scene).unwrap();
         let state = folder.join("state");
-        std::fs::create_dir(&state).unwrap();
+        std::fs::create_dir_all(&state).unwrap();
         let (certificates, port) = (certificates.display(), server.mqtt().port());
         let config = folder.join("agent.toml");
         put(
@@ -48,7 +59,7 @@ impl AgentProcess {
                 r#"
 lamppost = "{number}"
 state_dir = "{state}"
-hardware_serial = "a rig"
+hardware_serial = "{hardware}"
 
 [server]
 host = "127.0.0.1"

@@ -161,6 +161,7 @@ impl Session {
             agent_version: "bad-input".to_owned(),
             hardware_serial: String::new(),
             generation: 1,
+            set_aside: Vec::new(),
         }
     }
 

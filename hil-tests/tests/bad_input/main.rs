@@ -5,7 +5,10 @@
 //! - [`server_start`]: what keeps a server from starting, and what its other commands refuse.
 //! - [`payloads`]: what a lamppost with every right may say that cannot be read.
 //! - [`slow_clients`]: who says nothing, half of something, or does not listen.
+//! - [`unknown_time`]: a machine that does not know the time.
+//! - [`set_aside`]: an outbox that belongs elsewhere, and what operators decide of it.
 //! - [`full_disk`], [`damaged_journal`]: what happens to the disk under the journal.
+//! - [`damaged_disks`]: what real lampposts make of damage on their disks and the server's, and of a restored server.
 //!
 //! What an MQTT client may not do at all (certificates, topics, versions, sizes) is in `third_party.rs`.
 
@@ -23,6 +26,8 @@ mod connection;
 #[cfg(test)]
 mod counters;
 #[cfg(test)]
+mod damaged_disks;
+#[cfg(test)]
 mod damaged_journal;
 #[cfg(test)]
 mod full_disk;
@@ -37,4 +42,8 @@ mod server_log;
 #[cfg(test)]
 mod server_start;
 #[cfg(test)]
+mod set_aside;
+#[cfg(test)]
 mod slow_clients;
+#[cfg(test)]
+mod unknown_time;

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use edge_agent::clock::{Clock as _, SystemClock};
+use edge_agent::outbox::{Outbox, OutboxOptions};
 use hil_tests::city::{Fidelity, Who};
 use hil_tests::fleet::{
     Binaries, Certificates, Ending, ServerPlace, ServerProcess, Street, StreetProcess, wait_for,
 };
-use lamplighter_protocol::LamppostNumber;
+use lamplighter_protocol::{Description, LamppostNumber};
 
 use crate::prompt::Whereabouts;
 
@@ -75,6 +77,7 @@ impl Stage {
     /// | `map server` | SIGKILL; a start on the same ports, with a city's own map |
     /// | `kill KB0003`, `start KB0003` | SIGKILL to the agent of this one lamppost; its start |
     /// | `freeze KB0003`, `thaw KB0003` | SIGSTOP and SIGCONT: it keeps its connection, and does nothing |
+    /// | `rehouse KB0003` | while its agent does not run: what it has written belongs to other hardware of the same number |
     /// | `break …`, `set …`, `mend …` | as `virtual-city run --help` says, for all lampposts that run |
     /// | `restore` | whatever was killed is started, whoever was told is mended; waits until all is well |
     pub(crate) fn perform(&mut self, action: &str) -> anyhow::Result<Whereabouts> {
@@ -94,6 +97,7 @@ impl Stage {
                 self.lone.take().context("it does not run")?.end(Ending::Kill)?;
             }
             ["start", LONE] => self.start_lone()?,
+            ["rehouse", LONE] => self.rehouse()?,
             ["freeze", LONE] => self.lone.as_ref().context("it does not run")?.freeze(),
             ["thaw", LONE] => self.lone.as_ref().context("it does not run")?.thaw(),
             ["kill" | "start" | "freeze" | "thaw", other] => {
@@ -146,6 +150,30 @@ impl Stage {
         self.lone = Some(started);
         // Its new agent knows nothing of what its old one was told.
         self.told.remove(LONE);
+        Ok(())
+    }
+
+    /// As if the card had come from a lamppost whose hardware was changed: the identity of its outbox is that of one which
+    /// other hardware has made.
+    fn rehouse(&self) -> anyhow::Result<()> {
+        ensure!(self.lone.is_none(), "kill {LONE} first");
+        let made = tempfile::tempdir_in(&self.directory)?;
+        let options = OutboxOptions {
+            directory: made.path().join("outbox"),
+            lamppost: LONE.parse()?,
+            hardware_serial: "other hardware".to_owned(),
+            max_bytes: 1 << 20,
+            segment_bytes: OutboxOptions::segment_bytes_of(1 << 20),
+            max_age: Duration::MAX,
+            sync_every: Duration::ZERO,
+        };
+        let identity = options.directory.join("identity");
+        let nothing = Description { grids: Vec::new(), devices: Vec::new() };
+        let (outbox, thread) = Outbox::open(options, &nothing, Arc::new(SystemClock::new()))?;
+        drop(outbox);
+        thread.join()?;
+        let outbox = StreetProcess::state(&self.directory).join(LONE).join("outbox");
+        std::fs::copy(identity, outbox.join("identity"))?;
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use sensor_drivers::model::ModelBus;
 
 use super::stepped::SteppedClock;
 use crate::bus::{BusPorts, BusTasks, BusThreads, Closed, I2cBus, I2cError, I2cOpener, Sink, ThreadEnd};
-use crate::clock::{Clock, Stop};
+use crate::clock::{Clock, ClockTrust, Now, Stop};
 use crate::config::{
     BusConfig, BusKind, Config, DeviceConfig, HealthConfig, OutboxConfig, Sensor, ServerConfig,
 };
@@ -127,7 +127,7 @@ struct Collected {
 }
 
 impl Sink for Collector {
-    fn put(&self, tick: Tick) -> Result<(), Closed> {
+    fn put(&self, tick: Tick, _: ClockTrust) -> Result<(), Closed> {
         let mut collected = self.0.0.lock().unwrap();
         if collected.closed {
             return Err(Closed);
@@ -172,11 +172,22 @@ pub(super) struct Lamppost {
 
 impl Lamppost {
     pub(super) fn start(config: &Config, buses: &Buses, clock: &Arc<impl Clock + 'static>) -> Self {
+        Self::start_opened(config, buses, clock, clock.now())
+    }
+
+    /// One whose run has opened before.
+    pub(super) fn start_opened(
+        config: &Config,
+        buses: &Buses,
+        clock: &Arc<impl Clock + 'static>,
+        opened: Now,
+    ) -> Self {
         let (collector, stop) = (Collector::default(), Stop::new());
         let health = Arc::new(Health::new(config));
         let ports = BusPorts {
             opener: Arc::new(buses.clone()),
             clock: Arc::clone(clock) as Arc<dyn Clock>,
+            opened,
             sink: collector.clone(),
             count_backlog: Box::new(|| 42),
             stop: stop.clone(),

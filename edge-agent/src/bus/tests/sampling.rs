@@ -13,7 +13,7 @@ use sensor_drivers::model::{Ack, I2cTarget, ModelBus};
 use super::rig::*;
 use super::stepped::SteppedClock;
 use crate::bus::{Ended, I2cError, ThreadEnd};
-use crate::clock::{ClockTrust, SystemClock};
+use crate::clock::{Clock as _, ClockTrust, SystemClock};
 
 fn minute(count: i64) -> UtcMillis {
     START.plus_ms(60_000 * count)
@@ -54,6 +54,35 @@ fn a_phase_shifts_the_ticks() {
     let rig = OneChip::on(Grid { period_ms: 60_000, phase_ms: 7_000 });
     let ticks = rig.up_to_minute(3);
     assert_eq!(times(&ticks), [7_000, 67_000, 127_000].map(|ms| START.plus_ms(ms)));
+}
+
+/// A lamppost whose run opened at [`START`] and a millisecond, and whose threads come so much later to read.
+fn started_late(by: Duration, set_forward_ms: i64) -> (Arc<SteppedClock>, Lamppost) {
+    let buses = Buses::default();
+    let _chip = buses.add("/dev/i2c-1").with_chip();
+    let config = config(vec![i2c_bus("/dev/i2c-1")], vec![bme280("weather-1", 0, MINUTE)]);
+    let clock = Arc::new(SteppedClock::starting_at(START.plus_ms(1)));
+    let opened = clock.now();
+    clock.run_until(by);
+    clock.set_wall_by_ms(set_forward_ms);
+    let lamppost = Lamppost::start_opened(&config, &buses, &clock, opened);
+    (clock, lamppost)
+}
+
+#[test]
+fn what_was_due_between_the_opening_and_the_first_look_is_read_late_and_what_passed_is_missed() {
+    let (clock, lamppost) = started_late(Duration::from_secs(150), 0);
+    clock.run_until(Duration::from_mins(3));
+    assert_eq!(times(&lamppost.collector.take(0)), [START.plus_ms(150_001), minute(3)]);
+    assert_eq!(lamppost.health.sensors()[0].missed, 1, "the first minute's");
+}
+
+#[test]
+fn a_clock_that_is_set_forward_between_the_opening_and_the_first_look_makes_nothing_missed() {
+    let (clock, lamppost) = started_late(Duration::from_secs(30), 600_000);
+    clock.run_until(Duration::from_mins(1));
+    assert_eq!(times(&lamppost.collector.take(0)), [minute(11)]);
+    assert_eq!(lamppost.health.sensors()[0].missed, 0);
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl Clock for SteppedClock {
         waited
     }
 
-    fn hear_server_time(&self, _: UtcMillis) {}
+    fn hear_server_time(&self, _: UtcMillis, _: Duration) {}
 
     fn enter(&self) {
         self.state.lock().unwrap().entered += 1;

@@ -21,6 +21,8 @@ pub(super) struct Faults {
     pub(super) syncs: AtomicU32,
     /// So many more segments can be removed.
     pub(super) removals: AtomicU32,
+    /// So many more changes work, and then none: the process has died.
+    pub(super) changes: AtomicU32,
     /// Bytes that were read.
     pub(super) read: AtomicU64,
     /// Everything that writes fails.
@@ -55,6 +57,7 @@ impl Default for Faults {
             writes: endless(),
             syncs: endless(),
             removals: endless(),
+            changes: endless(),
             read: AtomicU64::new(0),
             read_only: AtomicBool::new(false),
             capacity: AtomicU64::new(u64::MAX),
@@ -80,6 +83,7 @@ impl Faults {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.change()?;
         match self.syncs.fetch_sub(1, Ordering::SeqCst) {
             0 => Err(io::Error::other("the card is gone")),
             1.. => Ok(()),
@@ -90,7 +94,16 @@ impl Faults {
         if self.read_only.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::ReadOnlyFilesystem.into());
         }
-        Ok(())
+        self.change()
+    }
+
+    /// Nothing changes any more once the process has died.
+    fn change(&self) -> io::Result<()> {
+        let less = |left: u32| if left == u32::MAX { Some(left) } else { left.checked_sub(1) };
+        match self.changes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(io::Error::other("the process has died")),
+        }
     }
 
     /// Takes space for a file to have so many bytes.

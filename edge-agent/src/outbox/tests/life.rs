@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 use crate::outbox::files::Files;
-use crate::outbox::queue::Append;
+use crate::outbox::queue::{Append, Times};
 use crate::outbox::{Random, recover};
 
 #[test]
@@ -49,6 +49,29 @@ fn each_opening_states_where_and_when_the_run_before_ended() {
         assert_eq!(ticks, (6_000..6_020).map(tick).collect::<Vec<_>>());
     }
     close(outbox, thread);
+}
+
+#[test]
+fn a_run_opens_when_all_that_was_there_is_verified() {
+    let bench = Bench::new();
+    let (outbox, thread) = bench.open();
+    append(&outbox, Log::Samples, 6_000..6_020);
+    close(outbox, thread);
+    bench.disk.read.store(0, Ordering::SeqCst);
+    // A clock that goes on a millisecond with each byte that is read.
+    let read = || bench.disk.read.load(Ordering::SeqCst);
+    let now = || Now { wall: UtcMillis(i64::try_from(read()).unwrap()), ..BenchClock.now() };
+    let (disk, options) = (Arc::new(bench.disk.clone()), bench.options.clone());
+    let mut outbox =
+        SteppedOutbox::open(disk, Random::system(), options, &description("bme280"), now).unwrap();
+    let opened = outbox.opened().wall;
+    let after = i64::try_from(read()).unwrap() - opened.0;
+    assert!(opened.0 > 2_000 && after < 600, "only its last records are read after: {opened:?}, {after}");
+    let from = Place { run: outbox.state().run, log: Log::Events, sequence: 0 };
+    let limit = ReadLimit { bytes: 0, records: 1, last: 0 };
+    let chunk = outbox.read(from, limit).unwrap().unwrap();
+    let Ok(Record::Opening(opening)) = Record::decode(&chunk.records[0]) else { panic!("{chunk:?}") };
+    assert_eq!(opening.opened, opened);
 }
 
 #[test]
@@ -274,12 +297,13 @@ fn d1_past_so_many_runs_the_oldest_go_once_the_server_holds_all_of_them() {
     let open = || {
         let (payload, digest) = description("bme280").encode();
         let disk = Arc::new(bench.disk.clone());
-        Files::open(disk, &Random::system(), &bench.options, (&payload, digest), UtcMillis(5_000)).unwrap()
+        let now = || BenchClock.now().into();
+        Files::open(disk, &Random::system(), &bench.options, (&payload, digest), now).unwrap().0
     };
     let mut ids = Vec::new();
     for _ in 0..6 {
         let mut files = open();
-        files.append(Append::record(Log::Samples, &tick(1))).unwrap();
+        files.append(Append::record(Log::Samples, &tick(1), Times::Known)).unwrap();
         files.sync().unwrap();
         ids.push(files.state().run);
     }

@@ -8,19 +8,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lamplighter_protocol::{
-    Decimal, Description, Device, Digest, DropReason, Dropped, DroppedSeries, Log, LogHeld, Nonce,
-    Observation, Opening, Pieces, Position, Reason, Record, RunId, RunPosition, Series, SeriesName, Tick,
-    UtcMillis, ValueType,
+    Command, CommandAction, CommandId, CommandReport, Decimal, Description, Device, Digest, DropReason,
+    Dropped, DroppedSeries, Log, LogHeld, Nonce, Observation, Opening, Pieces, Position, Reason, Record,
+    RunId, RunPosition, Series, SeriesName, SetAsideReason, Tick, UtcMillis, ValueType, wire::CommandState,
 };
 use tempfile::TempDir;
 
 use super::{
-    Chunk, Outbox, OutboxError, OutboxOptions, OutboxState, OutboxThread, Place, Random, ReadLimit, RunState,
-    SteppedOutbox,
+    Aside, Chunk, Outbox, OutboxError, OutboxOptions, OutboxState, OutboxThread, Place, Random, ReadLimit,
+    RunState, SteppedOutbox,
 };
 use crate::clock::{Clock, ClockTrust, Now, Stop, Waited};
 
 mod damage;
+mod dating;
 mod defaults;
 mod dropping;
 mod faults;
@@ -29,6 +30,7 @@ mod full;
 mod life;
 mod model;
 mod seals;
+mod set_aside;
 mod space;
 mod unread;
 
@@ -75,8 +77,8 @@ impl Bench {
     /// Without its thread.
     fn step(&self) -> SteppedOutbox {
         let (disk, random) = (Arc::new(self.disk.clone()), Random::system());
-        SteppedOutbox::open(disk, random, self.options.clone(), &description("bme280"), UtcMillis(5_000))
-            .unwrap()
+        let now = || BenchClock.now();
+        SteppedOutbox::open(disk, random, self.options.clone(), &description("bme280"), now).unwrap()
     }
 
     /// The directories of runs, in the order of their names.
@@ -140,7 +142,7 @@ impl Clock for BenchClock {
         Waited::Stopped
     }
 
-    fn hear_server_time(&self, _server: UtcMillis) {}
+    fn hear_server_time(&self, _server: UtcMillis, _within: Duration) {}
 }
 
 /// What the device of these tests observes.
@@ -236,7 +238,7 @@ fn reports(outbox: &Outbox) -> Vec<Dropped> {
     let events = runs.iter().flat_map(|run| read_all(outbox, run.run, Log::Events));
     let reports = events.filter_map(|(_, record, _)| match record {
         Record::Dropped(report) => Some(report),
-        Record::Tick(_) | Record::Opening(_) | Record::Command(_) => None,
+        Record::Tick(_) | Record::Opening(_) | Record::Command(_) | Record::Dating(_) => None,
     });
     reports.collect()
 }

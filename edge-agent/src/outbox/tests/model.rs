@@ -99,7 +99,10 @@ impl Model {
                 let event = Record::decode(&chunk.records[0]).unwrap();
                 match &event {
                     Record::Dropped(report) => self.dropped(report),
-                    other @ (Record::Tick(_) | Record::Opening(_) | Record::Command(_)) => {
+                    other @ (Record::Tick(_)
+                    | Record::Opening(_)
+                    | Record::Command(_)
+                    | Record::Dating(_)) => {
                         assert_eq!((log, other), (Log::Events, &record));
                         taken -= 1;
                     }

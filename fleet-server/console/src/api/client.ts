@@ -15,8 +15,20 @@ type Answer<Path extends keyof paths> = paths[Path] extends {
 /** Paths that answer with JSON. */
 type JsonPath = { [Path in keyof paths]: [Answer<Path>] extends [never] ? never : Path }[keyof paths];
 
+/** What an operation that decides something answers with. */
+type Decided<Path extends keyof paths> = paths[Path] extends {
+  post: { responses: { 200: { content: { "application/json": infer Document } } } };
+}
+  ? Document
+  : never;
+
+/** Paths at which something is decided. */
+type DecidePath = { [Path in keyof paths]: [Decided<Path>] extends [never] ? never : Path }[keyof paths];
+
 /** What stands in the braces of a path, and what may follow its question mark. */
-type Asked<Path extends keyof paths> = paths[Path] extends { get: { parameters: infer All } }
+type Asked<Path extends keyof paths, Method extends "get" | "post" = "get"> = paths[Path] extends {
+  [One in Method]: { parameters: infer All };
+}
   ? { [Kind in "path" | "query" as Kind extends keyof All ? Kind : never]?: All[Kind & keyof All] }
   : never;
 
@@ -55,6 +67,23 @@ export async function get<Path extends JsonPath>(
   path: Path,
   asked: Asked<Path> & { signal?: AbortSignal } = {} as Asked<Path>,
 ): Promise<Answer<Path>> {
+  return (await request("GET", path, asked)) as Answer<Path>;
+}
+
+/**
+ * Decides something: `await post("/api/v1/…/{outbox}/close", { path: { number, outbox } })`. Whether an answer that does
+ * not come in time means that it was decided has to be read.
+ *
+ * @throws Problem
+ */
+export async function post<Path extends DecidePath>(
+  path: Path,
+  asked: Asked<Path, "post">,
+): Promise<Decided<Path>> {
+  return (await request("POST", path, asked)) as Decided<Path>;
+}
+
+async function request(method: "GET" | "POST", path: keyof paths, asked: object): Promise<unknown> {
   const { signal = null, ...parameters } = asked as {
     signal?: AbortSignal;
     path?: Record<string, string>;
@@ -65,6 +94,7 @@ export async function get<Path extends JsonPath>(
   try {
     const patience = AbortSignal.timeout(PATIENCE_MS);
     response = await fetch(addressOf(path, parameters.path, parameters.query), {
+      method,
       signal: signal === null ? patience : AbortSignal.any([signal, patience]),
     });
     document = await response.json();
@@ -74,7 +104,7 @@ export async function get<Path extends JsonPath>(
   }
   if (response.status === 401) access.lost();
   if (!response.ok) throw problemOf(response, document);
-  return document as Answer<Path>;
+  return document;
 }
 
 /** Where a document is, for `get` and for links. Parameters that are null or undefined are left out. */

@@ -22,6 +22,8 @@ const OUTBOX: Schemas["OutboxDocument"] = {
   lives: 1,
   runs: 3,
   records: 12,
+  set_aside: null,
+  speaks: true,
 };
 
 test("one outbox that lives is no alarm, however much it has", () => {
@@ -46,7 +48,7 @@ test("a fork is told with both runs and their times", () => {
 });
 
 test("of other outboxes it is told whether what they have may still come", () => {
-  const other = { ...OUTBOX, outbox: "bb".repeat(16), hardware_serial: null };
+  const other = { ...OUTBOX, outbox: "bb".repeat(16), hardware_serial: null, speaks: false };
   const alarms = alarmsOf({
     outboxes: [
       { ...OUTBOX, lives: 2 },
@@ -66,4 +68,31 @@ test("of other outboxes it is told whether what they have may still come", () =>
   expect(alarms[1]?.help).toMatch(/^It was silent for 30 days .* None told\. 12 records/);
   expect(alarms[2]?.help).toMatch(/^An operator has closed it; .* 1,500 records/);
   expect(alarms[3]?.grave).toBe(false);
+});
+
+test("a set aside outbox is an alarm until it is closed, also when it has become silent", () => {
+  const set_aside = {
+    since: "2026-07-01T08:00:00Z",
+    by: OUTBOX.outbox,
+    reason: "no_identity" as const,
+    lamppost: null,
+    hardware_serial: null,
+    bytes: 5,
+    runs: 1,
+    first: null,
+    last: null,
+    releasable: false,
+  };
+  const aside = {
+    ...OUTBOX,
+    outbox: "bb".repeat(16),
+    standing: "set_aside" as const,
+    speaks: false,
+    set_aside,
+  };
+  const keys = (standing: "set_aside" | "silent" | "closed") =>
+    alarmsOf({ outboxes: [OUTBOX, { ...aside, standing }], forks: [] }).map(({ key }) => key);
+  expect(keys("set_aside")).toEqual([`aside ${aside.outbox}`]);
+  expect(keys("silent")).toEqual([`aside ${aside.outbox}`]);
+  expect(keys("closed")).toEqual([`gone ${aside.outbox}`]);
 });

@@ -25,8 +25,18 @@ export function alarmsOf({ outboxes, forks }: Outboxes): Alarm[] {
     .filter((outbox) => outbox.standing === "living" && outbox.lives > 1)
     .map(copiedAlarm);
   const elsewhere = others.filter((outbox) => outbox.standing === "living");
-  const gone = outboxes.filter((outbox) => outbox.standing !== "living" && outbox.records > 0);
-  return [...forks.map(forkAlarm), ...copied, ...gone.map(goneAlarm), ...elsewhere.map(elsewhereAlarm)];
+  const aside = outboxes.filter((outbox) => outbox.set_aside !== null && outbox.standing !== "closed");
+  const gone = outboxes.filter(
+    ({ standing, records, set_aside }) =>
+      records > 0 && (standing === "closed" || (standing === "silent" && set_aside === null)),
+  );
+  return [
+    ...forks.map(forkAlarm),
+    ...copied,
+    ...aside.map(asideAlarm),
+    ...gone.map(goneAlarm),
+    ...elsewhere.map(elsewhereAlarm),
+  ];
 }
 
 function forkAlarm(fork: Schemas["ForkDocument"]): Alarm {
@@ -55,6 +65,17 @@ function copiedAlarm({ outbox, lives }: Outbox): Alarm {
   };
 }
 
+function asideAlarm({ outbox, standing }: Outbox): Alarm {
+  const help = standing === "silent" ? "lamppost.alarm.aside.late.help" : "lamppost.alarm.aside.help";
+  return {
+    key: `aside ${outbox}`,
+    grave: true,
+    title: t("lamppost.alarm.aside", { outbox: shortened(outbox) }),
+    help: t(help),
+    details: [],
+  };
+}
+
 function goneAlarm(outbox: Outbox): Alarm {
   const help = outbox.standing === "closed" ? "lamppost.alarm.closed.help" : "lamppost.alarm.silent.help";
   return {
@@ -78,13 +99,13 @@ function elsewhereAlarm(outbox: Outbox): Alarm {
 
 function heard(outbox: Outbox): { time: string; serial: string; records: string } {
   return {
-    time: formatTime(Date.parse(outbox.last_heard)),
+    time: outbox.last_heard === null ? t("lamppost.unknown") : formatTime(Date.parse(outbox.last_heard)),
     serial: outbox.hardware_serial ?? t("lamppost.serial.none"),
     records: formatCount(outbox.records),
   };
 }
 
 /** The first digits of an id: enough to tell those of one lamppost apart. */
-function shortened(id: string): string {
+export function shortened(id: string): string {
   return id.slice(0, 8);
 }

@@ -70,6 +70,23 @@ fn d14_what_an_operator_has_decided_of_an_outbox_is_kept() {
 }
 
 #[test]
+fn what_was_reported_of_commands_and_set_aside_is_kept() {
+    let mut bench = Bench::new(10);
+    bench.apply(&journal(&[
+        Act { lamppost: 0, what: What::Describe { which: 0 }, later: 1 },
+        Act { lamppost: 0, what: What::Hello { run: 1, held: 5 }, later: 1 },
+        Act { lamppost: 0, what: What::Command { run: 1, first: 3, id: 7 }, later: 1 },
+    ]));
+    let disk = MemoryDisk::new(1);
+    open(&disk).write(bench.snapshot()).unwrap();
+    let again = Bench::read(&mut open(&disk), 10).unwrap();
+    assert_eq!(parts(again.snapshot()), parts(bench.snapshot()));
+    let ledger = again.ingest.ledger(&LAMPPOSTS[0].parse().unwrap()).unwrap();
+    assert_eq!(ledger.commands.len(), 1);
+    assert_eq!(ledger.outboxes.iter().filter(|outbox| outbox.set_aside.is_some()).count(), 2);
+}
+
+#[test]
 fn d8_positions_stay_strictly_newer_over_a_start_whatever_the_clock_says() {
     let number = LAMPPOSTS[0].parse().unwrap();
     let mut bench = Bench::new(10);
@@ -130,6 +147,7 @@ fn any_what() -> impl Strategy<Value = What> {
             .prop_map(|(run, first, which, ticks)| What::Samples { run, first, which, ticks }),
         1 => (1_u8..5, 0_u64..60, 1_u8..5, 0_u64..9)
             .prop_map(|(run, first, of, count)| What::Dropped { run, first, of, count }),
+        1 => (1_u8..5, 0_u64..60, 0_u8..9).prop_map(|(run, first, id)| What::Command { run, first, id }),
         1 => (1_u8..5, 0_u64..60, which()).prop_map(|(run, first, which)| What::Garbage { run, first, which }),
         2 => (1_u8..5, prop::option::of(1_u8..4), which())
             .prop_map(|(run, before, which)| What::Opening { run, before, which }),

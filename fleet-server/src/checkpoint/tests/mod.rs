@@ -7,9 +7,10 @@ mod starting;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
-    Catalogue, Description, Device, Digest, DropReason, Dropped, DroppedSeries, Frame, Grid, Hello,
-    LamppostNumber, Leaf, Log, Nonce, Observation, Opening, OutboxId, Pieces, Position, Reason, Record,
-    RunHeld, RunId, Series, Tick, UtcMillis, ValueType,
+    Catalogue, CommandId, CommandReport, Dating, Description, Device, Digest, DropReason, Dropped,
+    DroppedSeries, Frame, Grid, Hello, LamppostNumber, Leaf, Log, Nonce, Observation, Opening, OutboxId,
+    Pieces, Position, Reason, Record, RunHeld, RunId, Series, SetAside, SetAsideReason, Tick, UtcMillis,
+    ValueType, wire::CommandState,
 };
 
 use super::{Checkpoints, Fresh, Snapshot};
@@ -33,6 +34,7 @@ struct Act {
 #[derive(Clone, Debug)]
 enum What {
     Hello { run: u8, held: u64 },
+    Command { run: u8, first: u64, id: u8 },
     Describe { which: usize },
     Samples { run: u8, first: u64, which: usize, ticks: Vec<(i64, Option<i64>)> },
     Dropped { run: u8, first: u64, of: u8, count: u64 },
@@ -115,6 +117,7 @@ impl Bench {
             counted: [
                 metrics.frames.get(),
                 metrics.repeated.get(),
+                metrics.damaged.get(),
                 metrics.forks.get(),
                 metrics.quarantine.released.get(),
                 metrics.quarantine.expired.get(),
@@ -136,7 +139,7 @@ struct Told {
     lampposts: Vec<String>,
     verdicts: Vec<u64>,
     malformed: Vec<u64>,
-    counted: [u64; 6],
+    counted: [u64; 7],
     quarantine: [i64; 2],
     series: Vec<(String, Option<Point>, Vec<Point>)>,
     size: TailSize,
@@ -207,6 +210,16 @@ impl What {
                     samples: Pieces::below(*held),
                     events: Pieces::below(held / 2),
                 };
+                let aside = |which: u64| SetAside {
+                    outbox: OutboxId([40 + u8::try_from(which).unwrap(); 16]),
+                    lamppost: (which == 0).then(|| "B7".parse().unwrap()),
+                    hardware_serial: "S0".into(),
+                    reason: SetAsideReason::OtherLamppost,
+                    bytes: *held,
+                    runs: 2,
+                    first: None,
+                    last: Some(NOW),
+                };
                 let hello = Hello {
                     nonce: Nonce([*run; 16]),
                     count: 1,
@@ -216,6 +229,7 @@ impl What {
                     agent_version: "0.1.0".into(),
                     hardware_serial: "S1".into(),
                     generation: *held,
+                    set_aside: (0..held % 3).map(aside).collect(),
                 };
                 (Leaf::Hello, hello.encode().into())
             }
@@ -229,6 +243,13 @@ impl What {
                 };
                 let records = ticks.iter().map(record).collect();
                 (Leaf::Frames(Log::Samples), frame(*run, *first, digest(*which), records))
+            }
+            Self::Command { run, first, id } => {
+                let (time, detail) = (NOW, "it is so".to_owned());
+                let state = if id % 2 == 0 { CommandState::Done } else { CommandState::Failed };
+                let report = CommandReport { id: CommandId([*id; 16]), state, time, detail };
+                let records = vec![Record::Command(report).encode().into()];
+                (Leaf::Frames(Log::Events), frame(*run, *first, digest(0), records))
             }
             Self::Garbage { run, first, which } => {
                 let records = vec![Bytes::from_static(b"\xff\xff"), Bytes::from_static(b"")];
@@ -247,7 +268,9 @@ impl What {
                     time: NOW,
                     series: vec![DroppedSeries { series, count: *count + 1, first: earliest, last: latest }],
                 };
-                let records = vec![Record::Dropped(dropped).encode().into()];
+                let (earliest, latest) = ((first % 2 == 0).then_some(earliest), latest);
+                let placed = Record::Dating(Dating { run: RunId([*of; 16]), earliest, latest, time: NOW });
+                let records = vec![Record::Dropped(dropped).encode().into(), placed.encode().into()];
                 (Leaf::Frames(Log::Events), frame(*run, *first + 1, digest(0), records))
             }
             Self::Opening { run, before, which } => {

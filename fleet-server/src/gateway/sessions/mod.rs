@@ -273,4 +273,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-pub(crate) use tests::log_in;
+pub(crate) use tests::{Listener, log_in};

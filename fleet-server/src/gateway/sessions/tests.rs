@@ -32,6 +32,31 @@ pub(crate) fn log_in(sessions: &Sessions, number: &LamppostNumber, since: UtcMil
     sessions.enter(&Arc::new(identity), peer(), &Limits::default(), now).unwrap()
 }
 
+/// A lamppost that is logged in and listens.
+pub(crate) struct Listener(Registration);
+
+impl Listener {
+    /// Logs it in.
+    pub(crate) fn new(sessions: &Sessions, number: &LamppostNumber) -> Self {
+        let identity = Identity { number: number.clone(), ..Identity::clone(&identity(0)) };
+        let registration = sessions.enter(&Arc::new(identity), peer(), &Limits::default(), now()).unwrap();
+        let mut subscriptions = Subscriptions::default();
+        let filter = format!("lampposts/{number}/down/#");
+        assert!(subscriptions.grant(number, &filter, Granted::Acknowledged));
+        registration.subscribed(subscriptions);
+        Self(registration)
+    }
+
+    /// The commands that it was sent since it was last asked.
+    pub(crate) fn commands(&self) -> Vec<Bytes> {
+        let commands = letters(&self.0).into_iter().filter_map(|letter| match letter {
+            Letter::Downlink(Leaf::Command, payload) => Some(payload),
+            Letter::Downlink(..) | Letter::TakenOver => None,
+        });
+        commands.collect()
+    }
+}
+
 fn listens(registration: &Registration) {
     let mut subscriptions = Subscriptions::default();
     assert!(subscriptions.grant(&number(), "lampposts/DF3637/down/#", Granted::Acknowledged));

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lamplighter_protocol::{Frame, Log, Record, Tick, UtcMillis};
+use lamplighter_protocol::{DropReason, Frame, Log, Record, Tick, UtcMillis};
 
 use super::super::known::{Known, SeriesKind};
 use super::super::lamppost::Lamppost;
 use super::super::ledger::{DescribedSpan, Rejection, Spans, Tallied, Times};
-use super::super::metrics::{IngestMetrics, Malformed, Verdict};
+use super::super::metrics::{IngestMetrics, Malformed, Verdict, Verdicts};
 use super::super::places::Places;
 use super::super::quarantine::{Quarantine, Quarantined, RecordPlace, Waits};
 use crate::journal::Entry;
@@ -47,6 +47,8 @@ pub(super) struct Recorder<'a> {
     pub(super) times: Option<Times>,
     /// What came late or was rejected, by device and series.
     pub(super) tallied: BTreeMap<(usize, usize, Tallied), Spans>,
+    /// What observations came to.
+    pub(super) verdicts: Verdicts,
 }
 
 impl Recorder<'_> {
@@ -85,14 +87,29 @@ impl Recorder<'_> {
             }
             Ok(Record::Command(report)) => {
                 self.dated(report.time);
+                self.lamppost.ledger.command(&report, self.entry.sequence);
                 tracing::info!(lamppost = %self.entry.lamppost, command = %report.id, state = ?report.state, "command");
             }
             Ok(Record::Dropped(dropped)) if self.log == Log::Events => {
-                self.metrics.observed(Verdict::dropped(dropped.reason), dropped.observations());
+                self.verdicts.add(Verdict::dropped(dropped.reason), dropped.observations());
+                if dropped.reason == DropReason::Damaged {
+                    self.metrics.damaged.inc_by(dropped.pieces.count());
+                }
                 self.lamppost.ledger.dropped(&dropped, self.entry.sequence);
             }
-            // An opening is the first of its run's events, and nothing else (D1); what was dropped is told in events (D11).
-            Ok(Record::Opening(_) | Record::Dropped(_)) => self.metrics.refuse(Malformed::Record),
+            Ok(Record::Dating(dating)) if self.log == Log::Events => {
+                self.dated(dating.time);
+                self.lamppost.ledger.placed(&dating, self.entry.sequence);
+                tracing::info!(
+                    lamppost = %self.entry.lamppost, run = %dating.run, earliest = ?dating.earliest, latest = ?dating.latest,
+                    "a run that never learnt the time was placed between its neighbours"
+                );
+            }
+            // An opening is the first of its run's events, and nothing else (D1); what was dropped, or placed, is told in
+            // events (D3, D11).
+            Ok(Record::Opening(_) | Record::Dropped(_) | Record::Dating(_)) => {
+                self.metrics.refuse(Malformed::Record);
+            }
             Err(error) => {
                 self.metrics.refuse(Malformed::Record);
                 self.quarantine(sequence, Waits::Record);
@@ -111,18 +128,21 @@ impl Recorder<'_> {
         let count = tick.observations.len() as u64;
         if self.is_ahead(tick.time) {
             self.note_all(&tick, Tallied::Rejected(Rejection::Future));
-            return self.metrics.observed(Verdict::Future, count);
+            return self.verdicts.add(Verdict::Future, count);
         }
         self.dated(tick.time);
         if self.entry.received.since_ms(tick.time) > PAST_MS {
             self.note_all(&tick, Tallied::Rejected(Rejection::Retention));
-            return self.metrics.observed(Verdict::Retention, count);
+            return self.verdicts.add(Verdict::Retention, count);
         }
         self.times = Some(Times::with(self.times, tick.time));
         let Some(kinds) = self.known.series.get(tick.device) else {
             self.lamppost.ledger.tallies.unplaced += count;
-            return self.metrics.observed(Verdict::Type, count);
+            return self.verdicts.add(Verdict::Type, count);
         };
+        let period_ms = self.period_ms(tick.device);
+        let age_ms = self.entry.received.since_ms(tick.time);
+        let is_late = period_ms.is_some_and(|period_ms| age_ms > LATE_PERIODS * i64::from(period_ms));
         let mut unknown = BTreeSet::new();
         for observation in &tick.observations {
             let verdict = match kinds.get(observation.series) {
@@ -140,9 +160,13 @@ impl Recorder<'_> {
             if verdict == Verdict::UnknownProperty {
                 unknown.insert(observation.series);
             }
-            self.metrics.observed(verdict, 1);
-            if let Some(why) = self.tallied_as(verdict, &tick) {
-                self.note(&tick, observation.series, why);
+            self.verdicts.add(verdict, 1);
+            let tallied = match Rejection::of(verdict) {
+                None => (is_late && verdict == Verdict::Stored).then_some(Tallied::Late),
+                Some(rejection) => Some(Tallied::Rejected(rejection)),
+            };
+            if let Some(why) = tallied {
+                self.note(&tick, observation.series, why, period_ms);
             }
         }
         if !unknown.is_empty() {
@@ -170,23 +194,14 @@ impl Recorder<'_> {
         self.quarantine.put(place, one, &self.metrics.quarantine);
     }
 
-    /// What is to be counted by series and time, of an observation with this verdict.
-    fn tallied_as(&self, verdict: Verdict, tick: &Tick) -> Option<Tallied> {
-        if verdict != Verdict::Stored {
-            return Rejection::of(verdict).map(Tallied::Rejected);
-        }
-        let period_ms = i64::from(self.period_ms(tick.device)?);
-        (self.entry.received.since_ms(tick.time) > LATE_PERIODS * period_ms).then_some(Tallied::Late)
-    }
-
     fn note_all(&mut self, tick: &Tick, why: Tallied) {
+        let period_ms = self.period_ms(tick.device);
         for observation in &tick.observations {
-            self.note(tick, observation.series, why);
+            self.note(tick, observation.series, why, period_ms);
         }
     }
 
-    fn note(&mut self, tick: &Tick, series: usize, why: Tallied) {
-        let period_ms = self.period_ms(tick.device);
+    fn note(&mut self, tick: &Tick, series: usize, why: Tallied, period_ms: Option<u32>) {
         self.tallied.entry((tick.device, series, why)).or_default().insert(tick.time, period_ms);
     }
 
@@ -202,8 +217,9 @@ impl Recorder<'_> {
         }
     }
 
-    /// Hands on what came late or was rejected, by the names of its series.
+    /// Counts what observations came to, and hands on what came late or was rejected, by the names of its series.
     pub(super) fn tally(&mut self) {
+        self.metrics.observed_all(&std::mem::take(&mut self.verdicts));
         for ((device, series, why), spans) in std::mem::take(&mut self.tallied) {
             let period_ms = self.period_ms(device);
             let tallies = &mut self.lamppost.ledger.tallies;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use lamplighter_protocol::{Frame, Leaf, Nonce};
 
+use super::super::metrics::Verdicts;
 use super::super::places::places;
 use super::super::quarantine::{Quarantined, RecordPlace};
 use super::Ingest;
@@ -77,6 +78,7 @@ impl Ingest {
             newest: None,
             times: None,
             tallied: BTreeMap::new(),
+            verdicts: Verdicts::default(),
         };
         recorder.record(place.sequence);
         recorder.tally();

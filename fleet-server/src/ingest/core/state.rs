@@ -79,6 +79,7 @@ impl Ingest {
             malformed: Some(malformed),
             frames: metrics.frames.get(),
             repeated: metrics.repeated.get(),
+            damaged: metrics.damaged.get(),
             forks: metrics.forks.get(),
             quarantine: Some(wire::Quarantine {
                 released: metrics.quarantine.released.get(),
@@ -189,6 +190,7 @@ impl IngestRestore {
         metrics.quarantine.no_room.inc_by(no_room);
         metrics.frames.inc_by(self.counted.frames);
         metrics.repeated.inc_by(self.counted.repeated);
+        metrics.damaged.inc_by(self.counted.damaged);
         metrics.forks.inc_by(self.counted.forks);
         self.ingest
     }

@@ -149,6 +149,8 @@ fn hello(message: wire::Hello) -> Result<SaidHello, WrongPart> {
         agent_version: message.agent_version,
         hardware_serial: message.hardware_serial,
         generation: message.generation,
+        // The ledger has it.
+        set_aside: Vec::new(),
     };
     let received = UtcMillis(message.received_ms);
     Ok(SaidHello { hello, received, count: message.counted, named: Named::default() })

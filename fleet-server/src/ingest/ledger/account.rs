@@ -17,6 +17,8 @@ pub(in crate::ingest) struct RunAccount {
     /// Whether anything of it is held.
     pub(in crate::ingest) is_held: bool,
     pub(in crate::ingest) opening: Option<RunOpening>,
+    /// It never learnt the time: this is what its lamppost knows of when it was (D3).
+    pub(in crate::ingest) placed: Option<PlacedBetween>,
     pub(in crate::ingest) samples: LogAccount,
     pub(in crate::ingest) events: LogAccount,
     /// Its samples that are held.
@@ -39,11 +41,37 @@ pub(in crate::ingest) struct RunOpening {
     pub(in crate::ingest) received: UtcMillis,
 }
 
+/// Between which times a run lies that never learnt the time (D3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlacedBetween {
+    /// It was not before this; none: nothing is known of that.
+    pub earliest: Option<UtcMillis>,
+    /// It was not after this.
+    pub latest: UtcMillis,
+}
+
+impl PlacedBetween {
+    /// What is certain if both are said: it should be the same, and the order of arrival does not show.
+    pub(super) fn or_else(self, other: Self) -> Self {
+        let earliest = self.earliest.zip(other.earliest).map(|(one, other)| one.min(other));
+        Self { earliest, latest: self.latest.max(other.latest) }
+    }
+}
+
 /// Ends of both logs of a run: one past the last sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ingest) struct Ends {
     pub(in crate::ingest) samples: u64,
     pub(in crate::ingest) events: u64,
+}
+
+/// When a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunEnd {
+    /// It was last alive at this time, as the opening after it states.
+    Stated(UtcMillis),
+    /// That opening could not tell: this is the newest time that is known of it, and it may have gone on.
+    NotBefore(UtcMillis),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -69,6 +97,14 @@ pub(super) struct Size {
 }
 
 impl RunAccount {
+    /// The newest time that is known of it: of what is held, of what was dropped, or of its opening.
+    pub(super) fn newest(&self) -> Option<UtcMillis> {
+        let opened = self.opening.as_ref().map(|opening| opening.opened);
+        let dropped = self.logs().into_iter().flat_map(|log| log.dropped.values());
+        let dropped = dropped.flat_map(|part| part.series.values()).map(|span| span.last).max();
+        opened.max(self.described.last_time()).max(dropped)
+    }
+
     pub(in crate::ingest) fn log(&self, log: Log) -> &LogAccount {
         match log {
             Log::Samples => &self.samples,
@@ -85,6 +121,15 @@ impl RunAccount {
 
     pub(super) fn logs(&self) -> [&LogAccount; 2] {
         [&self.samples, &self.events]
+    }
+}
+
+impl RunEnd {
+    /// The time, be it exact or not.
+    pub fn time(self) -> UtcMillis {
+        match self {
+            Self::Stated(time) | Self::NotBefore(time) => time,
+        }
     }
 }
 

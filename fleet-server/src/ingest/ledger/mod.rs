@@ -10,11 +10,13 @@
 //! decided of an outbox ([`OutboxDecision`]). All of it is bounded.
 
 mod account;
+mod command;
 mod course;
 mod described;
 mod divide;
 mod outbox;
 mod report;
+mod set_aside;
 mod span;
 mod state;
 mod tally;
@@ -23,11 +25,16 @@ mod timeline;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lamplighter_protocol::{Digest, Dropped, Hello, Log, OutboxId, Pieces, RunId, SeriesName, UtcMillis};
+use lamplighter_protocol::{
+    CommandReport, Dating, Digest, Dropped, Hello, Log, OutboxId, Pieces, RunId, SeriesName, UtcMillis,
+};
 
 use super::known::Known;
 
+pub use account::PlacedBetween;
+pub use account::RunEnd;
 pub(in crate::ingest) use account::{Ends, RunAccount, RunOpening};
+pub use command::{CommandFate, CommandFates, CommandStage};
 pub use course::{Course, CoursePart, DroppedSpan, Missing, SeriesCourse};
 pub(in crate::ingest) use described::{DescribedSpan, Times};
 pub(in crate::ingest) use outbox::Outbox;
@@ -36,6 +43,7 @@ pub use report::{
     DroppedCounts, ForkReport, ForkedRun, LamppostLedger, LogCounts, OutboxReport, RecordVerdict, RunReport,
 };
 
+pub use set_aside::AsideReport;
 pub use span::{Span, Spans};
 pub(in crate::ingest) use state::LedgerRestore;
 pub use tally::Rejection;
@@ -70,6 +78,7 @@ pub(in crate::ingest) struct Ledger {
     pub(in crate::ingest) tallies: Tallies,
     /// The greatest time of a run that was forgotten: before it not all is known.
     pub(in crate::ingest) forgotten_to: Option<UtcMillis>,
+    pub(in crate::ingest) commands: CommandFates,
 }
 
 /// What the server holds of a run's log; none: nothing.
@@ -96,8 +105,14 @@ impl Ledger {
             }
             None => outbox.lives.push(Life::new(hello, now)),
         }
+        set_aside::take(&mut self.outboxes, hello, now);
         self.retire();
         self.forget_lives();
+    }
+
+    /// Takes what is reported of a command.
+    pub(in crate::ingest) fn command(&mut self, report: &CommandReport, entry: u64) {
+        command::take(&mut self.commands, report, entry);
     }
 
     /// Takes the opening of a run, and what it states of the run before (D1, D10).
@@ -143,6 +158,13 @@ impl Ledger {
         self.dropped_series = self.dropped_series + after.series - before.series;
     }
 
+    /// Takes what a lamppost says of when a run was that never learnt the time (D3).
+    pub(in crate::ingest) fn placed(&mut self, dating: &Dating, entry: u64) {
+        let between = PlacedBetween { earliest: dating.earliest, latest: dating.latest };
+        let placed = &mut self.account(dating.run, entry).placed;
+        *placed = Some(placed.map_or(between, |known| known.or_else(between)));
+    }
+
     /// Nothing is known of a run any more: the server has forgotten what it holds of it.
     pub(in crate::ingest) fn forget(&mut self, run: RunId) {
         let Some(account) = self.runs.remove(&run) else { return };
@@ -154,10 +176,13 @@ impl Ledger {
         }
     }
 
-    /// What an operator has decided of an outbox. False: the lamppost has none of this id.
+    /// What an operator has decided of an outbox; of several decisions the latest counts, whichever is told last. False: the
+    /// lamppost has none of this id.
     pub(in crate::ingest) fn decide(&mut self, outbox: OutboxId, decision: OutboxDecision) -> bool {
         let Some(outbox) = self.outboxes.get_mut(&outbox) else { return false };
-        outbox.decision = Some(decision);
+        if outbox.decision.is_none_or(|known| known.at() <= decision.at()) {
+            outbox.decision = Some(decision);
+        }
         true
     }
 
@@ -173,6 +198,12 @@ impl Ledger {
         account
     }
 
+    /// When the run before this one ended, of which this one's opening states so much. None: nothing is known of it.
+    pub(in crate::ingest) fn end_before(&self, before: RunId, stated: Option<UtcMillis>) -> Option<RunEnd> {
+        let newest = || self.runs.get(&before)?.newest();
+        stated.map(RunEnd::Stated).or_else(|| newest().map(RunEnd::NotBefore))
+    }
+
     /// How much of a run's log is owed (D10).
     fn owed(&self, run: RunId, log: Log, held: Option<&Pieces>) -> u64 {
         let stated = self.runs.get(&run).map_or(0, |account| account.log(log).stated);
@@ -185,6 +216,24 @@ impl Ledger {
         for outbox in self.outboxes.values_mut() {
             outbox.retire(|run| runs.get(&run)?.opening.as_ref()?.before);
         }
+        // An outbox that was released is continued by the one that has adopted its runs.
+        let lives =
+            || self.outboxes.iter().flat_map(|(id, outbox)| outbox.lives.iter().map(move |life| (id, life)));
+        let speak: BTreeMap<RunId, OutboxId> = lives().map(|(id, life)| (life.run, *id)).collect();
+        let mut adopters: BTreeMap<OutboxId, Vec<(RunId, UtcMillis, UtcMillis)>> = BTreeMap::new();
+        for (id, life) in lives() {
+            for (run, of) in life.named.keys().filter_map(|run| Some((*run, *speak.get(run)?))) {
+                if of != *id {
+                    adopters.entry(of).or_default().push((run, life.first_heard, life.last_heard));
+                }
+            }
+        }
+        for (id, adopters) in adopters {
+            if let Some(outbox) = self.outboxes.get_mut(&id) {
+                outbox.give_up(&adopters);
+            }
+        }
+        self.outboxes.retain(|_, outbox| !outbox.is_forgotten());
     }
 
     fn forget_lives(&mut self) {
@@ -195,7 +244,7 @@ impl Ledger {
             let Some((_, id, run)) = lives.min() else { return };
             if let Some(outbox) = self.outboxes.get_mut(&id) {
                 outbox.lives.retain(|life| life.run != run);
-                if outbox.lives.is_empty() {
+                if outbox.is_forgotten() {
                     self.outboxes.remove(&id);
                 }
             }
@@ -206,7 +255,18 @@ impl Ledger {
     fn living(&self) -> impl Iterator<Item = &Life> {
         let newest = self.last_heard();
         self.outboxes.values().flat_map(move |outbox| {
-            outbox.lives.iter().filter(move |life| outbox.standing_of(life, newest) == OutboxStanding::Living)
+            outbox.lives.iter().filter(move |life| match outbox.standing_of(life, newest) {
+                OutboxStanding::Living | OutboxStanding::SetAside => true,
+                OutboxStanding::Silent | OutboxStanding::Closed => false,
+            })
+        })
+    }
+
+    /// The lives of outboxes that operators have closed.
+    fn closed(&self) -> impl Iterator<Item = &Life> {
+        let newest = self.last_heard();
+        self.outboxes.values().flat_map(move |outbox| {
+            outbox.lives.iter().filter(move |life| outbox.standing_of(life, newest) == OutboxStanding::Closed)
         })
     }
 
@@ -273,5 +333,15 @@ impl Ledger {
             life.claim(run, log, &mut claimed);
         }
         claimed
+    }
+
+    /// What would still come of a run's log had no operator closed an outbox; none if that makes no difference.
+    fn claimed_but_for_closing(&self, run: RunId, log: Log) -> Option<Pieces> {
+        self.closed().next()?;
+        let mut claimed = self.claimed(run, log);
+        for life in self.closed() {
+            life.claim(run, log, &mut claimed);
+        }
+        Some(claimed)
     }
 }

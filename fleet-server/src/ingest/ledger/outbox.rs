@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use lamplighter_protocol::{Hello, Log, Nonce, OutboxId, Pieces, RunId, UtcMillis, limits};
 
+use super::set_aside::AsideReport;
+
 /// An outbox that was silent for so long beside another one has closed itself (D14).
 const SILENCE_MS: i64 = 30 * 24 * 3600 * 1000;
 
@@ -28,6 +30,8 @@ pub(in crate::ingest) struct Outbox {
     pub(in crate::ingest) first_heard: Option<UtcMillis>,
     pub(in crate::ingest) lives: Vec<Life>,
     pub(in crate::ingest) decision: Option<OutboxDecision>,
+    /// Set aside, by the word of another one.
+    pub(in crate::ingest) aside: Option<AsideReport>,
 }
 
 /// What an operator has decided of an outbox.
@@ -45,6 +49,15 @@ pub enum OutboxDecision {
     },
 }
 
+impl OutboxDecision {
+    /// When it was decided.
+    pub fn at(self) -> UtcMillis {
+        match self {
+            Self::Close { at } | Self::Release { at } => at,
+        }
+    }
+}
+
 /// Whether what an outbox named may still come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OutboxStanding {
@@ -52,6 +65,8 @@ pub enum OutboxStanding {
     Closed,
     /// It was silent for 30 days beside another one, and so has closed itself.
     Silent,
+    /// It was found set aside, and has not spoken since: what it holds comes once an operator releases it.
+    SetAside,
     /// What it holds may come.
     Living,
 }
@@ -96,16 +111,40 @@ pub(super) enum Heard {
 impl Outbox {
     /// Whether what this life of it named may still come; `newest` is when any outbox of the lamppost was last heard.
     pub(super) fn standing_of(&self, life: &Life, newest: UtcMillis) -> OutboxStanding {
+        self.standing_since(Some(life.last_heard), newest)
+    }
+
+    /// The same of one that has never spoken here.
+    pub(super) fn standing(&self, newest: UtcMillis) -> OutboxStanding {
+        self.standing_since(None, newest)
+    }
+
+    fn standing_since(&self, spoke: Option<UtcMillis>, newest: UtcMillis) -> OutboxStanding {
+        let found = self.aside.as_ref().map(|aside| aside.since);
+        // To be found is as good as to speak once.
+        let heard = spoke.max(found).unwrap_or_default();
+        let there =
+            if found >= spoke && found.is_some() { OutboxStanding::SetAside } else { OutboxStanding::Living };
         match self.decision {
-            Some(OutboxDecision::Close { at }) if life.last_heard <= at => return OutboxStanding::Closed,
-            Some(OutboxDecision::Release { at }) if life.last_heard <= at => return OutboxStanding::Living,
+            Some(OutboxDecision::Close { at }) if heard <= at => return OutboxStanding::Closed,
+            Some(OutboxDecision::Release { at }) if heard <= at => return there,
             Some(OutboxDecision::Close { .. } | OutboxDecision::Release { .. }) | None => {}
         }
-        if newest.since_ms(life.last_heard) >= SILENCE_MS {
-            OutboxStanding::Silent
-        } else {
-            OutboxStanding::Living
-        }
+        if newest.since_ms(heard) >= SILENCE_MS { OutboxStanding::Silent } else { there }
+    }
+
+    /// Whether nothing is left to be said of it.
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.lives.is_empty() && self.aside.is_none()
+    }
+
+    /// Lets the lives go that speak no more because their runs were adopted by these lives of other outboxes.
+    pub(super) fn give_up(&mut self, adopters: &[(RunId, UtcMillis, UtcMillis)]) {
+        self.lives.retain(|life| {
+            !adopters.iter().any(|&(run, first_heard, last_heard)| {
+                run == life.run && life.is_silent_beside(first_heard, last_heard)
+            })
+        });
     }
 
     /// Lets the lives go that another one continues. `before` tells which run a run continues.
@@ -121,8 +160,7 @@ impl Outbox {
         let is_over = |life: &Life| {
             self.lives.iter().any(|other| {
                 let continues = other.named.contains_key(&life.run) || descends(other.run, life.run);
-                let is_silent = life.last_heard <= other.first_heard
-                    || other.last_heard.since_ms(life.last_heard) > SILENCE_OF_A_LIFE_MS;
+                let is_silent = life.is_silent_beside(other.first_heard, other.last_heard);
                 other.run != life.run && continues && is_silent
             })
         };
@@ -144,6 +182,11 @@ impl Life {
             named: named(hello),
             names_all: hello.runs.len() < limits::MAX_RUNS_PER_HELLO,
         }
+    }
+
+    /// Whether it speaks no more beside one that began and was last heard at these times.
+    fn is_silent_beside(&self, first_heard: UtcMillis, last_heard: UtcMillis) -> bool {
+        self.last_heard <= first_heard || last_heard.since_ms(self.last_heard) > SILENCE_OF_A_LIFE_MS
     }
 
     /// Takes a further hello of the same run.
@@ -206,9 +249,11 @@ fn cuts(hello: &Hello) -> Vec<usize> {
     const PIECE_BYTES: usize = 24;
     const RUN_BYTES: usize = 32;
     const HEAD_BYTES: usize = 256;
+    const SET_ASIDE_BYTES: usize = 192;
+    let head = HEAD_BYTES + hello.set_aside.len() * SET_ASIDE_BYTES;
     let most = [limits::MAX_PIECES_PER_LOG, 16, 4, 1];
     let could_be_longer = |pieces: usize| {
-        HEAD_BYTES + hello.runs.len() * (RUN_BYTES + 2 * pieces * PIECE_BYTES) > limits::MAX_PAYLOAD_BYTES
+        head + hello.runs.len() * (RUN_BYTES + 2 * pieces * PIECE_BYTES) > limits::MAX_PAYLOAD_BYTES
     };
     let longer = most.windows(2).filter(|pair| could_be_longer(pair[0])).map(|pair| pair[1]);
     std::iter::once(limits::MAX_PIECES_PER_LOG).chain(longer).collect()
@@ -223,5 +268,6 @@ pub(super) fn newest_first(outbox: &Outbox) -> Vec<&Life> {
 
 /// In which order outboxes are told of: by when they were last heard, the newest first.
 pub(super) fn order(id: OutboxId, outbox: &Outbox) -> std::cmp::Reverse<(Option<UtcMillis>, OutboxId)> {
-    std::cmp::Reverse((outbox.lives.iter().map(|life| life.last_heard).max(), id))
+    let spoke = outbox.lives.iter().map(|life| life.last_heard).max();
+    std::cmp::Reverse((spoke, id))
 }

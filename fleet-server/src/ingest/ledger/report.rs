@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use lamplighter_protocol::{DropReason, Log, OutboxId, Pieces, RunId, UtcMillis};
 
-use super::account::LogAccount;
+use super::account::{LogAccount, PlacedBetween};
 use super::outbox::{newest_first, order};
-use super::{Held, Ledger, OutboxStanding};
+use super::{AsideReport, CommandFates, Held, Ledger, OutboxStanding};
 
 /// What became of one record (D12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct LamppostLedger {
     pub forks: Vec<ForkReport>,
     /// Records that reports of drops named and the server had no room to note: they count as lost.
     pub unplaced: u64,
+    /// What it has reported of commands.
+    pub commands: CommandFates,
 }
 
 /// An outbox, as the server knows it (D14).
@@ -41,20 +43,25 @@ pub struct OutboxReport {
     pub outbox: OutboxId,
     /// Whether what it named may still come.
     pub standing: OutboxStanding,
-    /// Serial number of the hardware that it last spoke from; empty if it has none.
+    /// Serial number of the hardware that it last spoke from, or belongs to if it never spoke; empty if that has none or is
+    /// not known.
     pub hardware_serial: String,
-    /// The run that last spoke.
-    pub run: RunId,
-    /// When it was first heard.
-    pub first_heard: UtcMillis,
-    /// When it was last heard.
-    pub last_heard: UtcMillis,
+    /// The run that last spoke; none if it was never heard here.
+    pub run: Option<RunId>,
+    /// When it was first heard, if ever.
+    pub first_heard: Option<UtcMillis>,
+    /// When it was last heard, if ever.
+    pub last_heard: Option<UtcMillis>,
     /// How many lives it has; more than one: it was copied, and the copies go on.
     pub lives: usize,
     /// Runs that its last hello named.
     pub runs: usize,
     /// Records that its last hello named and that the server does not hold.
     pub waiting: u64,
+    /// What another outbox tells of it, if it was set aside.
+    pub set_aside: Option<AsideReport>,
+    /// Whether it is the outbox of the lamppost that was heard last.
+    pub speaks: bool,
 }
 
 /// A run, and how its records fared.
@@ -68,6 +75,8 @@ pub struct RunReport {
     pub opened: Option<UtcMillis>,
     /// When it was last alive, by a later opening.
     pub ended: Option<UtcMillis>,
+    /// It never learnt the time, and lies between these; its own times, `opened` among them, are uncertain (D3).
+    pub placed: Option<PlacedBetween>,
     /// How its samples fared.
     pub samples: LogCounts,
     /// How its events fared.
@@ -85,6 +94,8 @@ pub struct LogCounts {
     pub dropped: DroppedCounts,
     /// In no outbox that lives.
     pub lost: u64,
+    /// Of these: in an outbox that an operator has closed.
+    pub lost_closed: u64,
     /// Still to come.
     pub not_yet_here: u64,
 }
@@ -146,6 +157,7 @@ impl LogCounts {
                 damaged: self.dropped.damaged.saturating_add(other.dropped.damaged),
             },
             lost: self.lost.saturating_add(other.lost),
+            lost_closed: self.lost_closed.saturating_add(other.lost_closed),
             not_yet_here: self.not_yet_here.saturating_add(other.not_yet_here),
         }
     }
@@ -203,46 +215,64 @@ impl Ledger {
         }
         let nothing = Pieces::new();
         let runs = self.runs.iter().map(|(&run, account)| {
-            let counts =
-                |log| account.log(log).counts(held(run, log).unwrap_or(&nothing), &self.claimed(run, log));
+            let counts = |log| {
+                let (log_account, held) = (account.log(log), held(run, log).unwrap_or(&nothing));
+                let counts = log_account.counts(held, &self.claimed(run, log));
+                let otherwise = self.claimed_but_for_closing(run, log);
+                let otherwise = otherwise.map(|claimed| log_account.counts(held, &claimed));
+                let lost_closed = otherwise.map_or(0, |other| counts.lost.saturating_sub(other.lost));
+                LogCounts { lost_closed, ..counts }
+            };
             RunReport {
                 run,
                 before: account.opening.as_ref().and_then(|opening| opening.before),
                 opened: account.opening.as_ref().map(|opening| opening.opened),
                 ended: ended.get(&run).copied(),
+                placed: account.placed,
                 samples: counts(Log::Samples),
                 events: counts(Log::Events),
             }
         });
         let mut runs: Vec<RunReport> = runs.collect();
         runs.sort_by_key(|run| std::cmp::Reverse((run.opened, run.run)));
-        LamppostLedger { outboxes: outboxes.collect(), runs, forks: self.forks(), unplaced: self.unplaced }
+        LamppostLedger {
+            outboxes: outboxes.collect(),
+            runs,
+            forks: self.forks(),
+            unplaced: self.unplaced,
+            commands: self.commands.clone(),
+        }
     }
 
     fn outbox_report(&self, id: OutboxId, held: Held<'_>) -> Option<OutboxReport> {
         let outbox = self.outboxes.get(&id)?;
         let lives = newest_first(outbox);
-        let (life, newest) = (lives.first()?, self.last_heard());
+        let (life, newest) = (lives.first(), self.last_heard());
         let nothing = Pieces::new();
-        let logs = life.named.iter().flat_map(|(&run, named)| {
+        let logs = life.into_iter().flat_map(|life| &life.named).flat_map(|(&run, named)| {
             [(run, Log::Samples, &named.samples.pieces), (run, Log::Events, &named.events.pieces)]
         });
         let waiting = logs.flat_map(|(run, log, pieces)| {
             let held = held(run, log).unwrap_or(&nothing);
             pieces.ranges().flat_map(|(first, last)| held.missing_in(first, last))
         });
+        let standing = lives.iter().map(|life| outbox.standing_of(life, newest)).max();
+        let belongs_to = || Some(outbox.aside.as_ref()?.told.hardware_serial.clone());
+        let serial = life.map(|life| life.hardware_serial.clone()).or_else(belongs_to);
         Some(OutboxReport {
             outbox: id,
-            standing: lives.iter().map(|life| outbox.standing_of(life, newest)).max()?,
-            hardware_serial: life.hardware_serial.clone(),
-            run: life.run,
-            first_heard: outbox.first_heard?,
-            last_heard: life.last_heard,
+            standing: standing.unwrap_or_else(|| outbox.standing(newest)),
+            hardware_serial: serial.unwrap_or_default(),
+            run: life.map(|life| life.run),
+            first_heard: outbox.first_heard,
+            last_heard: life.map(|life| life.last_heard),
             lives: lives.len(),
-            runs: life.named.len(),
+            runs: life.map_or(0, |life| life.named.len()),
             waiting: waiting
                 .map(|(first, last)| (last - first).saturating_add(1))
                 .fold(0, u64::saturating_add),
+            set_aside: outbox.aside.clone(),
+            speaks: life.is_some_and(|life| life.last_heard == newest),
         })
     }
 

@@ -81,6 +81,13 @@ impl Spans {
 
     /// Adds a span of such a series.
     pub fn add(&mut self, mut span: Span, period_ms: Option<u32>) {
+        // A backlog comes in order: each tick goes on where the last one was.
+        if let Some(period_ms) = period_ms
+            && let Some(last) = self.0.last_mut()
+            && last.goes_on(span, i64::from(period_ms))
+        {
+            return last.blur(span);
+        }
         let mut place = self.0.partition_point(|one| one.first <= span.first);
         if let Some(period_ms) = period_ms.map(i64::from) {
             if let Some(before) = place.checked_sub(1).and_then(|before| self.0.get(before)).copied()

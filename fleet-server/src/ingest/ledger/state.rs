@@ -1,13 +1,16 @@
 //! The ledger as parts of a checkpoint, and back. Operators' decisions are among it, although no journal tells them.
 
 use lamplighter_protocol::{
-    DeviceName, Digest, DropReason, IdError, Log, Nonce, OutboxId, RunId, SeriesName, UtcMillis, limits,
+    CommandId, DeviceName, Digest, DropReason, IdError, Log, Nonce, OutboxId, RunId, SeriesName, SetAside,
+    SetAsideReason, UtcMillis, limits,
 };
 
 use super::Ledger;
-use super::account::{DroppedPart, Ends, RunAccount, RunOpening};
+use super::account::{DroppedPart, Ends, PlacedBetween, RunAccount, RunOpening};
+use super::command::{CommandFate, CommandStage};
 use super::described::{Described, DescribedSpan, Times};
 use super::outbox::{Life, NamedLog, NamedRun, Outbox, OutboxDecision};
+use super::set_aside::AsideReport;
 use super::span::{Span, Spans};
 use super::tally::{Rejection, Tallied};
 use crate::checkpoint::{WrongPart, wire};
@@ -23,6 +26,7 @@ impl Ledger {
             tallies_unplaced: self.tallies.unplaced,
             unreadable: self.tallies.unreadable,
             forgotten_to_ms: self.forgotten_to.map(|time| time.0),
+            commands: self.commands.iter().map(|(id, fate)| fate_message(*id, fate)).collect(),
         }));
         for (run, account) in &self.runs {
             into.push(Body::Account(account_message(*run, account)));
@@ -63,6 +67,7 @@ impl LedgerRestore {
                 ledger.tallies.unplaced = message.tallies_unplaced;
                 ledger.tallies.unreadable = message.unreadable;
                 ledger.forgotten_to = message.forgotten_to_ms.map(UtcMillis);
+                ledger.commands = message.commands.into_iter().map(fate_of).collect::<Result<_, _>>()?;
             }
             Body::Account(message) => {
                 let (run, account) = account_of(&message)?;
@@ -72,7 +77,7 @@ impl LedgerRestore {
             Body::Dropped(message) => self.dropped(ledger, message)?,
             Body::Outbox(message) => {
                 let id = id(OutboxId::from_slice(&message.id))?;
-                ledger.outboxes.insert(id, outbox_of(&message));
+                ledger.outboxes.insert(id, outbox_of(id, &message)?);
                 self.outbox = Some(id);
             }
             Body::Life(message) => {
@@ -142,6 +147,10 @@ fn account_message(run: RunId, account: &RunAccount) -> wire::Account {
             description: opening.description.0.to_vec(),
             received_ms: opening.received.0,
         }),
+        placed: account.placed.map(|placed| wire::PlacedBetween {
+            earliest_ms: placed.earliest.map(|time| time.0),
+            latest_ms: placed.latest.0,
+        }),
         samples_stated: account.samples.stated,
         events_stated: account.events.stated,
         described: described.collect(),
@@ -153,6 +162,10 @@ fn account_of(message: &wire::Account) -> Result<(RunId, RunAccount), WrongPart>
         RunAccount { touched: message.touched, is_held: message.is_held, ..RunAccount::default() };
     account.samples.stated = message.samples_stated;
     account.events.stated = message.events_stated;
+    account.placed = message.placed.as_ref().map(|placed| PlacedBetween {
+        earliest: placed.earliest_ms.map(UtcMillis),
+        latest: UtcMillis(placed.latest_ms),
+    });
     if let Some(opening) = &message.opening {
         let before = Some(&opening.before).filter(|run| !run.is_empty());
         account.opening = Some(RunOpening {
@@ -203,15 +216,94 @@ fn outbox_message(id: OutboxId, outbox: &Outbox) -> wire::Outbox {
         OutboxDecision::Close { at } => wire::outbox::Decision::ClosedMs(at.0),
         OutboxDecision::Release { at } => wire::outbox::Decision::ReleasedMs(at.0),
     });
-    wire::Outbox { id: id.0.to_vec(), first_heard_ms: outbox.first_heard.map(|time| time.0), decision }
+    wire::Outbox {
+        id: id.0.to_vec(),
+        first_heard_ms: outbox.first_heard.map(|time| time.0),
+        decision,
+        set_aside: outbox.aside.as_ref().map(aside_message),
+    }
 }
 
-fn outbox_of(message: &wire::Outbox) -> Outbox {
+fn outbox_of(id: OutboxId, message: &wire::Outbox) -> Result<Outbox, WrongPart> {
     let decision = message.decision.as_ref().map(|decision| match *decision {
         wire::outbox::Decision::ClosedMs(at) => OutboxDecision::Close { at: UtcMillis(at) },
         wire::outbox::Decision::ReleasedMs(at) => OutboxDecision::Release { at: UtcMillis(at) },
     });
-    Outbox { first_heard: message.first_heard_ms.map(UtcMillis), lives: Vec::new(), decision }
+    let aside = message.set_aside.as_ref().map(|aside| aside_of(id, aside)).transpose()?;
+    Ok(Outbox { first_heard: message.first_heard_ms.map(UtcMillis), lives: Vec::new(), decision, aside })
+}
+
+fn aside_message(aside: &AsideReport) -> wire::SetAside {
+    let AsideReport { since, by, told } = aside;
+    let reason = match told.reason {
+        SetAsideReason::OtherLamppost => wire::SetAsideReason::OtherLamppost,
+        SetAsideReason::OtherHardware => wire::SetAsideReason::OtherHardware,
+        SetAsideReason::DamagedIdentity => wire::SetAsideReason::DamagedIdentity,
+        SetAsideReason::NoIdentity => wire::SetAsideReason::NoIdentity,
+        SetAsideReason::Unknown => wire::SetAsideReason::Unspecified,
+    };
+    wire::SetAside {
+        since_ms: since.0,
+        by: by.0.to_vec(),
+        lamppost: told.lamppost.as_ref().map(ToString::to_string).unwrap_or_default(),
+        hardware_serial: told.hardware_serial.clone(),
+        reason: reason.into(),
+        bytes: told.bytes,
+        runs: told.runs,
+        first_ms: told.first.map(|time| time.0),
+        last_ms: told.last.map(|time| time.0),
+    }
+}
+
+fn aside_of(outbox: OutboxId, message: &wire::SetAside) -> Result<AsideReport, WrongPart> {
+    let reason = match message.reason() {
+        wire::SetAsideReason::OtherLamppost => SetAsideReason::OtherLamppost,
+        wire::SetAsideReason::OtherHardware => SetAsideReason::OtherHardware,
+        wire::SetAsideReason::DamagedIdentity => SetAsideReason::DamagedIdentity,
+        wire::SetAsideReason::NoIdentity => SetAsideReason::NoIdentity,
+        wire::SetAsideReason::Unspecified => SetAsideReason::Unknown,
+    };
+    let lamppost = Some(&message.lamppost).filter(|number| !number.is_empty());
+    let told = SetAside {
+        outbox,
+        lamppost: lamppost.map(|number| id(number.parse())).transpose()?,
+        hardware_serial: message.hardware_serial.clone(),
+        reason,
+        bytes: message.bytes,
+        runs: message.runs,
+        first: message.first_ms.map(UtcMillis),
+        last: message.last_ms.map(UtcMillis),
+    };
+    Ok(AsideReport { since: UtcMillis(message.since_ms), by: id(OutboxId::from_slice(&message.by))?, told })
+}
+
+fn fate_message(id: CommandId, fate: &CommandFate) -> wire::CommandFate {
+    let state = match fate.stage {
+        CommandStage::Expired => wire::CommandState::Expired,
+        CommandStage::Acknowledged => wire::CommandState::Acknowledged,
+        CommandStage::Failed => wire::CommandState::Failed,
+        CommandStage::Done => wire::CommandState::Done,
+    };
+    wire::CommandFate {
+        id: id.0.to_vec(),
+        state: state.into(),
+        time_ms: fate.time.0,
+        detail: fate.detail.clone(),
+        entry: fate.entry,
+    }
+}
+
+fn fate_of(message: wire::CommandFate) -> Result<(CommandId, CommandFate), WrongPart> {
+    let stage = match message.state() {
+        wire::CommandState::Expired => CommandStage::Expired,
+        wire::CommandState::Acknowledged => CommandStage::Acknowledged,
+        wire::CommandState::Failed => CommandStage::Failed,
+        wire::CommandState::Done => CommandStage::Done,
+        wire::CommandState::Unspecified => return Err(WrongPart("a state of a command that is none")),
+    };
+    let (time, entry) = (UtcMillis(message.time_ms), message.entry);
+    let fate = CommandFate { stage, time, detail: message.detail, entry };
+    Ok((id(CommandId::from_slice(&message.id))?, fate))
 }
 
 fn life_message(life: &Life) -> wire::Life {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use lamplighter_protocol::{Digest, Log, Pieces, RunId, UtcMillis};
 
-use super::account::{LogAccount, RunAccount};
+use super::account::{LogAccount, RunAccount, RunEnd};
 use super::{Held, Ledger, Missing, RecordVerdict};
 
 /// A record comes this long after its tick at most, so that what is missing may be of so much earlier.
@@ -58,9 +58,9 @@ impl Ledger {
             ends.extend(opening.ended);
             let Some(before) = opening.before else { continue };
             let (opened, description) = (opening.opened, opening.description);
-            let sequel =
-                sequels.entry(before).or_insert(Sequel { ended: opening.ended, opened, description });
-            let ended = sequel.ended.max(opening.ended);
+            let ended = self.end_before(before, opening.ended).map(RunEnd::time);
+            let sequel = sequels.entry(before).or_insert(Sequel { ended, opened, description });
+            let ended = sequel.ended.max(ended);
             if opened < sequel.opened {
                 *sequel = Sequel { ended, opened, description };
             }
@@ -80,9 +80,8 @@ impl Teller<'_> {
     fn stop(&mut self, account: &RunAccount) {
         let Some(opening) = &account.opening else { return };
         let Some(before) = opening.before else { return };
-        let last_of = |run: RunId| self.ledger.runs.get(&run)?.described.last_time();
-        if let Some(ended) = opening.ended.or_else(|| last_of(before)) {
-            self.tell(ended.plus_ms(1), opening.opened, opening.description, Missing::AgentStopped);
+        if let Some(end) = self.ledger.end_before(before, opening.ended) {
+            self.tell(end.time().plus_ms(1), opening.opened, opening.description, Missing::AgentStopped);
         }
     }
 

@@ -26,6 +26,7 @@ impl Bench {
             agent_version: String::new(),
             hardware_serial: String::new(),
             generation: 0,
+            set_aside: Vec::new(),
         };
         assert_eq!(self.apply(Leaf::Hello, hello.encode()), Fresh::Hello);
     }

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lamplighter_protocol::{DropReason, Dropped, DroppedSeries};
+use lamplighter_protocol::wire::CommandState;
+use lamplighter_protocol::{
+    CommandId, CommandReport, Dating, DropReason, Dropped, DroppedSeries, SetAside, SetAsideReason,
+};
 
-use super::super::{LogCounts, OutboxDecision, OutboxStanding, RecordVerdict};
+use super::super::{CommandStage, LogCounts, OutboxDecision, OutboxStanding, RecordVerdict};
 use super::*;
 
 const DAY: i64 = 24 * 3600 * 1000;
@@ -28,6 +31,7 @@ fn hello(outbox: OutboxId, run: RunId, nth: u8, runs: &[(RunId, &[(u64, u64)])])
         agent_version: String::new(),
         hardware_serial: "S1".into(),
         generation: 0,
+        set_aside: Vec::new(),
     }
 }
 
@@ -161,6 +165,19 @@ fn d8_beyond_what_a_hello_had_room_for_nothing_is_lost() {
 }
 
 #[test]
+fn d11_damaged_records_are_counted_though_nobody_knows_what_was_in_them() {
+    let mut bench = Bench::new();
+    for (sequence, reason) in [(1, DropReason::Damaged), (2, DropReason::Bytes)] {
+        let record = Record::decode(&report(RUN, &[(10, 19), (30, 30)], reason)).unwrap();
+        let Record::Dropped(dropped) = record else { panic!("{record:?}") };
+        let unknown = Record::Dropped(Dropped { series: Vec::new(), ..dropped });
+        bench.tells(LATER, sequence, unknown.encode().into());
+    }
+    assert_eq!(bench.metrics.damaged.get(), 11);
+    assert_eq!(bench.metrics.observations(Verdict::DroppedDamaged), 0);
+}
+
+#[test]
 fn d12_stored_goes_before_dropped_and_dropped_before_lost() {
     let mut bench = Bench::new();
     bench.greets(0, &hello(OUTBOX, LATER, 1, &[(LATER, &[(0, 0)])]));
@@ -215,6 +232,131 @@ fn d14_an_operator_closes_an_outbox_until_it_speaks_again_and_releases_one_that_
     assert_eq!(bench.verdict(RUN, 5), NotYetHere);
 }
 
+/// A hello of this outbox, with nothing of its own, that tells of others as set aside.
+fn tells_of(outbox: OutboxId, run: RunId, nth: u8, others: &[(OutboxId, &str)]) -> Hello {
+    let told = |&(outbox, number): &(OutboxId, &str)| SetAside {
+        outbox,
+        lamppost: Some(number.parse().unwrap()),
+        hardware_serial: "S0".into(),
+        reason: SetAsideReason::OtherHardware,
+        bytes: 4096,
+        runs: 2,
+        first: Some(NOW.plus_ms(-DAY)),
+        last: None,
+    };
+    Hello { set_aside: others.iter().map(told).collect(), ..hello(outbox, run, nth, &[(run, &[(0, 0)])]) }
+}
+
+impl Bench {
+    fn standings(&self) -> Vec<(OutboxId, OutboxStanding)> {
+        self.ledger().outboxes.iter().map(|one| (one.outbox, one.standing)).collect()
+    }
+}
+
+#[test]
+fn d14_what_a_set_aside_outbox_has_may_come_for_thirty_days_and_longer_once_it_is_released() {
+    let mut bench = Bench::new();
+    bench.greets(0, &hello(OUTBOX, RUN, 1, &[(RUN, &[(0, 9)])]));
+    bench.greets(DAY, &tells_of(OTHER, LATER, 2, &[(OUTBOX, "A1")]));
+    assert_eq!(bench.standings(), [(OTHER, OutboxStanding::Living), (OUTBOX, OutboxStanding::SetAside)]);
+    assert_eq!(bench.verdict(RUN, 5), NotYetHere);
+    let aside = bench.ledger().outboxes[1].set_aside.clone().unwrap();
+    assert_eq!((aside.since, aside.by, aside.told.bytes), (NOW.plus_ms(DAY), OTHER, 4096));
+    // To be found is as good as to speak once, and no better.
+    bench.greets(31 * DAY - 1, &tells_of(OTHER, LATER, 3, &[(OUTBOX, "A1")]));
+    assert_eq!(bench.verdict(RUN, 5), NotYetHere);
+    bench.greets(31 * DAY, &tells_of(OTHER, LATER, 4, &[(OUTBOX, "A1")]));
+    assert_eq!(bench.verdict(RUN, 5), Lost);
+    assert_eq!(bench.standings()[1], (OUTBOX, OutboxStanding::Silent));
+    assert_eq!(bench.samples(RUN).lost_closed, 0, "nobody has closed it");
+    assert!(bench.decides(OUTBOX, OutboxDecision::Release { at: NOW.plus_ms(31 * DAY) }));
+    assert_eq!((bench.verdict(RUN, 5), bench.standings()[1].1), (NotYetHere, OutboxStanding::SetAside));
+}
+
+#[test]
+fn d14_the_outbox_that_has_adopted_the_runs_of_another_one_continues_it() {
+    let mut bench = Bench::new();
+    bench.greets(0, &hello(OUTBOX, RUN, 1, &[(RUN, &[(0, 9)])]));
+    bench.greets(1, &tells_of(OTHER, LATER, 2, &[(OUTBOX, "A1")]));
+    let both: [(RunId, &[(u64, u64)]); 2] = [(LATER, &[(0, 0)]), (RUN, &[(0, 7)])];
+    bench.greets(2, &hello(OTHER, LATER, 3, &both));
+    assert_eq!(bench.standings(), [(OTHER, OutboxStanding::Living)]);
+    assert_eq!(bench.verdicts(RUN, [5, 8]), [NotYetHere, Lost], "what it has not brought along nobody has");
+    bench.reads(RUN, 0, 7);
+    assert_eq!(bench.samples(RUN).held, 8);
+}
+
+#[test]
+fn d14_what_an_operator_gave_up_is_lost_for_that_reason_until_the_outbox_is_found() {
+    let mut bench = Bench::new();
+    bench.greets(0, &hello(OUTBOX, RUN, 1, &[(RUN, &[(0, 9)])]));
+    bench.reads(RUN, 0, 3);
+    bench.tells(LATER, 0, opening_of(Some(RUN), 12, 0));
+    bench.greets(1, &tells_of(OTHER, LATER, 2, &[(OUTBOX, "A1")]));
+    assert!(bench.decides(OUTBOX, OutboxDecision::Close { at: NOW.plus_ms(2) }));
+    bench.greets(3, &tells_of(OTHER, LATER, 3, &[(OUTBOX, "A1")]));
+    assert_eq!(bench.standings()[1], (OUTBOX, OutboxStanding::Closed), "the lamppost has not deleted it yet");
+    let samples = bench.samples(RUN);
+    assert_eq!((samples.held, samples.lost, samples.lost_closed), (4, 8, 8));
+    // Deleted; and, much later, the card comes back and is put beside the living outbox again.
+    bench.greets(4, &tells_of(OTHER, LATER, 4, &[]));
+    assert_eq!(bench.standings()[1], (OUTBOX, OutboxStanding::Closed));
+    bench.greets(5, &tells_of(OTHER, LATER, 5, &[(OUTBOX, "A1")]));
+    assert_eq!(bench.standings()[1], (OUTBOX, OutboxStanding::SetAside));
+    let samples = bench.samples(RUN);
+    assert_eq!((samples.lost, samples.lost_closed), (0, 0));
+}
+
+#[test]
+fn d14_an_outbox_that_never_spoke_here_is_known_for_as_long_as_a_hello_tells_of_it() {
+    let mut bench = Bench::new();
+    let third = OutboxId([5; 16]);
+    bench.greets(0, &tells_of(OUTBOX, RUN, 1, &[(OTHER, "A2")]));
+    let found = bench.ledger().outboxes[1].clone();
+    assert_eq!((found.outbox, found.run, found.last_heard), (OTHER, None, None));
+    assert_eq!((found.hardware_serial.as_str(), found.lives), ("S0", 0));
+    // The outbox that found it is set aside too: what it had told of is beside the new one, or gone.
+    bench.greets(1, &tells_of(third, LATER, 2, &[(OUTBOX, "A1"), (OTHER, "A2")]));
+    let since: Vec<_> =
+        bench.ledger().outboxes.iter().filter_map(|one| Some(one.set_aside.as_ref()?.since)).collect();
+    assert_eq!(since, [NOW.plus_ms(1), NOW]);
+    bench.greets(2, &tells_of(third, LATER, 3, &[(OUTBOX, "A1")]));
+    assert_eq!(bench.standings(), [(third, OutboxStanding::Living), (OUTBOX, OutboxStanding::SetAside)]);
+    // It goes on elsewhere: it is not set aside.
+    bench.greets(3, &hello(OUTBOX, RUN, 4, &[(RUN, &[(0, 0)])]));
+    assert!(bench.ledger().outboxes.iter().all(|one| one.set_aside.is_none()));
+}
+
+#[test]
+fn what_became_of_a_command_does_not_depend_on_the_order_of_its_reports() {
+    let states =
+        [CommandState::Expired, CommandState::Acknowledged, CommandState::Failed, CommandState::Done];
+    let id = CommandId([8; 16]);
+    for rotation in 0..states.len() {
+        let mut bench = Bench::new();
+        let mut turned = states;
+        turned.rotate_left(rotation);
+        for (sequence, state) in turned.into_iter().enumerate() {
+            let report = CommandReport { id, state, time: NOW, detail: "x".repeat(400) };
+            bench.tells(RUN, sequence as u64 + 1, Record::Command(report).encode().into());
+        }
+        let fate = bench.ingest.command(&"A1".parse().unwrap(), id).unwrap();
+        assert_eq!((fate.stage, fate.detail.len()), (CommandStage::Done, 256));
+        assert_eq!(bench.ledger().commands.len(), 1);
+    }
+    let mut bench = Bench::new();
+    for one in 1..=70_u8 {
+        let report = CommandReport {
+            id: CommandId([one; 16]),
+            state: CommandState::Done,
+            time: NOW,
+            detail: String::new(),
+        };
+        bench.tells(RUN, one.into(), Record::Command(report).encode().into());
+    }
+    assert_eq!(bench.ledger().commands.keys().next(), Some(&CommandId([7; 16])), "the first are forgotten");
+}
+
 #[test]
 fn d1_forks_are_kept_with_their_runs_and_times() {
     let mut bench = Bench::new();
@@ -243,7 +385,7 @@ fn d9_of_a_copied_outbox_each_copy_keeps_what_it_has_from_being_lost() {
     assert_eq!(bench.verdicts(RUN, [4, 9]), [NotYetHere; 2]);
     assert_eq!(bench.verdict(copy, 8), NotYetHere);
     let outboxes = bench.ledger().outboxes;
-    assert_eq!((outboxes.len(), outboxes[0].lives, outboxes[0].run), (1, 2, copy));
+    assert_eq!((outboxes.len(), outboxes[0].lives, outboxes[0].run), (1, 2, Some(copy)));
 
     bench.greets(2 * 3_600_000 + 4000, &hello(OUTBOX, copy, 5, &[(copy, &[(0, 8)]), (RUN, &[(0, 4)])]));
     assert_eq!(bench.verdicts(RUN, [4, 9]), [NotYetHere, Lost], "the first one has fallen silent");
@@ -336,11 +478,17 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A hello of one of two outboxes, each of which speaks from a run of its own and may name all.
+/// A hello of one of two outboxes, each of which speaks from a run of its own and may name all but the one that the other
+/// speaks from: that would continue it.
 type Greeting = (bool, Vec<(u8, u64, u64)>);
 
 fn greeting() -> impl Strategy<Value = Greeting> {
-    (any::<bool>(), prop::collection::vec((0u8..3, 0u64..25, 0u64..6), 0..6))
+    let named = prop::collection::vec((any::<bool>(), 0u64..25, 0u64..6), 0..6);
+    (any::<bool>(), named).prop_map(|(second, named)| {
+        let own = u8::from(second);
+        let run = |of_both| if of_both { 2 } else { own };
+        (second, named.into_iter().map(|(of_both, first, more)| (run(of_both), first, more)).collect())
+    })
 }
 
 fn run_of(run: u8) -> RunId {
@@ -483,4 +631,26 @@ proptest! {
         prop_assert_eq!(&taken(&steps, &greetings, &straight, &[0; 4]), &expected);
         prop_assert_eq!(&taken(&steps, &greetings, &shuffled, &places), &expected);
     }
+}
+
+#[test]
+fn d3_a_run_that_was_placed_says_between_what_in_whatever_order_that_comes() {
+    let mut bench = Bench::new();
+    let placed = |earliest: Option<i64>, latest| {
+        let earliest = earliest.map(|earliest| NOW.plus_ms(earliest));
+        Record::Dating(Dating { run: RUN, earliest, latest: NOW.plus_ms(latest), time: NOW }).encode().into()
+    };
+    let between = |bench: &Bench| {
+        let placed = bench.ledger().runs.iter().find(|report| report.run == RUN).unwrap().placed;
+        placed.map(|placed| (placed.earliest.map(|time| time.since_ms(NOW)), placed.latest.since_ms(NOW)))
+    };
+    bench.tells(LATER, 1, placed(Some(-9_000), -1_000));
+    assert_eq!(between(&bench), Some((Some(-9_000), -1_000)));
+    bench.reads(RUN, 0, 4);
+    bench.tells(LATER, 2, placed(Some(-9_000), -1_000));
+    assert_eq!(between(&bench), Some((Some(-9_000), -1_000)), "said twice");
+    assert_eq!(bench.ledger().runs.iter().filter(|report| report.placed.is_some()).count(), 1);
+    // By two copies of a card, each between its own neighbours: what is certain is what both allow.
+    bench.tells(LATER, 3, placed(None, -500));
+    assert_eq!(between(&bench), Some((None, -500)));
 }

@@ -19,6 +19,9 @@ pub(in crate::web) struct IngestDocument {
     quarantine: QuarantineDocument,
     /// Records that came again although they were held; they are not ingested twice.
     repeated_records: u64,
+    /// Records that lampposts reported as damaged on their disks. What was in them is known of few: those observations are
+    /// counted as `dropped_damaged`.
+    damaged_records: u64,
     /// Runs of an agent that follow the same run as another one: an outbox or its card was copied.
     forks: u64,
     /// Positions sent: what tells a lamppost what the server holds.
@@ -113,6 +116,7 @@ impl IngestDocument {
                 no_room: metrics.quarantine.no_room.get(),
             },
             repeated_records: metrics.repeated.get(),
+            damaged_records: metrics.damaged.get(),
             forks: metrics.forks.get(),
             positions: metrics.positions.get(),
         }

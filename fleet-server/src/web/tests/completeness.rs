@@ -121,6 +121,31 @@ fn what_was_due_while_the_agent_was_stopped_says_so() {
 }
 
 #[test]
+fn all_ticks_of_a_restart_are_stored_or_said_to_be_missing_while_the_agent_was_stopped_or_began_to_read() {
+    for ended_ms in [Some(59_000), None] {
+        let rig = Rig::new();
+        let mut speaker = Speaker::new(&rig);
+        let digest = speaker.describes(&WEATHER);
+        speaker.opens(1, digest, 0, None);
+        speaker.greets(0, 5, &[(1, 0, 0)]);
+        speaker.reads(1, 0, digest, seconds(0, 60), 59_000);
+        speaker.opens_after(2, digest, 89_500, Some((1, 60)), ended_ms);
+        speaker.greets(92_400, 5, &[(2, 0, 0), (1, 0, 59)]);
+        // It opened before the tick of 90 s, and came to read when that of 92 s had passed.
+        speaker.reads(2, 0, digest, seconds(92_400, 1), 92_400);
+        speaker.reads(2, 1, digest, seconds(93_000, 27), 119_000);
+        let expected = json!({"expected": 120, "stored": 60 + 28, "late": 56 + 23, "agent_stopped": 30, "not_recorded": 2});
+        assert_eq!(counts(&told(&rig, 0, 120)), expected, "{ended_ms:?}");
+        let stop = rig.get("/api/v1/lampposts/DF9/stops").json()["stops"][0].clone();
+        assert_eq!(stop["ended"], "2026-07-01T08:00:59.000Z");
+        assert_eq!(
+            (&stop["ended_known"], &stop["devices"][0]["missed"]),
+            (&json!(ended_ms.is_some()), &json!(30))
+        );
+    }
+}
+
+#[test]
 fn what_had_to_be_dropped_is_told_with_its_reason() {
     let rig = Rig::new();
     let mut speaker = Speaker::new(&rig);

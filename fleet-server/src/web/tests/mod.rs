@@ -8,6 +8,7 @@ mod completeness;
 mod console;
 mod csv;
 mod data;
+mod decisions;
 mod description;
 mod feeds;
 mod outboxes;

@@ -16,13 +16,16 @@ fn what_became_of_records_is_told_run_by_run_and_in_all() {
     speaker.reads(1, 20, digest, seconds(20_000, 30), 60_000);
     let told = rig.get(OUTBOXES).json();
     let samples = json!({
-        "owed": 100, "held": 30, "dropped": {"bytes": 20, "age": 0, "damaged": 0}, "lost": 30, "not_yet_here": 20,
+        "owed": 100, "held": 30, "dropped": {"bytes": 20, "age": 0, "damaged": 0}, "lost": 30, "lost_closed": 0,
+        "not_yet_here": 20,
     });
     let first = json!({
         "run": "01".repeat(16), "run_before": null, "opened": null, "ended": "2026-07-01T08:01:39.000Z",
+        "placed_between": null,
         "samples": samples,
         "events": {
-            "owed": 1, "held": 0, "dropped": {"bytes": 0, "age": 0, "damaged": 0}, "lost": 0, "not_yet_here": 1,
+            "owed": 1, "held": 0, "dropped": {"bytes": 0, "age": 0, "damaged": 0}, "lost": 0, "lost_closed": 0,
+            "not_yet_here": 1,
         },
     });
     assert_eq!(told["runs"][1], first);
@@ -31,15 +34,36 @@ fn what_became_of_records_is_told_run_by_run_and_in_all() {
     let outbox = json!({
         "outbox": "05".repeat(16), "standing": "living", "hardware_serial": "S5", "run": "02".repeat(16),
         "first_heard": "2026-07-01T08:00:00.000Z", "last_heard": "2026-07-01T08:00:00.000Z",
-        "lives": 1, "runs": 2, "records": 25,
+        "lives": 1, "runs": 2, "records": 25, "set_aside": null, "speaks": true,
     });
     assert_eq!(told["outboxes"], json!([outbox]));
+    assert_eq!(told["decisions"], json!([]));
     assert_eq!((&told["forks"], &told["next"], &told["unplaced"]), (&json!([]), &Value::Null, &json!(0)));
     assert_eq!(told["records"]["owed"], 100 + 1 + 4 + 2);
 
     let lamppost = rig.get("/api/v1/lampposts/DF9").json();
     assert_eq!(lamppost["ledger"]["records"], told["records"]);
     assert_eq!((&lamppost["ledger"]["outboxes"], &lamppost["ledger"]["forks"]), (&json!(1), &json!(0)));
+}
+
+#[test]
+fn d3_of_a_run_that_never_learnt_the_time_it_is_told_between_what_it_was_placed() {
+    let rig = Rig::new();
+    let mut speaker = Speaker::new(&rig);
+    let digest = speaker.describes(&[("weather-1", Some(1000))]);
+    speaker.opens(2, digest, 200_000, Some((1, 100, 99_000)));
+    let (earliest, latest) = ("2026-07-01T08:00:01.000Z", "2026-07-01T08:03:20.000Z");
+    for (sequence, of, told) in [(1, 1, Some(1_000)), (2, 3, None)] {
+        speaker.places((2, sequence), digest, of, (told, 200_000));
+    }
+    let runs = rig.get(OUTBOXES).json()["runs"].clone();
+    let placed = |id: u8| {
+        let run = runs.as_array().unwrap().iter().find(|run| run["run"] == format!("{id:02x}").repeat(16));
+        run.unwrap()["placed_between"].clone()
+    };
+    assert_eq!(placed(1), json!({"earliest": earliest, "latest": latest}));
+    assert_eq!(placed(2), Value::Null);
+    assert_eq!(placed(3), json!({"earliest": null, "latest": latest}));
 }
 
 #[test]

@@ -17,9 +17,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use ureq::Agent;
 
+use crate::commands::Commands;
 use crate::gateway::Sessions;
 use crate::ingest::{
-    Course, DeviceReport, Ingest, IngestMetrics, Intake, LamppostLedger, LamppostReport, Stop,
+    Course, DeviceReport, Ingest, IngestMetrics, Intake, LamppostLedger, LamppostReport, RunEnd, Stop,
 };
 use crate::journal::Entry;
 use crate::live::{LiveHub, LiveMetrics, LiveObservation, LiveOptions, LiveSeries};
@@ -49,6 +50,7 @@ pub(super) struct Rig {
     pub(super) phase: watch::Sender<Phase>,
     pub(super) registry: Registry,
     pub(super) sessions: Sessions,
+    pub(super) commands: Commands,
     pub(super) roll: Roll,
     pub(super) reports: Arc<Reports>,
     pub(super) figures: Figures,
@@ -83,7 +85,7 @@ impl Default for Shape {
     }
 }
 
-/// Lifelines: reports from memory, all else from what was ingested.
+/// Lifelines: the reports that a test has put there, and all else from what was ingested.
 pub(super) struct Reports {
     pub(super) reports: Mutex<Vec<(LamppostNumber, LamppostReport)>>,
     ingest: Arc<RwLock<Ingest>>,
@@ -92,7 +94,8 @@ pub(super) struct Reports {
 impl Lifelines for Reports {
     fn report(&self, number: &LamppostNumber) -> Option<LamppostReport> {
         let reports = self.reports.lock().unwrap();
-        reports.iter().find(|(of, _)| of == number).map(|(_, report)| report.clone())
+        let put = reports.iter().find(|(of, _)| of == number).map(|(_, report)| report.clone());
+        put.or_else(|| self.ingest.report(number))
     }
 
     fn ledger(&self, number: &LamppostNumber) -> Option<LamppostLedger> {
@@ -149,6 +152,7 @@ impl Rig {
             store: Arc::clone(&store),
             lag: figures.journal.lag.clone(),
         });
+        let commands = Commands::new(registry.clone(), sessions.clone(), Arc::clone(&ingest));
         let (phase, readiness) = Readiness::new();
         let reports = Arc::new(Reports { reports: Mutex::default(), ingest: Arc::clone(&ingest) });
         let metrics = WebMetrics::default();
@@ -162,6 +166,7 @@ impl Rig {
             sessions: sessions.clone(),
             roll: roll.clone(),
             lifelines: Arc::clone(&reports) as Arc<dyn Lifelines>,
+            commands: commands.clone(),
             catalogue: Arc::new(Catalogue::built_in()),
             readiness,
             console: shape.console,
@@ -194,6 +199,7 @@ impl Rig {
             phase,
             registry,
             sessions,
+            commands,
             roll,
             reports,
             figures,
@@ -303,7 +309,7 @@ impl Rig {
         let stops = stops.iter().enumerate().map(|(place, (ended, opened))| Stop {
             run_before: run(place),
             run: run(place + 1),
-            ended: UtcMillis(START + ended),
+            ended: RunEnd::Stated(UtcMillis(START + ended)),
             opened: UtcMillis(START + opened),
             grids: vec![("weather-1".parse().unwrap(), grid)],
         });
@@ -332,6 +338,17 @@ impl Rig {
     /// What is at this path and query, with the token.
     pub(super) fn get(&self, target: &str) -> Answer {
         self.get_with(target, &[("authorization", &format!("Bearer {}", self.token.expose()))])
+    }
+
+    /// Decides what is at this path, with the token and these headers.
+    pub(super) fn post_with(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
+        let lines: Vec<String> = headers.iter().map(|(name, value)| format!("\r\n{name}: {value}")).collect();
+        let head = format!("POST {target} HTTP/1.1\r\n{}\r\nContent-Length: 0", self.welcome());
+        self.raw(&(head + &lines.concat()))
+    }
+
+    pub(super) fn post(&self, target: &str) -> Answer {
+        self.post_with(target, &[])
     }
 
     /// What is at this path and query, with these headers.

@@ -2,9 +2,9 @@
 //! [`START`].
 
 use lamplighter_protocol::{
-    Catalogue, Description, Device, Digest, DropReason, Dropped, DroppedSeries, Frame, Grid, Hello, Leaf,
-    Log, Nonce, Observation, Opening, OutboxId, Pieces, Reason, Record, RunHeld, RunId, Series, Tick,
-    UtcMillis,
+    Catalogue, Dating, Description, Device, Digest, DropReason, Dropped, DroppedSeries, Frame, Grid, Hello,
+    Leaf, Log, Nonce, Observation, Opening, OutboxId, Pieces, Reason, Record, RunHeld, RunId, Series,
+    SetAside, SetAsideReason, Tick, UtcMillis,
 };
 
 use super::rig::{Rig, START, series_name};
@@ -62,6 +62,27 @@ impl<'a> Speaker<'a> {
 
     /// A hello of this outbox that names these samples of runs, the one that speaks first.
     pub(super) fn greets(&mut self, received_ms: i64, outbox: u8, samples: &[(u8, u64, u64)]) {
+        self.tells_of(received_ms, outbox, samples, &[]);
+    }
+
+    /// Such a hello that tells of these outboxes as set aside, and to which lampposts they belong.
+    pub(super) fn tells_of(
+        &mut self,
+        received_ms: i64,
+        outbox: u8,
+        samples: &[(u8, u64, u64)],
+        set_aside: &[(u8, &str)],
+    ) {
+        let set_aside = set_aside.iter().map(|(outbox, number)| SetAside {
+            outbox: OutboxId([*outbox; 16]),
+            lamppost: Some(number.parse().unwrap()),
+            hardware_serial: format!("S{outbox}"),
+            reason: SetAsideReason::OtherHardware,
+            bytes: 4096,
+            runs: 2,
+            first: Some(UtcMillis(START - 60_000)),
+            last: None,
+        });
         let runs = samples.iter().map(|&(id, first, last)| {
             let mut samples = Pieces::new();
             samples.insert(first, last);
@@ -76,17 +97,31 @@ impl<'a> Speaker<'a> {
             agent_version: "0.1.0".to_owned(),
             hardware_serial: format!("S{outbox}"),
             generation: 1,
+            set_aside: set_aside.collect(),
         };
         self.says(received_ms, Leaf::Hello, hello.encode());
     }
 
     /// The opening of a run, after another one of which so many samples are on disk and that ended so early.
     pub(super) fn opens(&mut self, id: u8, digest: Digest, opened_ms: i64, before: Option<(u8, u64, i64)>) {
+        let ended_ms = before.map(|(_, _, ended_ms)| ended_ms);
+        self.opens_after(id, digest, opened_ms, before.map(|(run, end, _)| (run, end)), ended_ms);
+    }
+
+    /// The same; without `ended_ms` it cannot tell when the run before ended.
+    pub(super) fn opens_after(
+        &mut self,
+        id: u8,
+        digest: Digest,
+        opened_ms: i64,
+        before: Option<(u8, u64)>,
+        ended_ms: Option<i64>,
+    ) {
         let opening = Opening {
-            run_before: before.map(|(before, _, _)| run(before)),
-            samples_end: before.map_or(0, |(_, end, _)| end),
+            run_before: before.map(|(before, _)| run(before)),
+            samples_end: before.map_or(0, |(_, end)| end),
             events_end: before.map_or(0, |_| 1),
-            ended: before.map(|(_, _, ended_ms)| UtcMillis(START + ended_ms)),
+            ended: ended_ms.map(|ended_ms| UtcMillis(START + ended_ms)),
             opened: UtcMillis(START + opened_ms),
         };
         self.sends(opened_ms, Log::Events, id, 0, digest, &[Record::Opening(opening)]);
@@ -128,6 +163,19 @@ impl<'a> Speaker<'a> {
             series: vec![series],
         };
         self.sends(span.1, Log::Events, id, sequence, digest, &[Record::Dropped(dropped)]);
+    }
+
+    /// Says of a run that never learnt the time between what it was placed.
+    pub(super) fn places(
+        &mut self,
+        (id, sequence): (u8, u64),
+        digest: Digest,
+        of: u8,
+        (earliest, latest): (Option<i64>, i64),
+    ) {
+        let (earliest, latest) = (earliest.map(|ms| UtcMillis(START + ms)), UtcMillis(START + latest));
+        let dating = Dating { run: run(of), earliest, latest, time: latest };
+        self.sends(latest.0 - START, Log::Events, id, sequence, digest, &[Record::Dating(dating)]);
     }
 
     pub(super) fn sends(

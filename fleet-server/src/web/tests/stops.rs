@@ -15,6 +15,7 @@ fn ticks_missed_while_the_agent_was_stopped_are_named() {
     let stops = rig.get(STOPS).json();
     let expected = json!([{
         "ended": "2026-07-01T08:00:09.000Z", "opened": "2026-07-01T08:00:14.000Z",
+        "ended_known": true,
         "run_before": "00".repeat(16), "run": "01".repeat(16),
         "devices": [{
             "device": "weather-1", "grid": {"period_ms": 1000, "phase_ms": 0}, "missed": 3,

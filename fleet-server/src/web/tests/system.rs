@@ -117,7 +117,14 @@ fn the_way_from_the_journal_into_the_store_is_counted_and_its_lag_is_shown() {
 
     let ingest = Ingest::new(Catalogue::built_in(), rig.figures.ingest.clone());
     let (store, live, lag) = (Arc::clone(&rig.store), rig.live.clone(), rig.figures.journal.lag.clone());
-    let thread = IngestThread::new(Arc::new(RwLock::new(ingest)), store, live, Box::new(|_, _| {}), lag);
+    let thread = IngestThread::new(
+        Arc::new(RwLock::new(ingest)),
+        store,
+        live,
+        Box::new(|_, _| {}),
+        Box::new(|_| {}),
+        lag,
+    );
     journal.close();
     thread.run(&batches);
     writer.join().unwrap();
@@ -151,6 +158,7 @@ fn messages() -> [(Leaf, Bytes); 4] {
         agent_version: "0.1.0".to_owned(),
         hardware_serial: String::new(),
         generation: 1,
+        set_aside: Vec::new(),
     };
     let series = Series {
         property: "air_temperature".parse().unwrap(),

@@ -3,3 +3,4 @@
 mod positions;
 mod running;
 mod told;
+mod unknown_time;

@@ -148,7 +148,7 @@ fn plan(directory: &Path, lampposts: u32) -> CityPlan {
     }
 }
 
-fn with_certificates(lampposts: u32) -> TempDir {
+pub(super) fn with_certificates(lampposts: u32) -> TempDir {
     let (directory, now) = (tempfile::tempdir().unwrap(), SystemClock::new().now().wall);
     let (authority, _) = Authority::open_or_create(&directory.path().join("ca"), now).unwrap();
     for lamppost in sample_lampposts(lampposts) {

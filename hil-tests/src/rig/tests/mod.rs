@@ -42,7 +42,7 @@ impl Clock for Hands {
         if stop.is_raised() { Waited::Stopped } else { Waited::Reached }
     }
 
-    fn hear_server_time(&self, _: UtcMillis) {}
+    fn hear_server_time(&self, _: UtcMillis, _: Duration) {}
 }
 
 const BROKEN: Faults = Faults::NowAndThen { seed: 1, kinds: FaultKinds::All };

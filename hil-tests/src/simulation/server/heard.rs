@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use fleet_server::journal::Entry;
 use lamplighter_protocol::{Digest, Frame, Hello, Leaf, Log, Pieces, Record, RunId};
 
+use crate::simulation::dating::TimeSeen;
+
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub(in crate::simulation) struct Heard {
@@ -85,7 +87,7 @@ impl Heard {
                                 state(before, Log::Events, opening.events_end);
                             }
                         }
-                        Ok(Record::Tick(_) | Record::Command(_)) | Err(_) => {}
+                        Ok(Record::Tick(_) | Record::Command(_) | Record::Dating(_)) | Err(_) => {}
                     }
                 }
             }
@@ -93,6 +95,20 @@ impl Heard {
                 described.insert(Digest::of(&entry.payload));
             }
             Leaf::Position | Leaf::Command => {}
+        }
+    }
+}
+
+/// Notes what an entry says of times.
+pub(super) fn note_times(entry: &Entry, times: &mut Vec<TimeSeen>) {
+    let Leaf::Frames(_) = entry.leaf else { return };
+    let Ok(frame) = Frame::decode(entry.payload.clone()) else { return };
+    for (sequence, record) in (frame.first..).zip(&frame.records) {
+        match Record::decode(record) {
+            Ok(Record::Tick(tick)) => times.push(TimeSeen::Tick(frame.run, sequence, tick.time)),
+            Ok(Record::Dropped(dropped)) => times.push(TimeSeen::Dropped(dropped)),
+            Ok(Record::Dating(dating)) => times.push(TimeSeen::Dating(dating)),
+            Ok(Record::Opening(_) | Record::Command(_)) | Err(_) => {}
         }
     }
 }

@@ -20,8 +20,9 @@ use fleet_server::store::{Tail, TailOptions};
 use lamplighter_protocol::{LamppostNumber, Leaf, UtcMillis};
 
 use self::backup::BackupLock;
-use self::heard::Heard;
+use self::heard::{Heard, note_times};
 use self::sealing::Sealing;
+use super::dating::TimeSeen;
 use super::dice::Dice;
 use super::disk::SimDisk;
 use super::ports::{ServerDirectory, filler};
@@ -65,6 +66,8 @@ pub(super) struct Running {
     sealer: SteppedSealer,
     /// How far sealing has come.
     sealing: Option<Sealing>,
+    /// What it has read of times since somebody last looked.
+    pub(super) times: Vec<TimeSeen>,
 }
 
 impl std::fmt::Debug for Running {
@@ -133,8 +136,10 @@ impl Server {
         assert!(damaged.is_empty() || self.checkpoint_damaged, "nobody damaged a checkpoint: {damaged:?}");
         let newest = checkpoint.map(|info| info.sequence);
         self.heard.go_back_to(newest.unwrap_or(0));
+        let mut times = Vec::new();
         for entry in &replayed {
             self.heard.take(entry);
+            note_times(entry, &mut times);
         }
         self.running = Some(Running {
             journal: journal.stepped(),
@@ -145,6 +150,7 @@ impl Server {
             sessions: BTreeMap::new(),
             sealer: SteppedSealer::new(checkpoints, Box::new(self.lock.clone()), self.keep, newest),
             sealing: None,
+            times,
         });
         Ok(())
     }
@@ -220,6 +226,7 @@ impl Server {
         for _ in 0..most {
             let Some(entry) = running.committed.pop_front() else { break };
             self.heard.take(&entry);
+            note_times(&entry, &mut running.times);
             match running.ingest.apply(&entry, &mut running.tail, &mut |_| {}) {
                 Fresh::Hello => said.extend(running.position(&entry.lamppost, now)),
                 Fresh::Held => {

@@ -76,13 +76,13 @@ impl World {
     pub(super) fn on_disks(&mut self) -> BTreeMap<(RunId, Log), Pieces> {
         let mut held: BTreeMap<(RunId, Log), Pieces> = BTreeMap::new();
         for post in 0..self.posts.len() {
-            let wall = self.posts[post].wall(self.now_ms);
+            let now_ms = self.now_ms;
             let at = &mut self.posts[post];
             let state = if let Some(agent) = &mut at.agent {
                 Some(agent.outbox.state())
             } else {
                 let copy = at.disk.copy(Dice::new(0));
-                at.open(&copy, wall).ok().map(|mut outbox| outbox.state())
+                at.open(&copy, now_ms).ok().map(|mut outbox| outbox.state())
             };
             for run in state.iter().flat_map(|state| &state.runs) {
                 if run.events.on_disk.contains(0) {

@@ -5,10 +5,12 @@ mod keeping;
 mod network;
 mod people;
 mod processes;
+mod times;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use edge_agent::clock::LearntFrom;
 use fleet_server::gateway::Outgoing;
 use lamplighter_protocol::{RunId, UtcMillis};
 
@@ -42,8 +44,12 @@ pub(super) struct World {
     pub(super) posts: Vec<Post>,
     pub(super) server: Server,
     pub(super) model: Model,
+    /// Whether all times that servers have read are as they should be.
+    pub(super) times: Result<(), Broken>,
     /// By post: the runs that began on its disk, or were copied there.
     pub(super) homes: Vec<BTreeSet<RunId>>,
+    /// The runs that were ever copied to another disk.
+    pub(super) copied: BTreeSet<RunId>,
     /// By post: something on its disk was damaged.
     pub(super) damaged: Vec<bool>,
     links: BTreeMap<LinkId, Link>,
@@ -70,10 +76,12 @@ impl World {
         let mut world = Self {
             now_ms: 0,
             homes: vec![BTreeSet::new(); posts.len()],
+            copied: BTreeSet::new(),
             damaged: vec![false; posts.len()],
             posts,
             server,
             model: Model::default(),
+            times: Ok(()),
             links: BTreeMap::new(),
             next_link: 0,
             broker: plan.broker,
@@ -125,6 +133,7 @@ impl World {
             What::AgentLosesPower => {
                 self.kill_agent(post);
                 self.posts[post].disk.cut_power();
+                self.posts[post].clock.boots(&mut dice, self.now_ms);
                 self.tally("power cuts of agents");
             }
             What::AgentDiesInAnEffect => self.posts[post].disk.plan(Fault::Dies { after: few(&mut dice) }),
@@ -151,6 +160,10 @@ impl World {
             What::AgentSegmentDamaged => self.damage(post, dice.next_u64()),
             What::CheckpointDamaged => self.damage_checkpoint(dice.next_u64()),
             What::ClockJumps => self.clock_jumps(post, &mut dice),
+            What::ClockLearns => {
+                let ahead_ms = self.posts[post].clock.ahead_ms;
+                self.learn(post, ahead_ms, LearntFrom::OwnClock);
+            }
             What::Reconfigure => self.reconfigure(post, &mut dice),
             What::ServerReplaced => self.replace_server(&mut dice),
             What::BackUp => self.back_up(&mut dice),

@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 
+use edge_agent::clock::LearntFrom;
 use fleet_server::gateway::{Incoming, Outgoing};
 use lamplighter_protocol::{LamppostNumber, Leaf, Nonce, Topic};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, Subscribe};
 
 use super::World;
+use crate::simulation::clock::Machine;
 use crate::simulation::dice::Dice;
 use crate::simulation::server::{LinkId, Said};
 
@@ -208,7 +210,13 @@ impl World {
                 if outcome.is_ok() && agent.is_answered_by(&payload) {
                     self.claim_back(post);
                 }
-                outcome
+                match outcome {
+                    Ok(Some(ahead_ms)) if self.posts[post].clock.machine == Machine::AsksServer => {
+                        return self.learn(post, ahead_ms, LearntFrom::Server);
+                    }
+                    Ok(_) => Ok(()),
+                    Err(ended) => Err(ended),
+                }
             }
             Outgoing::ConnAck(_)
             | Outgoing::ConnAckVersion5
@@ -229,6 +237,7 @@ impl World {
 
     pub(in crate::simulation) fn ingest(&mut self, most: usize) {
         let said = self.server.ingest(most, self.now_ms);
+        self.look_at_times();
         self.hear(said);
     }
 

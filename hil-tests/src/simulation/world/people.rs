@@ -12,7 +12,7 @@ impl World {
         let ahead = [
             0, 0, 5_000, -5_000, 300_000, -300_000, 1_800_000, -1_800_000, 7_200_000, -7_200_000, 86_400_000,
         ];
-        self.posts[post].clock_ahead_ms = dice.pick(&ahead).copied().unwrap_or(0);
+        self.posts[post].clock.set_ahead(dice.pick(&ahead).copied().unwrap_or(0));
         self.tally("clock jumps");
     }
 
@@ -25,7 +25,7 @@ impl World {
 
     pub(super) fn damage(&mut self, post: usize, entropy: u64) {
         let is_segment = |path: &std::path::Path| {
-            path.starts_with(Post::directory().join("runs")) && !path.to_string_lossy().contains("events-")
+            path.starts_with(Post::directory().join("runs")) && path.to_string_lossy().contains("samples-")
         };
         if self.posts[post].disk.damage(is_segment, entropy).is_some() {
             self.damaged[post] = true;
@@ -50,10 +50,12 @@ impl World {
         copy.serial.clone_from(&original.serial);
         copy.variant = original.variant;
         copy.is_ahead_of_servers = original.is_ahead_of_servers;
+        copy.clock.jumped = original.clock.jumped;
         copy.disk = original.disk.copy(dice.fork());
         copy.disk.kill();
         self.posts.push(copy);
         self.homes.push(self.homes[post].clone());
+        self.copied.extend(&self.homes[post]);
         self.damaged.push(self.damaged[post]);
         self.tally("clones");
     }

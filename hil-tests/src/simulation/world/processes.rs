@@ -7,7 +7,7 @@ use lamplighter_protocol::{Log, RunId};
 
 use super::World;
 use crate::simulation::dice::Dice;
-use crate::simulation::model::State;
+use crate::simulation::model::{ReadBy, State};
 use crate::simulation::post::{Agent, Ended};
 use crate::simulation::server::LinkId;
 
@@ -15,6 +15,7 @@ impl World {
     pub(in crate::simulation) fn start_server(&mut self) {
         if self.server.running.is_none() && self.server.start().is_ok() {
             self.tally("starts of the server");
+            self.look_at_times();
         }
         self.bury_the_dead();
     }
@@ -32,6 +33,12 @@ impl World {
         if self.posts[post].agent.is_some() {
             return;
         }
+        let clock = &self.posts[post].clock;
+        let (boot, off_ms, is_known) = (clock.boot, clock.off_ms, clock.is_known);
+        if is_known {
+            // What an earlier run of the boot left is dated before this one is open.
+            self.model.boot_learnt(boot, clock.ahead_ms);
+        }
         if self.posts[post].start(self.now_ms).is_err() {
             self.posts[post].disk.kill();
             return;
@@ -40,6 +47,10 @@ impl World {
         let Some(state) = self.posts[post].agent.as_mut().map(|agent| agent.outbox.state()) else { return };
         let number = self.posts[post].number.clone();
         self.model.opened(state.run, &number);
+        if !is_known {
+            self.model.opened_undated(state.run, post, off_ms, boot);
+            self.tally("starts of agents that did not know the time");
+        }
         self.opened(post, &state);
     }
 
@@ -97,14 +108,15 @@ impl World {
         self.now_ms += 1 + i64::try_from(dice.below(1_500)).unwrap_or(0);
         let at = &mut self.posts[post];
         let wall = at.wall(self.now_ms);
-        let ahead = at.clock_ahead_ms;
+        let is_provisional = at.agent.as_ref().is_some_and(|agent| agent.provisional_ms.is_some());
+        let by = ReadBy { ahead_ms: at.clock.ahead_ms, is_provisional, true_ms: self.now_ms };
         let number = at.number.clone();
         let Some(agent) = &mut at.agent else { return };
         match agent.sample(wall, &mut self.count, dice) {
             Ok(None) => {}
             Ok(Some((run, log, sequence, kind, observed))) => {
                 self.homes[post].insert(run);
-                self.model.appended((run, log, sequence), &number, kind, observed, ahead);
+                self.model.appended((run, log, sequence), &number, kind, observed, by);
                 self.tally("records");
             }
             Err(_) => self.kill_agent(post),

@@ -104,6 +104,8 @@ export const lamppost = {
   "lamppost.stops.more": "More stops than are listed here lie in this range.",
   "lamppost.stops.failed": "The stops of the agent could not be read.",
   "lamppost.stops.between": "{ended} to {opened} ({duration})",
+  "lamppost.stops.between.unsure":
+    "{ended} or later to {opened} ({duration} at most; exactly when it stopped is not known)",
   "lamppost.stops.missed.one": "{device} missed {count} reading",
   "lamppost.stops.missed.other": "{device} missed {count} readings",
   "lamppost.stops.missed.none": "no reading was missed",
@@ -183,6 +185,55 @@ export const lamppost = {
   "lamppost.alarm.closed.help":
     "An operator has closed it; last heard {time} from hardware {serial}. {records} records that it named are lost, unless it speaks again.",
   "lamppost.alarm.failed": "What became of its outboxes could not be read.",
+
+  "lamppost.alarm.aside": "Outbox {outbox} was set aside, and waits for a decision",
+  "lamppost.alarm.aside.help":
+    "It was found on the lamppost’s disk, and does not belong to its hardware or number. Nothing of it is sent.",
+  "lamppost.alarm.aside.late.help":
+    "It was found on the lamppost’s disk 30 days ago or more, and nobody has decided: what only it has counts as lost until it is released.",
+
+  "lamppost.outboxes": "Other outboxes",
+  "lamppost.outbox.name": "Outbox {outbox}",
+  "lamppost.outbox.whose": "Belongs to lamppost {lamppost}, hardware {serial}",
+  "lamppost.outbox.nobody": "It is not known whose it is",
+  "lamppost.outbox.hardware": "Spoke from hardware {serial}",
+  "lamppost.outbox.size": "{bytes} in {runs} runs, from {from} to {to}",
+  "lamppost.outbox.since": "Set aside, as far as the server knows, since {time}",
+  "lamppost.outbox.heard": "Last heard {time}; of what it named then the server lacks {records} records",
+  "lamppost.standing.living": "elsewhere",
+  "lamppost.standing.set_aside": "set aside",
+  "lamppost.standing.silent": "silent",
+  "lamppost.standing.closed": "closed",
+  "lamppost.aside.other_lamppost": "Belongs to a lamppost of another number: it can only be closed",
+  "lamppost.aside.other_hardware": "Belongs to this number, and to other hardware",
+  "lamppost.aside.damaged_identity": "Its identity is damaged: it can only be closed",
+  "lamppost.aside.no_identity": "It has records and no identity: it can only be closed",
+  "lamppost.aside.unknown": "Set aside for a reason that this server does not know",
+  "lamppost.release": "Release",
+  "lamppost.release.what": "Release outbox {outbox}",
+  "lamppost.release.title": "Release outbox {outbox}?",
+  "lamppost.release.aside":
+    "The lamppost takes its records over and sends them under its own number. Nothing is stored twice. This cannot be taken back.",
+  "lamppost.release.elsewhere":
+    "It counts as living again, however long it is silent: what it has is no longer lost, but still to come.",
+  "lamppost.close": "Close",
+  "lamppost.close.what": "Close outbox {outbox}",
+  "lamppost.close.title": "Close outbox {outbox}?",
+  "lamppost.close.aside":
+    "What only this outbox has is given up: it counts as lost, closed by an operator, and the lamppost deletes it from its disk. This cannot be taken back.",
+  "lamppost.close.elsewhere":
+    "What only this outbox has is given up: it counts as lost, closed by an operator, unless the outbox speaks again.",
+  "lamppost.cancel": "Cancel",
+  "lamppost.decision": "{what}: {state} (decided {time})",
+  "lamppost.decision.release": "Release",
+  "lamppost.decision.close": "Close",
+  "lamppost.decision.waiting": "waits for the lamppost",
+  "lamppost.decision.sent": "sent to the lamppost",
+  "lamppost.decision.acknowledged": "on the lamppost’s disk",
+  "lamppost.decision.done": "done",
+  "lamppost.decision.failed": "failed: {detail}",
+  "lamppost.decision.pending.help":
+    "The lamppost is told when it connects, and at each of its hellos, until it reports.",
 
   "lamppost.chart.label": "{series}: cursor of the chart",
   "lamppost.chart.table": "Table",

@@ -37,6 +37,9 @@ export const system = {
   "system.repeated": "Records that came again",
   "system.repeated.help":
     "They were held already and are not stored twice. A few after each lost connection are normal.",
+  "system.damaged_records": "Records damaged on lampposts",
+  "system.damaged_records.help":
+    "Lampposts reported them: their disks no longer give back what was written. Each lamppost's page says when.",
   "system.positions": "Positions sent",
   "system.positions.help": "What tells a lamppost which of its records this server holds.",
   "system.forks": "Copied outboxes",

@@ -35,6 +35,8 @@ export const system: Part<typeof english> = {
   "system.frames.help": "載有記錄的訊息，包括啟動時從日誌讀取的。",
   "system.repeated": "重複收到的記錄",
   "system.repeated.help": "早已收妥，不會重複儲存。每次斷線後有少量屬正常。",
+  "system.damaged_records": "在燈柱上損壞的記錄",
+  "system.damaged_records.help": "由燈柱報告：其儲存裝置已無法讀回原有內容。各燈柱的頁面列明時段。",
   "system.positions": "已發出的位置回報",
   "system.positions.help": "讓燈柱知道伺服器已持有哪些記錄。",
   "system.forks": "被複製的發件匣",

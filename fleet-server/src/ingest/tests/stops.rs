@@ -1,0 +1,78 @@
+//! When an agent was stopped, though its opening cannot tell when the run before ended.
+
+use lamplighter_protocol::{DropReason, Dropped, DroppedSeries};
+
+use super::super::{CoursePart, Missing, Stop};
+use super::*;
+
+const BEFORE: RunId = RunId([8; 16]);
+const OPENED_MS: i64 = 60_000;
+
+impl Bench {
+    fn opens(&mut self, run: RunId, run_before: Option<RunId>, opened_ms: i64) {
+        let opened = NOW.plus_ms(opened_ms);
+        let opening = Opening { run_before, samples_end: 0, events_end: 0, ended: None, opened };
+        self.notes(run, 0, &Record::Opening(opening));
+    }
+
+    fn notes(&mut self, run: RunId, sequence: u64, record: &Record) {
+        let digest = self.describe();
+        self.apply(EVENTS, frame(1, run, sequence, digest, vec![record.encode().into()]));
+    }
+
+    fn stops(&self) -> Vec<Stop> {
+        self.ingest.report(&"A1".parse().unwrap()).unwrap().stops
+    }
+
+    /// Why what is missing at this time is.
+    fn missing_at(&self, ms: i64) -> Option<Missing> {
+        let (number, name) = ("A1".parse().unwrap(), temperature());
+        let course = self.ingest.course(&number, NOW, NOW.plus_ms(2 * OPENED_MS)).unwrap();
+        let of_time = |part: &CoursePart| (part.from..part.to).contains(&NOW.plus_ms(ms));
+        course.of(&name).parts.into_iter().find(of_time).map(|part| part.missing)
+    }
+}
+
+fn temperature() -> SeriesName {
+    let (device, property) = ("weather-1".parse().unwrap(), "air_temperature".parse().unwrap());
+    SeriesName { device, property, channel: None }
+}
+
+#[test]
+fn a_stop_begins_at_the_newest_time_that_is_known_of_a_run_whose_end_nobody_can_tell() {
+    let mut bench = Bench::new();
+    let digest = bench.describe();
+    bench.hello();
+    bench.opens(RUN, Some(BEFORE), OPENED_MS);
+    assert_eq!(bench.stops(), [], "nothing is known of the run before");
+
+    bench.opens(BEFORE, None, 5_000);
+    let [stop] = bench.stops().try_into().unwrap();
+    assert_eq!((stop.run_before, stop.ended), (BEFORE, RunEnd::NotBefore(NOW.plus_ms(5_000))));
+    assert_eq!(bench.missing_at(5_000), Some(Missing::NotRecorded));
+    assert_eq!(bench.missing_at(5_001), Some(Missing::AgentStopped));
+
+    bench.receive(
+        NOW.plus_ms(30_000),
+        SAMPLES,
+        frame(1, BEFORE, 0, digest, vec![tick(30_000, Some(1), Reason::GOOD)]),
+    );
+    assert_eq!(bench.stops()[0].ended, RunEnd::NotBefore(NOW.plus_ms(30_000)));
+    assert_eq!(bench.missing_at(30_000), Some(Missing::NotRecorded));
+    assert_eq!(bench.missing_at(30_001), Some(Missing::AgentStopped));
+    assert_eq!(bench.missing_at(OPENED_MS - 1), Some(Missing::AgentStopped));
+
+    let series = vec![DroppedSeries {
+        series: temperature(),
+        count: 1,
+        first: NOW.plus_ms(31_000),
+        last: NOW.plus_ms(40_000),
+    }];
+    let mut pieces = Pieces::new();
+    pieces.insert(1, 10);
+    let (log, reason, time) = (Log::Samples, DropReason::Bytes, NOW);
+    bench.notes(RUN, 1, &Record::Dropped(Dropped { run: BEFORE, log, pieces, reason, time, series }));
+    assert_eq!(bench.stops()[0].ended, RunEnd::NotBefore(NOW.plus_ms(40_000)));
+    assert_eq!(bench.missing_at(35_000), Some(Missing::Dropped(reason)));
+    assert_eq!(bench.missing_at(45_000), Some(Missing::AgentStopped));
+}
