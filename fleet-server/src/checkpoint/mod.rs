@@ -8,8 +8,8 @@
 //! counted, and the older one taken.
 //!
 //! [`Checkpoints`] reads and writes them on a disk that is handed in, and [`start`] makes a start of them and the
-//! journal; they have no clock and no thread. [`Sealer`] is the thread that writes them, and then lets the journal go as
-//! far as [`trim_limit`] says.
+//! journal; [`SteppedSealer`] writes them, and says how far the journal may go for it; they have no clock and no thread.
+//! [`Sealer`] is the thread that does so when one is due.
 
 mod backup;
 mod disk;
@@ -22,11 +22,12 @@ mod sealer;
 mod shelf;
 mod snapshot;
 mod start;
+mod stepped;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod wire;
 
-pub use backup::{BackupLock, NoBackup};
+pub use backup::{BackupLock, Backups, NoBackup};
 pub use disk::{CheckpointDirectory, CheckpointDisk};
 pub use due::Cadence;
 pub(crate) use error::WrongPart;
@@ -37,3 +38,4 @@ pub use sealer::{Last, Sealer, Sealing, SealingRules};
 pub use shelf::{CheckpointInfo, Checkpoints, Damaged, Newest};
 pub use snapshot::{Fresh, Restored, Snapshot};
 pub use start::{StartError, Started, start};
+pub use stepped::{Copied, SteppedSealer, Written};

@@ -1,4 +1,5 @@
-//! The sealer: a thread that writes checkpoints when they are due, and lets the journal go as far as it may (D15).
+//! The sealer: a thread that writes checkpoints when they are due, and lets the journal go as far as it may (D15). What it
+//! does is [`SteppedSealer`]'s; when, and what is said of it, is here.
 //!
 //! Ingest waits for it only while the state is copied. A disk that refuses, a full one above all, stops nothing but the
 //! sealer itself, which says so and tries again; it writes also below low water, for what it trims makes room.
@@ -9,14 +10,12 @@ use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use lamplighter_protocol::UtcMillis;
-
-use super::backup::BackupLock;
+use super::backup::{BackupLock, NoBackup};
 use super::due::{Cadence, Due};
-use super::keep::{JournalKeep, trim_limit};
+use super::keep::JournalKeep;
 use super::metrics::CheckpointMetrics;
 use super::shelf::Checkpoints;
-use super::snapshot::Snapshot;
+use super::stepped::{Copied, SteppedSealer};
 use crate::clock;
 use crate::ingest::Ingest;
 use crate::journal::{JournalHandle, JournalMetrics};
@@ -71,17 +70,17 @@ pub enum Last {
 /// The thread; see the module.
 #[derive(Debug)]
 pub struct Sealer {
-    sealing: Sealing,
+    stepped: SteppedSealer,
+    ingest: Arc<RwLock<Ingest>>,
+    store: Arc<RwLock<Tail>>,
+    journal: JournalHandle,
+    journal_metrics: JournalMetrics,
+    metrics: CheckpointMetrics,
     due: Due,
+    /// Bytes of the journal that the start has read behind the newest checkpoint; 0 once there is a newer one.
+    uncovered_bytes: u64,
     /// Bytes that had been committed when the newest checkpoint was taken.
     covered_bytes: u64,
-}
-
-/// What was copied.
-struct Copied {
-    snapshot: Snapshot,
-    /// Below this sequence entries of the journal are older than it is kept.
-    old_below: u64,
 }
 
 /// What became of a try.
@@ -99,7 +98,32 @@ pub(super) enum Sealed {
 impl Sealer {
     /// A sealer that counts from now.
     pub fn new(sealing: Sealing) -> Self {
-        Self { due: Due::new(sealing.rules.cadence, clock::monotonic()), sealing, covered_bytes: 0 }
+        let Sealing {
+            checkpoints,
+            ingest,
+            store,
+            journal,
+            journal_metrics,
+            rules,
+            metrics,
+            newest,
+            uncovered_bytes,
+        } = sealing;
+        let SealingRules { backup, cadence, keep } = rules;
+        let stepped = SteppedSealer::new(checkpoints, Box::new(backup), keep, newest);
+        let due = Due::new(cadence, clock::monotonic());
+        let covered_bytes = 0;
+        Self {
+            stepped,
+            ingest,
+            store,
+            journal,
+            journal_metrics,
+            metrics,
+            due,
+            uncovered_bytes,
+            covered_bytes,
+        }
     }
 
     /// Starts its thread. It ends when it is told how, or nobody can tell it any more.
@@ -148,39 +172,39 @@ impl Sealer {
 
     /// Bytes of the journal that are in no checkpoint.
     fn gathered_bytes(&self) -> u64 {
-        let committed = self.sealing.journal_metrics.bytes.get().saturating_sub(self.covered_bytes);
-        self.sealing.uncovered_bytes.saturating_add(committed)
+        let committed = self.journal_metrics.bytes.get().saturating_sub(self.covered_bytes);
+        self.uncovered_bytes.saturating_add(committed)
     }
 
     fn try_once(&mut self) -> Sealed {
-        let no_backup = match self.sealing.rules.backup.hold_off() {
+        let no_backup = match self.stepped.hold_off() {
             Ok(held) => held,
             Err(error) => {
                 tracing::error!(%error, "cannot tell whether a backup runs: no checkpoint is written");
                 return self.failed();
             }
         };
-        self.sealing.metrics.backup.set(i64::from(no_backup.is_none()));
-        if no_backup.is_none() {
-            return Sealed::Backup;
-        }
-        let (began, now) = (clock::monotonic(), clock::wall());
-        let committed_bytes = self.sealing.journal_metrics.bytes.get();
-        let Copied { snapshot, old_below } = match self.sealing.copy(now) {
+        self.metrics.backup.set(i64::from(no_backup.is_none()));
+        let Some(no_backup) = no_backup else { return Sealed::Backup };
+        let began = clock::monotonic();
+        let committed_bytes = self.journal_metrics.bytes.get();
+        let copied = match self.copy(no_backup) {
             Ok(copied) => copied,
             Err(sealed) => return sealed,
         };
-        let copied = clock::monotonic();
-        let observations = snapshot.observations();
-        let info = match self.sealing.checkpoints.write(snapshot) {
-            Ok(info) => info,
+        let behind_copy = clock::monotonic();
+        let observations = copied.observations();
+        let written = match self.stepped.write(copied) {
+            Ok(written) => written,
             Err(failure) => {
                 let cause = format!("{failure}: {}", failure.source);
                 tracing::error!(%cause, "no checkpoint could be written");
                 return self.failed();
             }
         };
-        let (copy, write) = (copied.duration_since(began), clock::monotonic().duration_since(copied));
+        let info = written.info;
+        let (copy, write) =
+            (behind_copy.duration_since(began), clock::monotonic().duration_since(behind_copy));
         tracing::info!(
             sequence = info.sequence,
             bytes = info.bytes,
@@ -189,32 +213,24 @@ impl Sealer {
             ?write,
             "a checkpoint"
         );
-        self.sealing.metrics.written(info, copy, write);
-        self.sealing.newest = Some(info.sequence);
-        (self.sealing.uncovered_bytes, self.covered_bytes) = (0, committed_bytes);
-        let limit = trim_limit(self.sealing.checkpoints.older(), old_below);
-        self.sealing.journal.trim_below(limit).wait();
-        drop(no_backup);
+        self.metrics.written(info, copy, write);
+        (self.uncovered_bytes, self.covered_bytes) = (0, committed_bytes);
+        self.journal.trim_below(written.trim_below).wait();
+        drop(written);
         Sealed::Written
     }
 
-    fn failed(&self) -> Sealed {
-        self.sealing.metrics.failed();
-        Sealed::Failed
-    }
-}
-
-impl Sealing {
     /// Copies what there is, if it is new. Ingest waits meanwhile.
-    fn copy(&self, now: UtcMillis) -> Result<Copied, Sealed> {
+    fn copy(&self, no_backup: NoBackup) -> Result<Copied, Sealed> {
         let (Ok(ingest), Ok(store)) = (self.ingest.read(), self.store.read()) else {
             return Err(Sealed::Broken);
         };
-        let next = ingest.next_sequence();
-        if next == 0 || Some(next) == self.newest {
-            return Err(Sealed::NothingNew);
-        }
-        let old_below = self.rules.keep.old_below(&ingest, now);
-        Ok(Copied { snapshot: Snapshot::of(&ingest, &store, now), old_below })
+        let copied = self.stepped.copy(no_backup, &ingest, &store, clock::wall());
+        copied.ok_or(Sealed::NothingNew)
+    }
+
+    fn failed(&self) -> Sealed {
+        self.metrics.failed();
+        Sealed::Failed
     }
 }

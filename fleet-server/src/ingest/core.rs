@@ -21,7 +21,7 @@ use super::ledger::{CommandFate, Course, LamppostLedger, OutboxDecision, RecordV
 use super::metrics::{IngestMetrics, Malformed, Verdicts};
 use super::places::places;
 use super::pulse::Pulse;
-use super::quarantine::{KEPT_MS, Quarantine};
+use super::quarantine::{KEPT_MS, Quarantine, RecordPlace};
 use crate::journal::Entry;
 use crate::live::LiveObservation;
 use crate::store::Tail;
@@ -129,6 +129,11 @@ impl Ingest {
         self.lampposts
             .get(number)
             .map_or(RecordVerdict::NotYetHere, |lamppost| lamppost.verdict(run, log, sequence))
+    }
+
+    /// Whether a record of a lamppost waits in quarantine, all of it or in part (D12).
+    pub fn is_quarantined(&self, number: &LamppostNumber, run: RunId, log: Log, sequence: u64) -> bool {
+        self.quarantine.contains(&RecordPlace { lamppost: number.clone(), run, log, sequence })
     }
 
     /// What became of all that a lamppost has written; none if it has never sent anything.

@@ -23,10 +23,22 @@ pub(super) struct Observed {
     pub(super) said: Said,
 }
 
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// What was observed at a time.
+    Tick,
+    /// As that, but written by a release that no server can read yet: it waits in quarantine (D12).
+    Unreadable,
+    /// How a run begins. It is neither dropped nor freed while its outbox lives (D1).
+    Opening,
+}
+
 /// What is known of a record.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) lamppost: LamppostNumber,
+    pub(super) kind: Kind,
     pub(super) observed: Vec<Observed>,
     pub(super) state: State,
     /// It was read while the lamppost's clock was so far ahead that the server may refuse it.
@@ -78,6 +90,7 @@ impl Model {
         &mut self,
         key: RecordKey,
         lamppost: &LamppostNumber,
+        kind: Kind,
         observed: Vec<Observed>,
         by: ReadBy,
     ) {
@@ -87,7 +100,7 @@ impl Model {
         }
         let (lamppost, state) = (lamppost.clone(), State::Appended);
         let may_be_rejected = !is_provisional && ahead_ms > FUTURE_MS;
-        let known = Known { lamppost, observed, state, may_be_rejected, is_provisional, true_ms };
+        let known = Known { lamppost, kind, observed, state, may_be_rejected, is_provisional, true_ms };
         self.records.insert(key, known);
         // A copy of the run may have been dated already.
         let shifts = self.undated.get(&key.0).map(|run| run.shifts.clone()).unwrap_or_default();
@@ -100,6 +113,20 @@ impl Model {
     pub(super) fn say(&mut self, lamppost: &LamppostNumber, series: SeriesName, time: UtcMillis, said: Said) {
         let series = self.said.entry((lamppost.clone(), series)).or_default();
         series.entry(time).or_default().push(said);
+    }
+
+    /// A run began: its opening is synced before anything else happens (D1).
+    pub(super) fn opened(&mut self, run: RunId, lamppost: &LamppostNumber) {
+        let opening = Known {
+            lamppost: lamppost.clone(),
+            kind: Kind::Opening,
+            observed: Vec::new(),
+            state: State::Read,
+            may_be_rejected: false,
+            is_provisional: false,
+            true_ms: 0,
+        };
+        self.records.entry((run, Log::Events, 0)).or_insert(opening);
     }
 
     /// All records of a log below this sequence are synced.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use edge_agent::clock::{ClockTrust, Learnt, LearntFrom, Now};
 use edge_agent::outbox::{OutboxError, OutboxOptions, Place, ReadLimit, SteppedOutbox};
 use edge_agent::uplink::{Heard, Next, Session, Speaker};
@@ -18,9 +19,10 @@ use rumqttc::mqttbytes::v4::Publish;
 use super::clock::PostClock;
 use super::dice::Dice;
 use super::disk::SimDisk;
-use super::model::{Observed, Said};
+use super::model::{Kind, Observed, Said};
 use super::ports::{OutboxDisk, filler};
 use super::server::LinkId;
+use crate::world::dice::stirred;
 
 /// A lamppost, or a second card with the same identity.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub(super) struct Post {
     pub(super) dice: Dice,
     pub(super) max_bytes: u64,
     pub(super) max_age: Duration,
+    /// Its agent is of a release that writes some records as no server can read them yet.
+    pub(super) is_ahead_of_servers: bool,
 }
 
 /// An agent's process.
@@ -49,12 +53,18 @@ pub(super) struct Agent {
     started_ms: i64,
     description: Description,
     last_tick: UtcMillis,
+    /// Of the connection.
+    nonce: Nonce,
+    is_ahead_of_servers: bool,
     /// While it does not know the time: by how much its provisional time is ahead of the true time.
     pub(super) provisional_ms: Option<i64>,
 }
 
+/// A record with a body that no release knows: field 15, of no bytes.
+const UNREADABLE: &[u8] = &[0x7A, 0];
+
 /// What was appended: where, and what it says.
-pub(super) type Appended = (RunId, Log, u64, Vec<Observed>);
+pub(super) type Appended = (RunId, Log, u64, Kind, Vec<Observed>);
 
 /// A process ended: a write or sync failed (D2), or the clock was set back by so much that a new run begins (D3).
 #[derive(Debug)]
@@ -82,6 +92,7 @@ impl Post {
             dice: dice.fork(),
             max_bytes,
             max_age,
+            is_ahead_of_servers: dice.chance(20),
         }
     }
 
@@ -135,6 +146,8 @@ impl Post {
             started_ms: now_ms,
             description,
             last_tick: UtcMillis(i64::MIN),
+            nonce: Nonce([0; 16]),
+            is_ahead_of_servers: self.is_ahead_of_servers,
             provisional_ms: (!self.clock.is_known).then_some(self.clock.off_ms),
         });
         Ok(())
@@ -208,7 +221,18 @@ impl Agent {
             // Refused: there is no room.
             return Ok(None);
         }
-        Ok(Some((state.run, Log::Samples, end(&state), observed)))
+        let (run, sequence) = (state.run, end(&state));
+        let kind =
+            if self.writes_unreadably(run, Log::Samples, sequence) { Kind::Unreadable } else { Kind::Tick };
+        Ok(Some((run, Log::Samples, sequence, kind, observed)))
+    }
+
+    /// Whether no server can read this record yet. Whoever sends it, it says the same.
+    fn writes_unreadably(&self, run: RunId, log: Log, sequence: u64) -> bool {
+        let [word, ..] = run.0;
+        self.is_ahead_of_servers
+            && log == Log::Samples
+            && stirred(u64::from(word) ^ sequence).is_multiple_of(20)
     }
 
     /// The configuration changed while the agent runs.
@@ -226,6 +250,7 @@ impl Agent {
         let now = self.now(now_ms);
         self.session.outbox_changed(self.outbox.state());
         self.session.connected(nonce, now);
+        self.nonce = nonce;
         self.connected = true;
     }
 
@@ -294,7 +319,12 @@ impl Agent {
         packets: &mut Vec<Incoming>,
     ) {
         let last = match self.outbox.read(place, limit) {
-            Ok(Some(chunk)) => {
+            Ok(Some(mut chunk)) => {
+                for (sequence, record) in (chunk.place.sequence..).zip(&mut chunk.records) {
+                    if self.writes_unreadably(chunk.place.run, chunk.place.log, sequence) {
+                        *record = Bytes::from_static(UNREADABLE);
+                    }
+                }
                 let digest = chunk.description;
                 let described = self.session.is_described(digest);
                 let payload = if described { Ok(None) } else { self.outbox.description(digest) };
@@ -331,6 +361,11 @@ impl Agent {
     pub(super) fn acknowledged(&mut self, now_ms: i64) {
         let now = self.now(now_ms);
         self.session.acknowledged(now);
+    }
+
+    /// Whether a position answers a hello of this connection.
+    pub(super) fn is_answered_by(&self, payload: &[u8]) -> bool {
+        Position::decode(payload).is_ok_and(|position| position.nonce == self.nonce)
     }
 
     /// A position came. If the server told the time well enough: by how much that is ahead of the true time.

@@ -31,16 +31,21 @@ pub(super) fn run(plan: &Plan, actions: &[Action], started: Instant) -> Result<O
     let mut world = World::new(plan, started);
     for (step, action) in actions.iter().enumerate() {
         world.apply(*action);
+        if let Some(broken) = world.broken.take() {
+            return Err(broken);
+        }
         if step % 16 == 0 {
             world.check_nothing_invented()?;
         }
     }
+    world.server_is_up_to_date();
     settle(&mut world)?;
     world.excuse_damage();
     a_month_passes(&mut world)?;
     world.check_nothing_invented()?;
     world.check_nothing_lost()?;
     world.check_verdicts()?;
+    world.check_nothing_hangs_on_starts()?;
     world.check_times()?;
     Ok(Outcome { tally: world.told() })
 }

@@ -1,11 +1,13 @@
 //! Whether what the server stores is what was read.
 
+use std::collections::BTreeMap;
+
 use fleet_server::ingest::RecordVerdict;
-use fleet_server::store::{Point, SeriesKey};
+use fleet_server::store::{Point, SeriesKey, Tail};
 use lamplighter_protocol::{LamppostNumber, SeriesName, UtcMillis};
 
 use super::dating::Exact;
-use super::model::{RecordKey, Said, State};
+use super::model::{Kind, Known, RecordKey, Said, State};
 use super::world::World;
 
 /// Something that must never be.
@@ -14,9 +16,15 @@ use super::world::World;
 pub(super) struct Broken(pub(super) String);
 
 impl World {
-    /// Whether all that a record says is stored, or lost a merge to something else that was observed at that time.
+    /// Whether all that a record says is stored, or lost a merge to something else that was observed at that time; of
+    /// what cannot be stored, whether the server holds it.
     pub(super) fn is_stored(&self, key: &RecordKey) -> bool {
         let Some(known) = self.model.records.get(key) else { return false };
+        match known.kind {
+            Kind::Opening => return self.verdict(key, known) == Some(RecordVerdict::Held),
+            Kind::Unreadable => return self.is_quarantined(key, known),
+            Kind::Tick => {}
+        }
         let is_stored_by = |shift_ms: i64, exact: Exact| {
             known.observed.iter().all(|one| {
                 let said = exact.said(one.said);
@@ -37,10 +45,27 @@ impl World {
         self.model.check_bounds(&jumped, &self.copied).map_err(Broken)
     }
 
-    /// Whether its lamppost said that it had to go.
+    /// Whether the server has a record: it holds it, and what it cannot store waits.
+    pub(super) fn is_here(&self, key: &RecordKey) -> bool {
+        let Some(known) = self.model.records.get(key) else { return false };
+        self.verdict(key, known) == Some(RecordVerdict::Held)
+            && (self.is_stored(key) || self.is_quarantined(key, known))
+    }
+
+    fn verdict(&self, (run, log, sequence): &RecordKey, known: &Known) -> Option<RecordVerdict> {
+        let running = self.server.running.as_ref()?;
+        Some(running.ingest.verdict(&known.lamppost, *run, *log, *sequence))
+    }
+
+    fn is_quarantined(&self, (run, log, sequence): &RecordKey, known: &Known) -> bool {
+        let running = self.server.running.as_ref();
+        running.is_some_and(|running| running.ingest.is_quarantined(&known.lamppost, *run, *log, *sequence))
+    }
+
+    /// Whether its lamppost said that it had to go. No opening ever has to (D1).
     pub(super) fn is_reported(&self, key: &RecordKey) -> bool {
-        let reported = self.server.running.as_ref().and_then(|running| running.reported.get(&(key.0, key.1)));
-        reported.is_some_and(|pieces| pieces.contains(key.2))
+        let is_opening = self.model.records.get(key).is_some_and(|known| known.kind == Kind::Opening);
+        !is_opening && self.server.running.is_some() && self.server.heard.is_reported(key.0, key.1, key.2)
     }
 
     fn stored(&self, lamppost: &LamppostNumber, series: &SeriesName, time: UtcMillis) -> Option<Said> {
@@ -75,10 +100,9 @@ impl World {
     /// The server's ledger says of every record what the model says (D12): held is stored, or was refused; dropped was
     /// reported; and what is neither is named as lost, if the server has ever heard that it was.
     pub(super) fn check_verdicts(&self) -> Result<(), Broken> {
-        let Some(running) = &self.server.running else { return Ok(()) };
         for (key, known) in &self.model.records {
             let (run, log, sequence) = *key;
-            let verdict = running.ingest.verdict(&known.lamppost, run, log, sequence);
+            let Some(verdict) = self.verdict(key, known) else { return Ok(()) };
             let stored = self.is_stored(key);
             let fits = match verdict {
                 RecordVerdict::Held => stored || known.may_be_rejected,
@@ -102,9 +126,47 @@ impl World {
 
     /// Whether the server has heard that the run of this record had so many.
     fn is_owed(&self, key: &RecordKey) -> bool {
-        let (run, log, sequence) = *key;
-        let ends = self.server.running.as_ref().and_then(|running| running.stated.get(&(run, log)));
-        ends.is_some_and(|end| sequence < *end)
+        self.server.heard.is_stated(key.0, key.1, key.2)
+    }
+
+    /// What the server made of checkpoints and of a journal that was trimmed is what it would have made of all that it
+    /// ever took in (D15).
+    pub(super) fn check_nothing_hangs_on_starts(&self) -> Result<(), Broken> {
+        let Some(running) = &self.server.running else { return Ok(()) };
+        let (ingest, tail) = self.server.of_one_life();
+        let stored = |tail: &Tail| {
+            let series = tail.all().map(|series| {
+                let points = tail.range(series.id, UtcMillis(i64::MIN), UtcMillis(i64::MAX), usize::MAX);
+                (series.meta.key.clone(), points.map(|page| page.points).unwrap_or_default())
+            });
+            series.collect::<BTreeMap<_, _>>()
+        };
+        let (is, should_be) = (stored(&running.tail), stored(&tail));
+        for (key, points) in &should_be {
+            let is = is.get(key).map_or(&[][..], Vec::as_slice);
+            let differs = points.iter().find(|point| !is.contains(point));
+            if let Some(differs) = differs.or_else(|| is.iter().find(|point| !points.contains(point))) {
+                return Err(Broken(format!(
+                    "{} {} is not as the journal tells: {differs:?}; stored are {} of {}",
+                    key.lamppost,
+                    key.name,
+                    is.len(),
+                    points.len()
+                )));
+            }
+        }
+        for (key, known) in &self.model.records {
+            let (run, log, sequence) = *key;
+            let should_be = ingest.verdict(&known.lamppost, run, log, sequence);
+            let is = running.ingest.verdict(&known.lamppost, run, log, sequence);
+            if is != should_be {
+                return Err(Broken(format!(
+                    "the ledger says {is:?} of {} run {run} {log:?} {sequence}; by the journal it is {should_be:?}",
+                    known.lamppost
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Everything that was read is stored or reported as dropped, unless it has an excuse.

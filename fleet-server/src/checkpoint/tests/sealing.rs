@@ -9,7 +9,10 @@ use tempfile::TempDir;
 
 use super::{Bench, open, some_entries};
 use crate::checkpoint::sealer::Sealed;
-use crate::checkpoint::{BackupLock, Cadence, CheckpointMetrics, JournalKeep, Sealer, Sealing, SealingRules};
+use crate::checkpoint::{
+    BackupLock, Backups as _, Cadence, CheckpointMetrics, JournalKeep, Sealer, Sealing, SealingRules,
+    SteppedSealer,
+};
 use crate::clock;
 use crate::ingest::Ingest;
 use crate::journal::memory_disk::{Faults, MemoryDisk};
@@ -166,6 +169,36 @@ fn a_backup_that_takes_the_lock_with_flock_waits_for_the_sealer_and_keeps_it_off
     assert!(held.is_some() && !flock(&["true"]));
     drop(held);
     assert!(flock(&["true"]) && backup.hold_off().unwrap().is_some());
+}
+
+#[test]
+fn d15_no_backup_begins_between_the_steps_of_sealing_until_the_journal_is_trimmed() {
+    let directory = TempDir::new().unwrap();
+    let backup = BackupLock::of(directory.path());
+    let disk = MemoryDisk::new(1);
+    let keep = JournalKeep::days(0).unwrap();
+    let mut sealer = SteppedSealer::new(open(&disk), Box::new(backup.clone()), keep, None);
+    let may_begin = || backup.hold_off().unwrap().is_some();
+    let mut bench = Bench::new(1_000);
+    for (entries, trim_below) in [(0..30, 0), (30..60, 30)] {
+        bench.apply(&some_entries(40)[entries]);
+        let held = sealer.hold_off().unwrap().unwrap();
+        let copied = sealer.copy(held, &bench.ingest, &bench.tail, clock::wall()).unwrap();
+        assert!(!may_begin() && sealer.hold_off().unwrap().is_none());
+        let written = sealer.write(copied).unwrap();
+        assert_eq!(written.trim_below, trim_below);
+        assert!(!may_begin());
+        drop(written);
+        assert!(may_begin());
+    }
+    let held = sealer.hold_off().unwrap().unwrap();
+    assert!(sealer.copy(held, &bench.ingest, &bench.tail, clock::wall()).is_none(), "there is nothing new");
+    bench.apply(&some_entries(40)[60..70]);
+    let held = sealer.hold_off().unwrap().unwrap();
+    let copied = sealer.copy(held, &bench.ingest, &bench.tail, clock::wall()).unwrap();
+    disk.fail(Faults { space: Some(300), ..Faults::default() });
+    sealer.write(copied).unwrap_err();
+    assert!(may_begin());
 }
 
 #[test]

@@ -156,6 +156,46 @@ impl SimDisk {
         Some(path)
     }
 
+    /// What files a directory has, for who reads them beside the process that writes them.
+    pub(super) fn files_in(&self, directory: &Path) -> Vec<PathBuf> {
+        let platter = self.lock();
+        let files = platter
+            .names
+            .iter()
+            .filter(|(path, entry)| path.parent() == Some(directory) && matches!(entry, Entry::File(_)));
+        files.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// What such a reader sees of a file; none if it is gone.
+    pub(super) fn bytes_of(&self, path: &Path) -> Option<Vec<u8>> {
+        let platter = self.lock();
+        match platter.names.get(path) {
+            Some(Entry::File(inode)) => Some(platter.inodes[*inode].cached.clone()),
+            Some(Entry::Directory) | None => None,
+        }
+    }
+
+    /// A directory is there, durably.
+    pub(super) fn put_directory(&self, path: &Path) {
+        self.put(path, Entry::Directory);
+    }
+
+    /// A file is there with these bytes, durably.
+    pub(super) fn put_file(&self, path: &Path, bytes: Vec<u8>) {
+        let inode = Inode { durable: bytes.clone(), cached: bytes, ..Inode::default() };
+        let mut platter = self.lock();
+        platter.inodes.push(inode);
+        let entry = Entry::File(platter.inodes.len() - 1);
+        drop(platter);
+        self.put(path, entry);
+    }
+
+    fn put(&self, path: &Path, entry: Entry) {
+        let mut platter = self.lock();
+        platter.names.insert(path.to_owned(), entry);
+        platter.durable.insert(path.to_owned(), entry);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Platter> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

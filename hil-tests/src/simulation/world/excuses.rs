@@ -8,7 +8,32 @@ use super::World;
 use crate::simulation::dice::Dice;
 use crate::simulation::model::{RecordKey, State};
 
+/// Why what only a server had, that was then restored, may be missing.
+pub(super) const RESTORED: &str = "the server was restored, and no outbox had to keep it";
+
 impl World {
+    /// A position of the restored server came: what it does not list, and the outbox still has, is to be kept again.
+    pub(super) fn claim_back(&mut self, post: usize) {
+        let Some(agent) = &mut self.posts[post].agent else { return };
+        let state = agent.outbox.state();
+        for run in &state.runs {
+            for log in Log::ALL {
+                let named = run.log(log);
+                for (first, last) in named.on_disk.ranges() {
+                    for (first, last) in named.held.missing_in(first, last) {
+                        let known =
+                            self.model.records.range_mut((run.run, log, first)..=(run.run, log, last));
+                        for (_, known) in known {
+                            if known.state == State::Excused(RESTORED) {
+                                known.state = State::Read;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// What the damaged disks turned out not to hold any more.
     pub(in crate::simulation) fn excuse_damage(&mut self) {
         for post in 0..self.posts.len() {
@@ -40,7 +65,7 @@ impl World {
             let on_disk = held.get(&(key.0, key.1)).is_some_and(|pieces| pieces.contains(key.2));
             let excused =
                 self.model.records.get(key).is_none_or(|known| matches!(known.state, State::Excused(_)));
-            if !on_disk && !excused && !self.is_stored(key) {
+            if !on_disk && !excused && !self.is_here(key) {
                 unsafe_ones.insert(*key);
             }
         }
@@ -60,6 +85,10 @@ impl World {
                 at.open(&copy, now_ms).ok().map(|mut outbox| outbox.state())
             };
             for run in state.iter().flat_map(|state| &state.runs) {
+                if run.events.on_disk.contains(0) {
+                    // Its opening is kept whatever a server holds (D1).
+                    held.entry((run.run, Log::Events)).or_default().insert(0, 0);
+                }
                 for log in Log::ALL {
                     let pieces = held.entry((run.run, log)).or_default();
                     // What the outbox was told to be held may go at any time, though a restored server holds it no more.

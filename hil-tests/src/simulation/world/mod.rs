@@ -1,6 +1,7 @@
 //! The fleet in the simulation, and what happens to it, one action at a time.
 
 mod excuses;
+mod keeping;
 mod network;
 mod people;
 mod processes;
@@ -19,7 +20,7 @@ use super::dice::Dice;
 use super::disk::{Fault, Operation, SimDisk};
 use super::model::Model;
 use super::post::{Ended, Post};
-use super::server::{LinkId, Server};
+use super::server::{Backup, Copying, LinkId, Server};
 use super::verdict::Broken;
 
 /// 2026-01-01T00:00:00Z.
@@ -27,6 +28,9 @@ const BEGINNING_MS: i64 = 1_767_225_600_000;
 
 /// More agents than this are not started: what needs more needs no more.
 const MOST_POSTS: usize = 6;
+
+/// So many samples may be read before anything else happens: a small outbox then needs the space of all that may go.
+const MOST_SAMPLES_AT_ONCE: usize = 150;
 
 /// The true time, so many milliseconds after the simulation began.
 pub(super) fn wall(now_ms: i64) -> UtcMillis {
@@ -53,7 +57,12 @@ pub(super) struct World {
     broker: bool,
     /// By post: the positions that were sent down to it, which a broker may send again at any time.
     positions_sent: Vec<Vec<Outgoing>>,
-    backup: Option<SimDisk>,
+    /// The newest one that is whole.
+    backup: Option<Backup>,
+    /// One that is being made.
+    copying: Option<Copying>,
+    /// The first that was seen of what must never be.
+    pub(super) broken: Option<Broken>,
     /// Raw values handed out.
     count: i64,
     tally: BTreeMap<&'static str, u64>,
@@ -78,6 +87,8 @@ impl World {
             broker: plan.broker,
             positions_sent: Vec::new(),
             backup: None,
+            copying: None,
+            broken: None,
             count: 0,
             tally: BTreeMap::new(),
         };
@@ -97,7 +108,10 @@ impl World {
             post.disk.stir(dice.next_u64());
         }
         match action.what {
-            What::Sample => (0..=dice.below(8)).for_each(|_| self.sample(post, &mut dice)),
+            What::Sample => {
+                let most = if dice.chance(10) { MOST_SAMPLES_AT_ONCE } else { 8 };
+                (0..=dice.below(most)).for_each(|_| self.sample(post, &mut dice));
+            }
             What::Write => self.outbox(post, |agent| agent.outbox.write().map_err(Ended::from)),
             What::Sync => self.sync(post),
             // An older connection may live on at the server for a while, and what is on its way still arrive.
@@ -108,6 +122,8 @@ impl World {
             What::Commit => self.commit(),
             What::Ingest => self.ingest(1 + dice.below(8)),
             What::Positions => self.positions(),
+            What::Seal => (0..=dice.below(6)).for_each(|_| self.seal()),
+            What::Greet => self.greet(post, &mut dice),
             What::Round => self.round(post, &mut dice),
             What::TimePasses => self.now_ms += time(&mut dice),
             What::CutLink => self.cut_link(&mut dice),
@@ -126,6 +142,7 @@ impl World {
             What::ServerLosesPower => {
                 self.kill_server();
                 self.server.disk.cut_power();
+                self.copying = None;
                 self.tally("power cuts of the server");
             }
             What::ServerDiesInAnEffect => self.server.disk.plan(Fault::Dies { after: few(&mut dice) }),
@@ -141,14 +158,16 @@ impl World {
             What::ServerDiskFull => fill(&self.server.disk, &mut dice),
             What::ServerDiskHasRoom => self.server.disk.limit(None),
             What::AgentSegmentDamaged => self.damage(post, dice.next_u64()),
+            What::CheckpointDamaged => self.damage_checkpoint(dice.next_u64()),
             What::ClockJumps => self.clock_jumps(post, &mut dice),
             What::ClockLearns => {
                 let ahead_ms = self.posts[post].clock.ahead_ms;
                 self.learn(post, ahead_ms, LearntFrom::OwnClock);
             }
             What::Reconfigure => self.reconfigure(post, &mut dice),
-            What::BackUp => self.backup = Some(self.server.disk.copy(dice.fork())),
-            What::Restore => self.restore(dice.next_u64()),
+            What::ServerReplaced => self.replace_server(&mut dice),
+            What::BackUp => self.back_up(&mut dice),
+            What::Restore => self.restore(&mut dice),
             What::WipeOutbox => self.wipe(post, &mut dice),
             What::CloneOutbox => self.clone_outbox(post, &mut dice),
             What::MoveOutbox => self.move_outbox(post, &mut dice),

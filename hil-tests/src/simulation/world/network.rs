@@ -13,6 +13,10 @@ use crate::simulation::clock::Machine;
 use crate::simulation::dice::Dice;
 use crate::simulation::server::{LinkId, Said};
 
+/// So many times in a row nothing moves, although something waits: nobody is there to take it. Fewer than this are normal,
+/// for a commit that failed is tried again, and then lets the next packet in.
+const MOST_IDLE_PASSES: usize = 4;
+
 /// One connection.
 #[derive(Debug, Default)]
 pub(super) struct Link {
@@ -23,6 +27,8 @@ pub(super) struct Link {
     down: VecDeque<Outgoing>,
     /// What the broker in between took, acknowledged, and has not passed on.
     held: VecDeque<Incoming>,
+    /// The broker has lost its own connection to the server, and makes a new one.
+    reconnects: bool,
 }
 
 impl World {
@@ -41,16 +47,18 @@ impl World {
         self.next_link += 1;
         agent.link = Some(self.next_link);
         let mut link = Link { number: Some(at.number.clone()), post: Some(post), ..Link::default() };
-        link.up.push_back(Incoming::Connect(Connect::new(at.number.as_str())));
-        let mut subscribe = Subscribe::new(Topic::down_filter(&at.number), QoS::AtLeastOnce);
-        subscribe.pkid = 1;
-        link.up.push_back(Incoming::Subscribe(subscribe));
+        link.up.extend(greeting(&at.number));
         self.links.insert(self.next_link, link);
         if takes_over {
             let newer = self.next_link;
             let number = self.posts[post].number.clone();
             let said = self.server.take_over(newer, &number, self.now_ms);
-            self.hear(said);
+            for one in said {
+                match one {
+                    Said::Closed(older) => self.drop_link(older),
+                    Said::Packet(..) => {}
+                }
+            }
         }
     }
 
@@ -81,13 +89,22 @@ impl World {
 
     pub(super) fn move_up(&mut self, id: LinkId, from_broker: bool) {
         let (broker, now_ms) = (self.broker, self.now_ms);
+        if broker && self.links.get(&id).is_some_and(|link| link.reconnects) {
+            self.reconnect(id);
+        }
         let Some(link) = self.links.get_mut(&id) else { return };
-        let packet = if broker && (from_broker || link.up.is_empty()) {
+        let packet = if broker && link.reconnects && (from_broker || link.up.is_empty()) {
+            None
+        } else if broker && (from_broker || link.up.is_empty()) {
             link.held.pop_front()
         } else if broker {
             let packet = link.up.pop_front();
-            if let Some(Incoming::Publish(publish)) = &packet {
-                link.down.push_back(Outgoing::PubAck(publish.pkid));
+            match &packet {
+                Some(Incoming::Publish(publish)) => link.down.push_back(Outgoing::PubAck(publish.pkid)),
+                Some(Incoming::Connect(_)) => {
+                    link.down.push_back(Outgoing::ConnAck(ConnectReturnCode::Success));
+                }
+                Some(_) | None => {}
             }
             link.held.extend(packet);
             return;
@@ -111,13 +128,38 @@ impl World {
         }
     }
 
+    /// The server's end of a connection is gone. A broker in between keeps the lamppost's, and connects anew.
+    pub(super) fn server_hung_up(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id).filter(|_| self.broker) else { return self.drop_link(id) };
+        link.reconnects = true;
+        self.server.hang_up(id);
+    }
+
+    fn reconnect(&mut self, id: LinkId) {
+        let Some(number) = self.links.get(&id).and_then(|link| link.number.clone()) else { return };
+        if self.server.running.is_none() {
+            return;
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.held.retain(|packet| !matches!(packet, Incoming::Connect(_) | Incoming::Subscribe(_)));
+        }
+        self.server.accept(id, &number, self.now_ms);
+        for packet in greeting(&number) {
+            let said = self.server.packet(id, packet, self.now_ms);
+            self.hear(said);
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.reconnects = false;
+        }
+    }
+
     /// What the server wants of the network.
     pub(super) fn hear(&mut self, said: Vec<Said>) {
         for one in said {
             match one {
                 Said::Packet(link, packet) => {
                     // The broker has acknowledged long ago.
-                    if self.broker && matches!(packet, Outgoing::PubAck(_)) {
+                    if self.broker && matches!(packet, Outgoing::PubAck(_) | Outgoing::ConnAck(_)) {
                         continue;
                     }
                     let Some(link) = self.links.get_mut(&link) else { continue };
@@ -127,7 +169,7 @@ impl World {
                     }
                     link.down.push_back(packet);
                 }
-                Said::Closed(link) => self.drop_link(link),
+                Said::Closed(link) => self.server_hung_up(link),
             }
         }
     }
@@ -150,7 +192,11 @@ impl World {
                 let mut nonce = [0; 16];
                 dice.fill(&mut nonce);
                 agent.connected(Nonce(nonce), now_ms);
-                Ok(())
+                // What a broker has queued for a lamppost comes before anything that answers this connection.
+                if dice.chance(60) {
+                    (0..=dice.below(3)).for_each(|_| self.broker_repeats(post, dice));
+                }
+                return;
             }
             Outgoing::PubAck(_) => {
                 agent.acknowledged(now_ms);
@@ -160,7 +206,11 @@ impl World {
                 if packet_id != 0 {
                     link.up.push_back(Incoming::PubAck(packet_id));
                 }
-                match agent.position(&payload, now_ms) {
+                let outcome = agent.position(&payload, now_ms);
+                if outcome.is_ok() && agent.is_answered_by(&payload) {
+                    self.claim_back(post);
+                }
+                match outcome {
                     Ok(Some(ahead_ms)) if self.posts[post].clock.machine == Machine::AsksServer => {
                         return self.learn(post, ahead_ms, LearntFrom::Server);
                     }
@@ -196,9 +246,10 @@ impl World {
         self.hear(said);
     }
 
-    /// Everything that is under way arrives, over and over, until nothing is.
+    /// Everything that is under way arrives, over and over, until nothing is or nothing moves any more.
     pub(in crate::simulation) fn deliver_all(&mut self, dice: &mut Dice) {
-        for _ in 0..10_000 {
+        let mut idle = 0;
+        while idle < MOST_IDLE_PASSES {
             let busy: Vec<LinkId> = self.links.keys().copied().collect();
             let mut moved = false;
             for id in busy {
@@ -219,6 +270,7 @@ impl World {
             if !moved && !self.links.values().any(waits) && self.server.is_quiet_but_for_positions() {
                 return;
             }
+            idle = if moved { 0 } else { idle + 1 };
         }
     }
 
@@ -279,20 +331,20 @@ impl World {
 
     /// A broker sends again what it sent on this connection or an earlier one.
     pub(super) fn broker_repeats(&mut self, post: usize, dice: &mut Dice) {
-        let Some(packet) = self.positions_sent.get(post).and_then(|sent| dice.pick(sent)).cloned() else {
-            return;
-        };
-        let Some(link) =
-            self.posts[post].agent.as_ref().filter(|agent| agent.connected).and_then(|agent| agent.link)
-        else {
-            return;
-        };
-        if let (Some(link), Outgoing::Publish { lamppost, leaf, payload, .. }) =
-            (self.links.get_mut(&link), packet)
-        {
-            // At QoS 0: the server awaits no acknowledgement of it.
-            link.down.push_back(Outgoing::Publish { lamppost, leaf, packet_id: 0, payload });
-            self.tally("positions that a broker repeated");
+        let sent = self.positions_sent.get(post).and_then(|sent| dice.pick(sent));
+        let Some(Outgoing::Publish { payload, .. }) = sent.cloned() else { return };
+        let now_ms = self.now_ms;
+        let Some(agent) = self.posts[post].agent.as_mut().filter(|agent| agent.connected) else { return };
+        if agent.position(&payload, now_ms).is_err() {
+            self.kill_agent(post);
         }
+        self.tally("positions that a broker repeated");
     }
+}
+
+/// How a connection begins.
+fn greeting(number: &LamppostNumber) -> [Incoming; 2] {
+    let mut subscribe = Subscribe::new(Topic::down_filter(number), QoS::AtLeastOnce);
+    subscribe.pkid = 1;
+    [Incoming::Connect(Connect::new(number.as_str())), Incoming::Subscribe(subscribe)]
 }

@@ -1,11 +1,10 @@
-//! What people do to cards, clocks, configurations and servers.
+//! What people do to cards, clocks and configurations.
 
 use std::collections::BTreeSet;
 
 use super::{MOST_POSTS, World};
 use crate::simulation::dice::Dice;
 use crate::simulation::disk::SimDisk;
-use crate::simulation::model::RecordKey;
 use crate::simulation::post::{Post, VARIANTS};
 
 impl World {
@@ -34,18 +33,6 @@ impl World {
         }
     }
 
-    /// The server's disk is replaced by a copy that was made earlier.
-    pub(super) fn restore(&mut self, entropy: u64) {
-        let Some(backup) = &self.backup else { return };
-        let restored = backup.copy(Dice::new(entropy));
-        self.kill_server();
-        self.server.disk = restored;
-        self.start_server();
-        self.tally("restores");
-        let all: BTreeSet<RecordKey> = self.model.records.keys().copied().collect();
-        self.excuse_unless_safe(&all, "the server was restored, and no outbox had it any more");
-    }
-
     pub(super) fn wipe(&mut self, post: usize, dice: &mut Dice) {
         self.kill_agent(post);
         self.posts[post].disk = SimDisk::new(dice.fork());
@@ -62,6 +49,7 @@ impl World {
         copy.number = original.number.clone();
         copy.serial.clone_from(&original.serial);
         copy.variant = original.variant;
+        copy.is_ahead_of_servers = original.is_ahead_of_servers;
         copy.clock.jumped = original.clock.jumped;
         copy.disk = original.disk.copy(dice.fork());
         copy.disk.kill();

@@ -9,6 +9,7 @@ use super::World;
 use crate::simulation::dice::Dice;
 use crate::simulation::model::{ReadBy, State};
 use crate::simulation::post::{Agent, Ended};
+use crate::simulation::server::LinkId;
 
 impl World {
     pub(in crate::simulation) fn start_server(&mut self) {
@@ -21,7 +22,10 @@ impl World {
 
     pub(super) fn kill_server(&mut self) {
         self.server.stop();
-        self.cut_all_links();
+        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        for link in links {
+            self.server_hung_up(link);
+        }
         self.tally("deaths of the server");
     }
 
@@ -41,6 +45,8 @@ impl World {
         }
         self.tally("starts of agents");
         let Some(state) = self.posts[post].agent.as_mut().map(|agent| agent.outbox.state()) else { return };
+        let number = self.posts[post].number.clone();
+        self.model.opened(state.run, &number);
         if !is_known {
             self.model.opened_undated(state.run, post, off_ms, boot);
             self.tally("starts of agents that did not know the time");
@@ -66,7 +72,8 @@ impl World {
                     State::Appended => {
                         unsynced.insert(*key);
                     }
-                    State::Read if !on_disk && !held => vanished.push(*key),
+                    // Segments of events are not damaged.
+                    State::Read if !on_disk && !held && key.1 == Log::Samples => vanished.push(*key),
                     State::Read | State::Excused(_) => {}
                 }
             }
@@ -107,9 +114,9 @@ impl World {
         let Some(agent) = &mut at.agent else { return };
         match agent.sample(wall, &mut self.count, dice) {
             Ok(None) => {}
-            Ok(Some((run, log, sequence, observed))) => {
+            Ok(Some((run, log, sequence, kind, observed))) => {
                 self.homes[post].insert(run);
-                self.model.appended((run, log, sequence), &number, observed, by);
+                self.model.appended((run, log, sequence), &number, kind, observed, by);
                 self.tally("records");
             }
             Err(_) => self.kill_agent(post),

@@ -1,75 +1,15 @@
-//! The simulated disk behind the ports of both ends.
+//! The outbox's file system on a simulated disk.
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
-use fleet_server::journal::{Disk, DiskFile, Space};
+use edge_agent::outbox::{Disk, DiskFile};
 
-use super::dice::Dice;
-use super::disk::{SimDisk, SimFile};
-
-/// The journal's directory on a simulated disk.
-#[derive(Debug)]
-pub(super) struct JournalDisk(pub(super) SimDisk);
-
-impl JournalDisk {
-    pub(super) fn directory() -> &'static Path {
-        Path::new("/journal")
-    }
-}
-
-impl Disk for JournalDisk {
-    fn names(&self) -> io::Result<Vec<String>> {
-        self.0.list(Self::directory())
-    }
-
-    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(self.0.open(&Self::directory().join(name))?))
-    }
-
-    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(self.0.create(&Self::directory().join(name), false)?))
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.0.remove_file(&Self::directory().join(name))
-    }
-
-    fn sync_names(&self) -> io::Result<()> {
-        self.0.sync_directory(Self::directory())
-    }
-
-    fn space(&self) -> io::Result<Space> {
-        Ok(Space { free_bytes: self.0.free_bytes(), total_bytes: 1 << 40 })
-    }
-}
-
-impl DiskFile for SimFile {
-    fn length(&self) -> io::Result<u64> {
-        SimFile::length(self)
-    }
-
-    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        SimFile::read_at(self, into, offset)
-    }
-
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        SimFile::write_at(self, bytes, offset)
-    }
-
-    fn cut(&mut self, length: u64) -> io::Result<()> {
-        SimFile::cut(self, length)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        SimFile::sync(self)
-    }
-}
+use crate::simulation::disk::{SimDisk, SimFile};
 
 /// The outbox's file system on a simulated disk.
 #[derive(Debug)]
-pub(super) struct OutboxDisk(pub(super) SimDisk);
+pub(in crate::simulation) struct OutboxDisk(pub(in crate::simulation) SimDisk);
 
 /// A locked file.
 #[derive(Debug)]
@@ -85,7 +25,7 @@ impl Drop for Locked {
     }
 }
 
-impl edge_agent::outbox::Disk for OutboxDisk {
+impl Disk for OutboxDisk {
     fn make_directory(&self, path: &Path) -> io::Result<()> {
         self.0.create_directory(path)
     }
@@ -98,11 +38,11 @@ impl edge_agent::outbox::Disk for OutboxDisk {
         Ok(self.0.exists(path))
     }
 
-    fn open(&self, path: &Path) -> io::Result<Box<dyn edge_agent::outbox::DiskFile>> {
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         Ok(Box::new(self.0.open(path)?))
     }
 
-    fn create(&self, path: &Path) -> io::Result<Box<dyn edge_agent::outbox::DiskFile>> {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         Ok(Box::new(self.0.create(path, true)?))
     }
 
@@ -122,7 +62,7 @@ impl edge_agent::outbox::Disk for OutboxDisk {
         self.0.sync_directory(path)
     }
 
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn edge_agent::outbox::DiskFile>> {
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let file = if self.0.exists(path) { self.0.open(path)? } else { self.0.create(path, true)? };
         if !self.0.try_lock(path)? {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -135,7 +75,7 @@ impl edge_agent::outbox::Disk for OutboxDisk {
     }
 }
 
-impl edge_agent::outbox::DiskFile for SimFile {
+impl DiskFile for SimFile {
     fn length(&self) -> io::Result<u64> {
         SimFile::length(self)
     }
@@ -161,7 +101,7 @@ impl edge_agent::outbox::DiskFile for SimFile {
     }
 }
 
-impl edge_agent::outbox::DiskFile for Locked {
+impl DiskFile for Locked {
     fn length(&self) -> io::Result<u64> {
         self.file.length()
     }
@@ -184,14 +124,5 @@ impl edge_agent::outbox::DiskFile for Locked {
 
     fn sync(&self) -> io::Result<()> {
         self.file.sync()
-    }
-}
-
-/// A source of ids that follows from the dice.
-pub(super) fn filler(dice: &mut Dice) -> impl Fn(&mut [u8]) -> io::Result<()> + Send + Sync + use<> {
-    let dice = Arc::new(Mutex::new(dice.fork()));
-    move |bytes| {
-        dice.lock().unwrap_or_else(std::sync::PoisonError::into_inner).fill(bytes);
-        Ok(())
     }
 }

@@ -1,24 +1,35 @@
-//! The server in the simulation: gateway sessions, journal, ingest and store, as they are, each stepped.
+//! The server in the simulation: gateway sessions, journal, ingest, store and checkpoints, as they are, each stepped.
+
+mod backup;
+mod heard;
+mod release;
+mod sealing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use fleet_server::checkpoint::{self, Checkpoints, Fresh as Blank, JournalKeep, Started, SteppedSealer};
 use fleet_server::gateway::session::{Effect, Event, Now, Reading, Session};
 use fleet_server::gateway::{Identity, Incoming, Limits, Outgoing, Reason};
 use fleet_server::ingest::{Fresh, Ingest, IngestMetrics};
 use fleet_server::journal::{Entry, Journal, JournalOptions, LowWater, SteppedJournal};
 use fleet_server::store::{Tail, TailOptions};
-use lamplighter_protocol::{
-    Catalogue, Frame, Hello, LamppostNumber, Leaf, Log, Pieces, Record, RunId, UtcMillis,
-};
+use lamplighter_protocol::{LamppostNumber, Leaf, UtcMillis};
 
+use self::backup::BackupLock;
+use self::heard::{Heard, note_times};
+use self::sealing::Sealing;
 use super::dating::TimeSeen;
 use super::dice::Dice;
 use super::disk::SimDisk;
-use super::ports::{JournalDisk, filler};
+use super::ports::{ServerDirectory, filler};
+
+pub(super) use self::backup::{Backup, Copying};
+pub(super) use self::release::Release;
+pub(super) use self::sealing::Sealed;
 
 /// Names one connection.
 pub(super) type LinkId = u64;
@@ -33,6 +44,14 @@ pub(super) struct Server {
     limits: Arc<Limits>,
     /// A disk may fill up to the last byte, or be spared that.
     low_water: u64,
+    segment_bytes: u64,
+    keep: JournalKeep,
+    pub(super) release: Release,
+    /// All that this server took in, or those that its disk was copied from.
+    pub(super) heard: Heard,
+    pub(super) lock: BackupLock,
+    /// Somebody damaged a checkpoint.
+    pub(super) checkpoint_damaged: bool,
     dice: Dice,
 }
 
@@ -44,16 +63,12 @@ pub(super) struct Running {
     committed: VecDeque<Entry>,
     due: BTreeSet<LamppostNumber>,
     sessions: BTreeMap<LinkId, (LamppostNumber, Session)>,
-    /// What lampposts reported as dropped, read from what was ingested by nothing but the language (D11).
-    pub(super) reported: Reported,
-    /// How many records the logs of runs had by what was said of them: by openings, hellos and frames (D10).
-    pub(super) stated: BTreeMap<(RunId, Log), u64>,
+    sealer: SteppedSealer,
+    /// How far sealing has come.
+    sealing: Option<Sealing>,
     /// What it has read of times since somebody last looked.
     pub(super) times: Vec<TimeSeen>,
 }
-
-/// What was reported as dropped, by run and log.
-pub(super) type Reported = BTreeMap<(RunId, Log), Pieces>;
 
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -72,34 +87,60 @@ impl Server {
     pub(super) fn new(dice: &mut Dice, started: Instant) -> Self {
         let limits = Limits { idle: Duration::from_hours(10_000), ..Limits::default() };
         let disk = SimDisk::new(dice.fork());
-        disk.create_directory(JournalDisk::directory()).expect("an empty disk takes a directory");
-        disk.sync_directory(std::path::Path::new("/")).expect("an empty disk is synced");
+        for directory in [ServerDirectory::journal(), ServerDirectory::checkpoints()] {
+            disk.create_directory(directory).expect("an empty disk takes a directory");
+        }
+        disk.sync_directory(Path::new("/")).expect("an empty disk is synced");
         let low_water = if dice.chance(50) { 0 } else { 1_000 };
-        Self { disk, running: None, started, limits: Arc::new(limits), low_water, dice: dice.fork() }
+        // Nothing younger than that is trimmed; most keep no more than they need for a start.
+        let keep = JournalKeep::days(if dice.chance(80) { 0 } else { 400 }).expect("not too many");
+        Self {
+            disk,
+            running: None,
+            started,
+            limits: Arc::new(limits),
+            low_water,
+            segment_bytes: if dice.chance(50) { 1 << 10 } else { 4 << 10 },
+            keep,
+            release: if dice.chance(50) { Release::Older } else { Release::Newest },
+            heard: Heard::default(),
+            lock: BackupLock::default(),
+            checkpoint_damaged: false,
+            dice: dice.fork(),
+        }
     }
 
-    /// Starts a process, unless one runs. None: it did not come up, because the disk failed.
+    /// Starts a process, unless one runs. An error: it did not come up, because the disk failed.
     pub(super) fn start(&mut self) -> Result<(), String> {
         if self.running.is_some() {
             return Ok(());
         }
         self.disk.kill();
         let mut options = JournalOptions::in_directory(PathBuf::from("/journal"));
-        options.segment_bytes = 4 << 10;
+        options.segment_bytes = self.segment_bytes;
         options.low_water = LowWater { bytes: self.low_water, percent: None };
         options.random = fleet_server::journal::Random::new(filler(&mut self.dice));
-        let disk = Box::new(JournalDisk(self.disk.clone()));
-        let mut journal = Journal::open_on(options, disk).map_err(|error| error.to_string())?;
-        let mut ingest = Ingest::new(Catalogue::built_in(), IngestMetrics::default());
-        let mut tail = Tail::new(TailOptions::default());
-        let (mut reported, mut stated, mut times) = (Reported::new(), BTreeMap::new(), Vec::new());
-        let report = journal.replay(|entry| {
-            ingest.apply(&entry, &mut tail, &mut |_| {});
-            note(&entry, &mut reported, &mut stated);
-            note_times(&entry, &mut times);
+        let directory = |path| Box::new(ServerDirectory::new(&self.disk, path));
+        let journal = Journal::open_on(options, directory(ServerDirectory::journal()));
+        let mut journal = journal.map_err(|error| error.to_string())?;
+        let checkpoints = Checkpoints::open(directory(ServerDirectory::checkpoints()));
+        let mut checkpoints = checkpoints.map_err(|error| error.to_string())?;
+        let mut replayed = Vec::new();
+        let started = checkpoint::start(&mut checkpoints, &mut journal, &blank(self.release), |entry, _| {
+            replayed.push(entry.clone());
         });
-        let report = report.map_err(|error| error.to_string())?;
-        assert!(report.damaged.is_empty(), "nobody damaged the journal: {:?}", report.damaged);
+        let Started { ingest, tail, checkpoint, damaged, lost, replay } =
+            started.map_err(|error| error.to_string())?;
+        assert!(replay.damaged.is_empty(), "nobody damaged the journal: {:?}", replay.damaged);
+        assert!(lost.is_none(), "entries are neither in a checkpoint nor in the journal: {lost:?}");
+        assert!(damaged.is_empty() || self.checkpoint_damaged, "nobody damaged a checkpoint: {damaged:?}");
+        let newest = checkpoint.map(|info| info.sequence);
+        self.heard.go_back_to(newest.unwrap_or(0));
+        let mut times = Vec::new();
+        for entry in &replayed {
+            self.heard.take(entry);
+            note_times(entry, &mut times);
+        }
         self.running = Some(Running {
             journal: journal.stepped(),
             ingest,
@@ -107,11 +148,20 @@ impl Server {
             committed: VecDeque::new(),
             due: BTreeSet::new(),
             sessions: BTreeMap::new(),
-            reported,
-            stated,
+            sealer: SteppedSealer::new(checkpoints, Box::new(self.lock.clone()), self.keep, newest),
+            sealing: None,
             times,
         });
         Ok(())
+    }
+
+    /// Ingest and store as they would be if a server of this release had never started anew.
+    pub(super) fn of_one_life(&self) -> (Ingest, Tail) {
+        let (mut ingest, mut tail) = blank(self.release).build();
+        for entry in self.heard.entries() {
+            ingest.apply(entry, &mut tail, &mut |_| {});
+        }
+        (ingest, tail)
     }
 
     /// The process is gone, and with it every connection.
@@ -175,7 +225,7 @@ impl Server {
         let mut said = Vec::new();
         for _ in 0..most {
             let Some(entry) = running.committed.pop_front() else { break };
-            note(&entry, &mut running.reported, &mut running.stated);
+            self.heard.take(&entry);
             note_times(&entry, &mut running.times);
             match running.ingest.apply(&entry, &mut running.tail, &mut |_| {}) {
                 Fresh::Hello => said.extend(running.position(&entry.lamppost, now)),
@@ -266,52 +316,7 @@ impl Server {
     }
 }
 
-/// Notes what an entry says of times.
-fn note_times(entry: &Entry, times: &mut Vec<TimeSeen>) {
-    let Leaf::Frames(_) = entry.leaf else { return };
-    let Ok(frame) = Frame::decode(entry.payload.clone()) else { return };
-    for (sequence, record) in (frame.first..).zip(&frame.records) {
-        match Record::decode(record) {
-            Ok(Record::Tick(tick)) => times.push(TimeSeen::Tick(frame.run, sequence, tick.time)),
-            Ok(Record::Dropped(dropped)) => times.push(TimeSeen::Dropped(dropped)),
-            Ok(Record::Dating(dating)) => times.push(TimeSeen::Dating(dating)),
-            Ok(Record::Opening(_) | Record::Command(_)) | Err(_) => {}
-        }
-    }
-}
-
-/// Notes what an entry says of drops and of ends.
-fn note(entry: &Entry, reported: &mut Reported, stated: &mut BTreeMap<(RunId, Log), u64>) {
-    let mut state = |run, log, end: u64| {
-        let known = stated.entry((run, log)).or_default();
-        *known = end.max(*known);
-    };
-    match entry.leaf {
-        Leaf::Hello => {
-            let Ok(hello) = Hello::decode(&entry.payload) else { return };
-            for run in &hello.runs {
-                state(run.run, Log::Samples, run.samples.end());
-                state(run.run, Log::Events, run.events.end());
-            }
-        }
-        Leaf::Frames(log) => {
-            let Ok(frame) = Frame::decode(entry.payload.clone()) else { return };
-            state(frame.run, log, frame.last() + 1);
-            for record in &frame.records {
-                match Record::decode(record) {
-                    Ok(Record::Dropped(dropped)) => {
-                        reported.entry((dropped.run, dropped.log)).or_default().union(&dropped.pieces);
-                    }
-                    Ok(Record::Opening(opening)) => {
-                        if let Some(before) = opening.run_before {
-                            state(before, Log::Samples, opening.samples_end);
-                            state(before, Log::Events, opening.events_end);
-                        }
-                    }
-                    Ok(Record::Tick(_) | Record::Command(_) | Record::Dating(_)) | Err(_) => {}
-                }
-            }
-        }
-        Leaf::Description | Leaf::Position | Leaf::Command => {}
-    }
+/// A server that knows nothing yet.
+fn blank(release: Release) -> Blank {
+    Blank { catalogue: release.catalogue(), metrics: IngestMetrics::default(), tail: TailOptions::default() }
 }

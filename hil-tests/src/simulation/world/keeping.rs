@@ -1,0 +1,106 @@
+//! How a server is kept: checkpoints, releases, backups and restores.
+
+use std::collections::BTreeSet;
+
+use super::excuses::RESTORED;
+use super::{MOST_SAMPLES_AT_ONCE, World};
+use crate::simulation::dice::Dice;
+use crate::simulation::model::RecordKey;
+use crate::simulation::ports::ServerDirectory;
+use crate::simulation::server::{Release, Sealed};
+use crate::simulation::verdict::Broken;
+
+/// A little more, so that what is due hourly is due.
+const HOUR_MS: i64 = 3_700_000;
+
+impl World {
+    /// A step of sealing.
+    pub(super) fn seal(&mut self) {
+        match self.server.seal(self.now_ms) {
+            Sealed::Written => self.tally("checkpoints"),
+            Sealed::Trimmed => self.tally("times that the journal was trimmed"),
+            Sealed::Nothing => {}
+        }
+    }
+
+    /// The newest checkpoint is damaged, once: of two there is then still one.
+    pub(super) fn damage_checkpoint(&mut self, entropy: u64) {
+        let newest = self.server.disk.files_in(ServerDirectory::checkpoints()).pop();
+        let Some(newest) = newest.filter(|_| !self.server.checkpoint_damaged) else { return };
+        if self.server.disk.damage(|path| path == newest, entropy).is_some() {
+            self.server.checkpoint_damaged = true;
+            self.tally("damaged checkpoints");
+        }
+    }
+
+    /// Another release of the server is started: most often the newest.
+    pub(super) fn replace_server(&mut self, dice: &mut Dice) {
+        self.kill_server();
+        self.server.release = if dice.chance(70) { Release::Newest } else { Release::Older };
+        self.start_server();
+        self.tally("replaced servers");
+    }
+
+    /// The faults stop: the newest release is started, and no backup is being made.
+    pub(in crate::simulation) fn server_is_up_to_date(&mut self) {
+        self.copying = None;
+        self.kill_server();
+        self.server.release = Release::Newest;
+    }
+
+    /// Begins a backup, or goes on with it.
+    pub(super) fn back_up(&mut self, dice: &mut Dice) {
+        let copying = self.copying.take().or_else(|| {
+            let had = self.model.records.keys().filter(|key| self.is_here(key)).copied().collect();
+            self.server.back_up(had, dice)
+        });
+        match copying.map(|copying| self.server.go_on(copying, 1 + dice.below(5))) {
+            Some(Ok(backup)) => {
+                self.backup = Some(backup);
+                self.tally("backups");
+            }
+            Some(Err(copying)) => self.copying = Some(copying),
+            None => {}
+        }
+    }
+
+    /// The server's disk is replaced by a copy that was made earlier.
+    pub(super) fn restore(&mut self, dice: &mut Dice) {
+        let Some(backup) = self.backup.clone() else { return };
+        self.copying = None;
+        self.kill_server();
+        self.server.restore(&backup, dice.next_u64());
+        self.start_server();
+        self.tally("restores");
+        let lacking: Vec<&RecordKey> = backup.had.iter().filter(|key| !self.is_here(key)).collect();
+        if !lacking.is_empty() {
+            let lacking = Broken(format!("a backup lacks what the server had when it began: {lacking:?}"));
+            self.broken.get_or_insert(lacking);
+        }
+        let all: BTreeSet<RecordKey> = self.model.records.keys().copied().collect();
+        self.excuse_unless_safe(&all, RESTORED);
+        // Often enough lampposts hear of it before anything else happens, those that a broker kept by the hour; and the
+        // network that carried a restore is often not yet what it was.
+        if dice.chance(60) {
+            self.now_ms += if dice.chance(50) { HOUR_MS } else { 0 };
+            (0..self.posts.len()).for_each(|post| self.greet(post, dice));
+            if dice.chance(70) {
+                self.cut_all_links();
+                (0..self.posts.len()).for_each(|post| self.greet(post, dice));
+            }
+        }
+    }
+
+    /// A lamppost says hello when it is due, and hears the answer; what it has to send waits.
+    pub(super) fn greet(&mut self, post: usize, dice: &mut Dice) {
+        self.connect(post, true);
+        self.deliver_all(dice);
+        // It reads its devices meanwhile, however long that takes.
+        if dice.chance(60) {
+            (0..dice.below(MOST_SAMPLES_AT_ONCE)).for_each(|_| self.sample(post, dice));
+            self.outbox(post, |agent| Ok(agent.outbox.write()?));
+        }
+        self.pump(post, 1);
+        self.deliver_all(dice);
+    }
+}
