@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import { Fleet } from "./fleet";
-import { type Filter, list, NO_FILTER, type Sort, type SortKey, SORT_KEYS, Texts } from "./listing";
+import { type Filter, list, NO_FILTER, type Sort, type SortKey, Texts } from "./listing";
 
 const BY_NUMBER: Sort = { key: "number", descending: false };
 
@@ -78,74 +78,4 @@ test("what has no value comes last, in both directions", () => {
   expect(by("value", true)).toEqual(["AB0001", "KB0001", "AB0003", "AB0002", "KB0002"]);
   expect(by("newest")).toEqual(["AB0002", "AB0003", "KB0001", "AB0001", "KB0002"]);
   expect(by("quality", true)).toEqual(["AB0002", "AB0003", "AB0001", "KB0001", "KB0002"]);
-});
-
-test("a city of a hundred thousand is loaded, searched, sorted and kept up to date at once", () => {
-  const COUNT = 100_000;
-  const roads = Array.from({ length: 4_000 }, (_, place) => `Street ${String(place).padStart(4, "0")}`);
-  const districts = Array.from({ length: 18 }, (_, place) => `District ${place}`);
-  const index = Array.from({ length: COUNT }, (_, row) => row);
-  const register = {
-    revision: "r",
-    numbers: index.map((row) => `AA${String(row).padStart(6, "0")}`),
-    latitude_e6: index.map((row) => 22_200_000 + row),
-    longitude_e6: index.map((row) => 114_000_000 + row),
-    roads,
-    road: index.map((row) => (row * 7919) % roads.length),
-    districts,
-    district: index.map((row) => row % districts.length),
-  };
-  const values = index.map((row) => ((row * 7919) % 10_007) / 100);
-  const states = {
-    status: index.map((row) => "rlon"[row % 4]).join(""),
-    quality: index.map((row) => "gub-"[row % 4]).join(""),
-    last_observation_ms: index.map((row) => 1_800_000_000_000 - ((row * 7919) % 100_003)),
-    values,
-    value_time_ms: index,
-    value_quality: "g".repeat(COUNT),
-    value_reason: index.map(() => null),
-    value_period_ms: index.map(() => 10_000),
-  };
-  const changes = {
-    states: index.slice(0, 1_000).map((row) => ({
-      lamppost: register.numbers[(row * 97) % COUNT] ?? "",
-      status: "late" as const,
-      quality: "bad" as const,
-      bad: 1,
-      uncertain: 0,
-      last_observation_ms: 1_800_000_000_000,
-    })),
-    observations: [],
-  };
-  const took: Record<string, number> = {};
-  // The best of three: what the machine does besides is not what is asked here.
-  function timed<T>(name: string, work: () => T): T {
-    let [best, result] = [Infinity, undefined as T];
-    for (let round = 0; round < 3; round += 1) {
-      const begin = performance.now();
-      result = work();
-      best = Math.min(best, performance.now() - begin);
-    }
-    took[name] = Math.round(best * 100) / 100;
-    return result;
-  }
-  const fleet = timed("register", () => new Fleet(register));
-  const texts = timed("texts", () => new Texts(fleet, "en"));
-  timed("load", () => fleet.load(states, "air_temperature"));
-  timed("apply 1000", () => fleet.apply(changes));
-  for (const text of ["aa01", "district 7", "street 0420", "7", "no such lamppost", "ab 9999"]) {
-    timed(`search "${text}"`, () => list(fleet, texts, { ...NO_FILTER, text }, BY_NUMBER));
-  }
-  for (const key of SORT_KEYS) {
-    timed(`sort by ${key}`, () => list(fleet, texts, NO_FILTER, { key, descending: true }));
-  }
-  timed("search and sort", () =>
-    list(fleet, texts, { ...NO_FILTER, text: "street 1" }, { key: "value", descending: true }),
-  );
-  if (process.env["TIMES"] !== undefined) console.table(took);
-  for (const [name, ms] of Object.entries(took)) {
-    // Several times what it takes: a busy machine passes, work for each pair of rows does not.
-    if (/search|sort/.test(name)) expect(ms, name).toBeLessThan(250);
-  }
-  expect(took["apply 1000"]).toBeLessThan(30);
 });
