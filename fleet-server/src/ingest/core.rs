@@ -69,7 +69,7 @@ impl Ingest {
     }
 
     /// Takes one committed entry. Observations that become the newest of their series, or replace it (D13), are
-    /// handed to `live`.
+    /// handed to `live`; of those that came late, the newest of each series.
     pub fn apply(&mut self, entry: &Entry, store: &mut Tail, live: &mut dyn FnMut(LiveObservation)) -> Fresh {
         self.next = entry.sequence.saturating_add(1);
         self.days.received(entry.received, entry.sequence);
@@ -253,6 +253,7 @@ impl Ingest {
             times: None,
             tallied: BTreeMap::new(),
             verdicts: Verdicts::default(),
+            late: BTreeMap::new(),
         };
         for (first, last) in missing {
             record.range(first, last);

@@ -49,9 +49,12 @@ pub(super) struct Recorder<'a> {
     pub(super) tallied: BTreeMap<(usize, usize, Tallied), Spans>,
     /// What observations came to.
     pub(super) verdicts: Verdicts,
+    /// The newest of each series, if it came late: it is told once the frame is read. Feeds that told all of a backlog would
+    /// have no room left for what is live.
+    pub(super) late: BTreeMap<SeriesId, (&'a Arc<LiveSeries>, Point)>,
 }
 
-impl Recorder<'_> {
+impl<'a> Recorder<'a> {
     /// Reads records that were not held before.
     pub(super) fn range(&mut self, first: u64, last: u64) {
         self.times = None;
@@ -136,7 +139,8 @@ impl Recorder<'_> {
             return self.verdicts.add(Verdict::Retention, count);
         }
         self.times = Some(Times::with(self.times, tick.time));
-        let Some(kinds) = self.known.series.get(tick.device) else {
+        let known = self.known;
+        let Some(kinds) = known.series.get(tick.device) else {
             self.lamppost.ledger.tallies.unplaced += count;
             return self.verdicts.add(Verdict::Type, count);
         };
@@ -153,7 +157,7 @@ impl Recorder<'_> {
                     let point = Point { time: tick.time, value, reason: observation.reason };
                     match self.places.id(tick.device, observation.series) {
                         None => Verdict::TooManySeries,
-                        Some(id) => self.store(id, live, point),
+                        Some(id) => self.store(id, live, point, is_late),
                     }
                 }
             };
@@ -217,8 +221,12 @@ impl Recorder<'_> {
         }
     }
 
-    /// Counts what observations came to, and hands on what came late or was rejected, by the names of its series.
+    /// Counts what observations came to, and hands on what came late or was rejected, by the names of its series. Tells of
+    /// what came late and is the newest.
     pub(super) fn tally(&mut self) {
+        for (series, point) in std::mem::take(&mut self.late).into_values() {
+            self.tell(series, point);
+        }
         self.metrics.observed_all(&std::mem::take(&mut self.verdicts));
         for ((device, series, why), spans) in std::mem::take(&mut self.tallied) {
             let period_ms = self.period_ms(device);
@@ -248,10 +256,14 @@ impl Recorder<'_> {
         time.since_ms(self.latest_received) > FUTURE_MS
     }
 
-    fn store(&mut self, id: SeriesId, series: &Arc<LiveSeries>, point: Point) -> Verdict {
+    fn store(&mut self, id: SeriesId, series: &'a Arc<LiveSeries>, point: Point, is_late: bool) -> Verdict {
         match self.store.insert(id, point) {
             Inserted::Stored { latest } => {
-                if latest {
+                if latest && is_late {
+                    self.late.insert(id, (series, point));
+                } else if latest {
+                    // It stands for what came late before it.
+                    self.late.remove(&id);
                     self.tell(series, point);
                 }
                 Verdict::Stored
@@ -259,6 +271,7 @@ impl Recorder<'_> {
             Inserted::Merged(merge) => {
                 let is_latest = || self.store.latest(id).is_some_and(|latest| latest.time == point.time);
                 if merge == Merge::Replaced && is_latest() {
+                    self.late.remove(&id);
                     self.tell(series, point);
                 }
                 Verdict::Merged

@@ -79,6 +79,7 @@ impl Ingest {
             times: None,
             tallied: BTreeMap::new(),
             verdicts: Verdicts::default(),
+            late: BTreeMap::new(),
         };
         recorder.record(place.sequence);
         recorder.tally();

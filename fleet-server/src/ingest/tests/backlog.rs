@@ -199,3 +199,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn of_a_frame_that_comes_late_feeds_are_told_the_newest_of_each_series() {
+    let mut bench = Bench::new();
+    let digest = bench.describe();
+    let ticks = |seconds: std::ops::Range<i64>| {
+        seconds.map(|second| tick(second * 1_000, Some(second), Reason::GOOD)).collect::<Vec<_>>()
+    };
+    bench.receive(NOW.plus_ms(3_600_000), SAMPLES, frame(2, RUN, 0, digest, ticks(0..100)));
+    let told =
+        |bench: &Bench| bench.live.iter().map(|one| one.time.since_ms(NOW) / 1_000).collect::<Vec<_>>();
+    assert_eq!(told(&bench), [99]);
+    // What is late at its begin and live at its end is told as far as it is live.
+    bench.receive(NOW.plus_ms(110_000), SAMPLES, frame(3, RUN, 100, digest, ticks(100..110)));
+    assert_eq!(told(&bench), [99, 107, 108, 109]);
+    assert_eq!(bench.values("weather-1", "air_temperature").len(), 110, "all is stored");
+}
