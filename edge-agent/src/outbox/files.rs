@@ -162,7 +162,7 @@ impl Files {
     fn begin_run(&mut self, random: &Random, beginning: Beginning) -> Result<(), OutboxError> {
         let opened = beginning.now.wall;
         let time = self.time_of_opening(beginning)?;
-        let opening = opening::opening_after(&*self.disk, self.runs.last(), opened);
+        let opening = opening::opening_after(self.runs.last(), opened);
         // Behind those of adopted runs, whatever their ids.
         let number = self.runs.iter().map(|run| run.number).max().map_or(1, |last| last.saturating_add(1));
         let runs = self.directory.join("runs");

@@ -212,8 +212,7 @@ impl Files {
         let run = &self.runs[place];
         let opened = run.opening.map(|opening| opening.opened);
         let last = |log: Log| {
-            let sequence = run.log(log).state.on_disk.end().checked_sub(1)?;
-            let time = opening::written_time_of(&*self.disk, run, log, sequence)?;
+            let (sequence, time) = run.log(log).newest()?;
             Some(run.time.of(log, sequence, time).unwrap_or(time))
         };
         let known = match &run.time {

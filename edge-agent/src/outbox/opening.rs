@@ -14,12 +14,14 @@ use super::segment::{HEADER_BYTES, Header, PREFIX_BYTES};
 use super::{ReadLimit, read, recover};
 
 /// The opening of a run that follows this one (D1).
-pub(super) fn opening_after(disk: &dyn Disk, before: Option<&Run>, opened: UtcMillis) -> Opening {
+pub(super) fn opening_after(before: Option<&Run>, opened: UtcMillis) -> Opening {
     let Some(before) = before else {
         return Opening { run_before: None, samples_end: 0, events_end: 0, ended: None, opened };
     };
-    let last_time =
-        |log: Log| time_of(disk, before, log, before.log(log).state.on_disk.end().checked_sub(1)?);
+    let last_time = |log: Log| {
+        let (sequence, time) = before.log(log).newest()?;
+        before.time.of(log, sequence, time)
+    };
     Opening {
         run_before: Some(before.id),
         samples_end: before.samples.state.end,
@@ -32,14 +34,9 @@ pub(super) fn opening_after(disk: &dyn Disk, before: Option<&Run>, opened: UtcMi
 /// When a record says that the agent was alive. None if the record is not there or cannot be read, or if its time is not
 /// known (D3).
 pub(super) fn time_of(disk: &dyn Disk, run: &Run, log: Log, sequence: u64) -> Option<UtcMillis> {
-    run.time.of(log, sequence, written_time_of(disk, run, log, sequence)?)
-}
-
-/// The time that a record was written with.
-pub(super) fn written_time_of(disk: &dyn Disk, run: &Run, log: Log, sequence: u64) -> Option<UtcMillis> {
     let limit = ReadLimit { bytes: 0, records: 1, last: sequence };
     let chunk = read::read(disk, run, log, sequence, limit).ok()?.chunk()?;
-    Some(time_in(&Record::decode(chunk.records.first()?).ok()?))
+    run.time.of(log, sequence, time_in(&Record::decode(chunk.records.first()?).ok()?))
 }
 
 /// The time that a record carries.

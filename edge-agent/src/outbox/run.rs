@@ -186,6 +186,12 @@ impl LogIndex {
         self.segments.partition_point(|segment| segment.first <= sequence).checked_sub(1)
     }
 
+    /// The time of the newest record that is still on disk, by the time that it was written with, and where its segment begins:
+    /// also if that record is damaged by now.
+    pub(super) fn newest(&self) -> Option<(u64, UtcMillis)> {
+        self.segments.iter().rev().find_map(|segment| Some((segment.first, segment.newest?)))
+    }
+
     /// One more record in the last segment, at this place and offset in it.
     pub(super) fn extend(&mut self, (place, offset): (u32, u64), bytes: u64, time: UtcMillis) {
         let sequence = self.state.end;

@@ -392,7 +392,7 @@ impl Uplink {
 
     fn client(&self) -> Result<(AsyncClient, EventLoop), LinkError> {
         let mut options = MqttOptions::new(self.lamppost.as_str(), &self.server.host, self.server.port);
-        let tls = TlsConfiguration::Rustls(tls::client_config(&self.server)?);
+        let tls = TlsConfiguration::Rustls(tls::client_config(&self.server, Arc::clone(&self.clock))?);
         options.set_transport(Transport::Tls(tls));
         options.set_keep_alive(self.server.keep_alive);
         options.set_clean_session(true);

@@ -490,7 +490,8 @@ impl Session {
         let size = |run: &RunState| run.samples.on_disk.count() + run.events.on_disk.count();
         let (full, bare): (Vec<_>, Vec<_>) = held.into_iter().partition(|run| size(run) > 1);
         let (excess, bare) = bare.split_at(self.outbox.runs.len().saturating_sub(MOST_RUNS).min(bare.len()));
-        let runs = current.into_iter().chain(unheld).chain(full).chain(excess.iter().copied());
+        let excess = excess.iter().copied().take(limits::MAX_RUNS_PER_HELLO / 2);
+        let runs = current.into_iter().chain(excess).chain(unheld).chain(full);
         let runs = runs.chain(bare.iter().copied().rev());
         let runs = runs.take(limits::MAX_RUNS_PER_HELLO);
         runs.map(|run| RunHeld {

@@ -2,12 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use crate::clock::{Clock, ClockTrust};
 use crate::config::ServerConfig;
+
+/// Certificates of a chain whose dates a clock that knows nothing may get wrong.
+const MOST_DATES: usize = 4;
 
 /// Why no connection can be made with the configured files.
 #[derive(Debug, thiserror::Error)]
@@ -32,12 +39,12 @@ pub enum TlsError {
     },
 }
 
-/// How to connect: with this certificate, and to nobody whom the authority did not certify. Reads the files anew, so that a
+/// How to connect: with this certificate, and to nobody whom the authority did not certify, by the time of `clock`. Reads the files anew, so that a
 /// renewed certificate serves from the next connection on.
 ///
 /// # Errors
 /// [`TlsError`].
-pub fn client_config(server: &ServerConfig) -> Result<Arc<ClientConfig>, TlsError> {
+pub fn client_config(server: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Arc<ClientConfig>, TlsError> {
     let unusable = |path: &Path| {
         let path = path.to_owned();
         |source| TlsError::Unusable { path, source }
@@ -52,13 +59,87 @@ pub fn client_config(server: &ServerConfig) -> Result<Arc<ClientConfig>, TlsErro
         path: server.key_file.clone(),
         source,
     })?;
-    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let authority = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+        .build()
+        .map_err(|error| unusable(&server.ca_file)(rustls::Error::General(error.to_string())))?;
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(unusable(&server.certificate_file))?
-        .with_root_certificates(roots)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Certified { authority, clock }))
         .with_client_auth_cert(chain, key)
         .map_err(unusable(&server.certificate_file))?;
     Ok(Arc::new(config))
+}
+
+/// Whoever has our authority's certificate for the name that we call, as rustls itself verifies it, by our clock. While
+/// nobody has told us what time it is, the dates of a certificate decide nothing: a lamppost without a clock of its own
+/// learns the time from the server (D3), and could never ask it.
+#[derive(Debug)]
+struct Certified {
+    authority: Arc<WebPkiServerVerifier>,
+    clock: Arc<dyn Clock>,
+}
+
+impl ServerCertVerifier for Certified {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        _machine: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let now = self.clock.now();
+        let since_epoch = Duration::from_millis(u64::try_from(now.wall.0).unwrap_or(0));
+        let mut time = UnixTime::since_unix_epoch(since_epoch);
+        let mut verified =
+            self.authority.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, time);
+        for _ in 0..MOST_DATES {
+            time = match verified {
+                Err(rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext {
+                    not_before,
+                    ..
+                })) if now.trust == ClockTrust::Unknown => not_before,
+                Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext {
+                    not_after,
+                    ..
+                })) if now.trust == ClockTrust::Unknown => not_after,
+                verified => return verified,
+            };
+            verified = self.authority.verify_server_cert(
+                end_entity,
+                intermediates,
+                server_name,
+                ocsp_response,
+                time,
+            );
+        }
+        verified
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.authority.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.authority.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.authority.supported_verify_schemes()
+    }
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -88,7 +88,10 @@ impl Model {
             TimeSeen::Dropped(dropped) => self.dropped_seen(dropped, copies),
             TimeSeen::Dating(dating) => {
                 let Some(undated) = self.undated.get_mut(&dating.run) else {
-                    return Err(format!("run {} knew the time, and was placed", dating.run));
+                    // A start whose disk failed after it had begun its run is not in the model.
+                    let began = self.records.contains_key(&(dating.run, Log::Events, 0));
+                    let problem = format!("run {} knew the time, and was placed", dating.run);
+                    return if began { Err(problem) } else { Ok(()) };
                 };
                 let same = |told: &Dating| (told.earliest, told.latest) == (dating.earliest, dating.latest);
                 if copies == Copies::One && undated.told.iter().any(|told| !same(told)) {

@@ -2,6 +2,7 @@
 
 use lamplighter_protocol::Dating;
 
+use super::seals::{harm, seal_of};
 use super::*;
 use crate::clock::{Boot, Learnt, LearntFrom};
 use crate::outbox::Beginning;
@@ -202,6 +203,30 @@ fn d3_a_run_that_never_learnt_the_time_is_placed_uncertain_and_the_server_is_tol
     assert_eq!(ticks(&sent(&mut later, run, Log::Samples).unwrap()), placed);
     let current = later.state().run;
     assert_eq!(datings(&sent(&mut later, current, Log::Events).unwrap()), []);
+}
+
+#[test]
+fn d3_a_run_whose_last_record_is_damaged_by_now_is_as_long_as_it_was() {
+    let bench = Bench::new();
+    let mut outbox = bench.begin(unknown(1, 0));
+    let run = outbox.state().run;
+    append_good(&mut outbox, (0..60).map(|at| PROVISIONAL + at * 1_000));
+    drop(outbox);
+    // A power cut took what was written last, and what was sealed before it is damaged.
+    let mut all = segments(&bench.runs()[0], Log::Samples);
+    fs::write(all.pop().unwrap(), b"").unwrap();
+    let last = all.pop().unwrap();
+    let seal = seal_of(&last, run, Log::Samples).unwrap();
+    harm(&last, seal.bytes - 1);
+    let length = (i64::try_from(seal.end).unwrap() - 1) * 1_000;
+
+    let mut outbox = bench.begin(known(2, 0, SHIFT));
+    let current = outbox.state().run;
+    let told = datings(&sent(&mut outbox, current, Log::Events).unwrap());
+    let of = told.iter().find(|dating| dating.run == run).unwrap();
+    let first = outbox.read(Place { run, log: Log::Samples, sequence: 0 }, ALL).unwrap().unwrap();
+    let (first, _) = ticks(&[Record::decode(&first.records[0]).unwrap()])[0];
+    assert!(length > 5_000 && UtcMillis(first + length) <= of.latest, "{first} and {length} ms, {of:?}");
 }
 
 #[test]
