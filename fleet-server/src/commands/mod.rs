@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use lamplighter_protocol::{Command, CommandAction, CommandId, LamppostNumber, Leaf, OutboxId, UtcMillis};
 use tokio::sync::Mutex;
+use tokio_util::task::TaskTracker;
 
 pub use judge::Refusal;
 
@@ -40,6 +41,8 @@ struct Shared {
     ingest: Arc<RwLock<Ingest>>,
     /// One decision is made at a time: it depends on those before.
     deciding: Mutex<()>,
+    /// Decisions that are being made: each goes on to its end.
+    tasks: TaskTracker,
     /// Those that the ledger was told of.
     known: RwLock<BTreeMap<LamppostNumber, Vec<DecisionRecord>>>,
 }
@@ -93,7 +96,8 @@ impl Commands {
     /// Knows nothing yet.
     pub fn new(registry: Registry, sessions: Sessions, ingest: Arc<RwLock<Ingest>>) -> Self {
         let (deciding, known) = (Mutex::new(()), RwLock::default());
-        Self { shared: Arc::new(Shared { registry, sessions, ingest, deciding, known }) }
+        let tasks = TaskTracker::new();
+        Self { shared: Arc::new(Shared { registry, sessions, ingest, deciding, tasks, known }) }
     }
 
     /// Tells the ledger of all that was ever decided, once the journal is read.
@@ -104,17 +108,36 @@ impl Commands {
         let all = self.shared.registry.all_decisions().await?;
         let shared = Arc::clone(&self.shared);
         // Where waiting for the lock is allowed. A panic in it is the ledger's, and is met there again.
-        tokio::task::spawn_blocking(move || all.into_iter().for_each(|record| shared.apply(record)))
-            .await
-            .ok();
+        tokio::task::spawn_blocking(move || {
+            for record in &all {
+                shared.apply(record);
+            }
+        })
+        .await
+        .ok();
         Ok(())
     }
 
-    /// Decides of an outbox of a lamppost, for good. Cut short it has decided or not, and nothing between.
+    /// Decides of an outbox of a lamppost, for good. Goes on to its end even if nobody waits for that any more.
     ///
     /// # Errors
-    /// [`DecideError`]; nothing is decided then.
+    /// [`DecideError`]: of a registry that does not answer nobody knows whether it has kept the decision, and
+    /// [`Self::reports`] tells it then; otherwise nothing is decided.
     pub async fn decide(
+        &self,
+        (number, outbox): (LamppostNumber, OutboxId),
+        decision: Decision,
+        operator: String,
+    ) -> Result<DecisionReport, DecideError> {
+        let commands = self.clone();
+        let decided = self
+            .shared
+            .tasks
+            .spawn(async move { commands.conclude((&number, outbox), decision, &operator).await });
+        decided.await.map_err(|_| DecideError::Panicked)?
+    }
+
+    async fn conclude(
         &self,
         (number, outbox): (&LamppostNumber, OutboxId),
         decision: Decision,
@@ -147,9 +170,13 @@ impl Commands {
         };
         self.shared.registry.record_decision(&record).await?;
         tracing::warn!(lamppost = %number, %outbox, ?decision, operator, "an operator has decided of an outbox");
-        let reports = self.reports(number).await?;
-        let report = reports.into_iter().find(|report| report.record.id == record.id);
-        report.ok_or(DecideError::Panicked)
+        let shared = Arc::clone(&self.shared);
+        blocking(move || {
+            shared.apply(&record);
+            shared.tell(&record.lamppost);
+            shared.report(record)
+        })
+        .await
     }
 
     /// What was decided of the outboxes of a lamppost, the newest first. What whoever decided it did not live to tell is told
@@ -161,12 +188,8 @@ impl Commands {
         let records = self.shared.registry.decisions_of(number, MOST_DECISIONS).await?;
         let (shared, number) = (Arc::clone(&self.shared), number.clone());
         blocking(move || {
-            let fresh: Vec<_> =
-                records.iter().rev().filter(|record| !shared.knows(record)).cloned().collect();
-            if !fresh.is_empty() {
-                for record in fresh {
-                    shared.apply(record);
-                }
+            let fresh = records.iter().rev().filter(|record| shared.apply(record)).count();
+            if fresh > 0 {
                 shared.tell(&number);
             }
             let reports = records.into_iter().map(|record| shared.report(record));
@@ -182,29 +205,28 @@ impl Commands {
 }
 
 impl Shared {
-    fn knows(&self, record: &DecisionRecord) -> bool {
-        let known = read(&self.known);
-        known.get(&record.lamppost).is_some_and(|known| known.iter().any(|one| one.id == record.id))
-    }
-
-    /// Tells the ledger of a decision.
-    fn apply(&self, record: DecisionRecord) {
+    /// Tells the ledger of a decision, unless somebody has. Says whether it was news.
+    fn apply(&self, record: &DecisionRecord) -> bool {
+        {
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            let known = known.entry(record.lamppost.clone()).or_default();
+            if known.iter().any(|one| one.id == record.id) {
+                return false;
+            }
+            known.push(record.clone());
+            if known.len() > MOST_DECISIONS as usize {
+                known.remove(0);
+            }
+        }
         let decision = match record.decision {
             Decision::Release => OutboxDecision::Release { at: record.decided },
             Decision::Close => OutboxDecision::Close { at: record.decided },
         };
-        {
-            let mut ingest = self.ingest.write().unwrap_or_else(PoisonError::into_inner);
-            // An outbox that is gone from the ledger has nothing more to be decided.
-            let known = ingest.decide(&record.lamppost, record.outbox, decision);
-            tracing::debug!(lamppost = %record.lamppost, outbox = %record.outbox, known, "a decision is told");
-        }
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let known = known.entry(record.lamppost.clone()).or_default();
-        known.push(record);
-        if known.len() > MOST_DECISIONS as usize {
-            known.remove(0);
-        }
+        let mut ingest = self.ingest.write().unwrap_or_else(PoisonError::into_inner);
+        // An outbox that is gone from the ledger has nothing more to be decided.
+        let known = ingest.decide(&record.lamppost, record.outbox, decision);
+        tracing::debug!(lamppost = %record.lamppost, outbox = %record.outbox, known, "a decision is told");
+        true
     }
 
     /// Sends a lamppost what it has not reported as done or failed.

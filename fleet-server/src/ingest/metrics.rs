@@ -100,7 +100,8 @@ pub(super) struct Verdicts([u64; Verdict::ALL.len()]);
 
 impl Verdicts {
     pub(super) fn add(&mut self, verdict: Verdict, count: u64) {
-        self.0[verdict as usize] += count;
+        let counted = &mut self.0[verdict as usize];
+        *counted = counted.saturating_add(count);
     }
 }
 

@@ -90,7 +90,7 @@ pub(super) async fn release_outbox(
     InPath(path): InPath<OutboxPath>,
     _: Asked<NoParameters>,
 ) -> Result<Json<DecisionDocument>, Problem> {
-    decide(&app, &path, Decision::Release).await
+    decide(&app, path, Decision::Release).await
 }
 
 /// Close an outbox
@@ -106,13 +106,13 @@ pub(super) async fn close_outbox(
     InPath(path): InPath<OutboxPath>,
     _: Asked<NoParameters>,
 ) -> Result<Json<DecisionDocument>, Problem> {
-    decide(&app, &path, Decision::Close).await
+    decide(&app, path, Decision::Close).await
 }
 
-async fn decide(app: &App, path: &OutboxPath, decision: Decision) -> Result<Json<DecisionDocument>, Problem> {
+async fn decide(app: &App, path: OutboxPath, decision: Decision) -> Result<Json<DecisionDocument>, Problem> {
     app.rebuilt()?;
     app.lamppost(&path.number).await?;
-    let decided = app.commands.decide((&path.number, path.outbox), decision, OPERATOR).await;
+    let decided = app.commands.decide((path.number, path.outbox), decision, OPERATOR.to_owned()).await;
     Ok(Json(decided.map_err(|error| decide_problem(&error))?.into()))
 }
 

@@ -27,6 +27,8 @@ pub(in crate::ingest) struct Stretch {
 #[derive(Clone, Copy, Debug)]
 struct Sequel {
     ended: Option<UtcMillis>,
+    /// Whether one of them states it; else the run may have gone on.
+    is_stated: bool,
     opened: UtcMillis,
     description: Digest,
 }
@@ -58,13 +60,15 @@ impl Ledger {
             ends.extend(opening.ended);
             let Some(before) = opening.before else { continue };
             let (opened, description) = (opening.opened, opening.description);
-            let ended = self.end_before(before, opening.ended).map(RunEnd::time);
-            let sequel = sequels.entry(before).or_insert(Sequel { ended, opened, description });
-            let ended = sequel.ended.max(ended);
+            let (ended, is_stated) = (self.end_before(before, opening.ended), opening.ended.is_some());
+            let this = Sequel { ended: ended.map(RunEnd::time), is_stated, opened, description };
+            let sequel = sequels.entry(before).or_insert(this);
+            let ended = sequel.ended.max(this.ended);
+            let is_stated = sequel.is_stated || is_stated;
             if opened < sequel.opened {
-                *sequel = Sequel { ended, opened, description };
+                *sequel = this;
             }
-            sequel.ended = ended;
+            (sequel.ended, sequel.is_stated) = (ended, is_stated);
         }
         let mut teller = Teller { ledger: self, held, from, to, sequels, ends, told: Vec::new() };
         for (&run, account) in &self.runs {
@@ -93,9 +97,22 @@ impl Teller<'_> {
         let held = (self.held)(run, Log::Samples).unwrap_or(&nothing);
         let claimed = self.ledger.claimed(run, Log::Samples);
         let owed = account.samples.stated.max(held.end());
+        let mut parts = Vec::new();
+        if let Some(greatest) = owed.checked_sub(1) {
+            account.samples.divide(held, &claimed, (0, greatest), &mut |first, last, verdict| {
+                parts.push((first, last, Missing::of(verdict)));
+            });
+        }
+        let is_awaited = parts.iter().any(|part| matches!(part.2, Some(Missing::NotYetHere | Missing::Lost)));
         // Until when what is owed was written, and how long the run went on.
         let (written_to, end) = if let Some(sequel) = sequel {
-            let ended = sequel.ended.map_or(last, |ended| ended.plus_ms(1)).max(last);
+            let ended = match sequel.ended {
+                // What is owed was written at some time before the next run opened.
+                _ if is_awaited && !sequel.is_stated => sequel.opened,
+                Some(ended) => ended.plus_ms(1),
+                None => last,
+            };
+            let ended = ended.max(last);
             (ended, ended)
         } else {
             let next = self.next_opening_after(last).unwrap_or(self.to).max(last);
@@ -114,12 +131,10 @@ impl Teller<'_> {
         let known_to = if owed > held.end() { written_to } else { last };
         self.layer(&layers, begin, known_to, Missing::NotRecorded);
         self.layer(&layers, known_to, end, tail);
-        let Some(greatest) = owed.checked_sub(1) else { return };
+        if parts.is_empty() {
+            return;
+        }
         let knots = Knots::of(account, begin, written_to, owed);
-        let mut parts = Vec::new();
-        account.samples.divide(held, &claimed, (0, greatest), &mut |first, last, verdict| {
-            parts.push((first, last, Missing::of(verdict)));
-        });
         for (place, &(first, last, missing)) in parts.iter().enumerate() {
             let Some(missing) = missing else { continue };
             // Beside what is held, its ticks may be those of its neighbours, which were read by other devices.

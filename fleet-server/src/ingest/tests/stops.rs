@@ -33,6 +33,19 @@ impl Bench {
     }
 }
 
+#[test]
+fn what_is_owed_of_a_run_whose_end_nobody_can_tell_may_have_been_read_until_the_next_one_opened() {
+    let mut bench = Bench::new();
+    bench.hello();
+    let opened = NOW.plus_ms(OPENED_MS);
+    let opening = Opening { run_before: Some(BEFORE), samples_end: 50, events_end: 1, ended: None, opened };
+    bench.notes(RUN, 0, &Record::Opening(opening));
+    bench.opens(BEFORE, None, 5_000);
+    for ms in [5_500, 30_000, OPENED_MS - 1_000] {
+        assert_eq!(bench.missing_at(ms), Some(Missing::Lost), "no outbox names it, and nobody was stopped");
+    }
+}
+
 fn temperature() -> SeriesName {
     let (device, property) = ("weather-1".parse().unwrap(), "air_temperature".parse().unwrap());
     SeriesName { device, property, channel: None }

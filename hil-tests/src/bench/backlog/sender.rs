@@ -179,7 +179,7 @@ impl Sender {
 
     fn client(&self) -> anyhow::Result<(AsyncClient, EventLoop)> {
         let mut options = MqttOptions::new(self.number.as_str(), &self.server.host, self.server.port);
-        let tls = TlsConfiguration::Rustls(client_config(&self.server)?);
+        let tls = TlsConfiguration::Rustls(client_config(&self.server, Arc::new(SystemClock::believed()))?);
         options.set_transport(Transport::Tls(tls));
         options.set_keep_alive(self.server.keep_alive);
         options.set_clean_session(true);
