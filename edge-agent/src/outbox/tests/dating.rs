@@ -214,7 +214,7 @@ fn d3_a_run_whose_last_record_is_damaged_by_now_is_as_long_as_it_was() {
     drop(outbox);
     // A power cut took what was written last, and what was sealed before it is damaged.
     let mut all = segments(&bench.runs()[0], Log::Samples);
-    fs::write(all.pop().unwrap(), b"").unwrap();
+    overwrite(&all.pop().unwrap(), b"");
     let last = all.pop().unwrap();
     let seal = seal_of(&last, run, Log::Samples).unwrap();
     harm(&last, seal.bytes - 1);
