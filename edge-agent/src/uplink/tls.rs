@@ -39,7 +39,7 @@ pub enum TlsError {
     },
 }
 
-/// How to connect: with this certificate, and to nobody whom the authority did not certify, by the time of `clock`. Reads the files anew, so that a
+/// How to connect: with this certificate, and to nobody whom the authority did not certify. Reads the files anew, so that a
 /// renewed certificate serves from the next connection on.
 ///
 /// # Errors
@@ -73,9 +73,10 @@ pub fn client_config(server: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Arc
     Ok(Arc::new(config))
 }
 
-/// Whoever has our authority's certificate for the name that we call, as rustls itself verifies it, by our clock. While
-/// nobody has told us what time it is, the dates of a certificate decide nothing: a lamppost without a clock of its own
-/// learns the time from the server (D3), and could never ask it.
+/// Whoever has our authority's certificate for the name that we call, as rustls itself verifies it, by the machine's clock
+/// or by ours: where the machine's is wrong, ours is the server's. While nobody has told us what time it is, the dates of a
+/// certificate decide nothing: a lamppost without a clock of its own learns the time from the server (D3), and could never
+/// ask it.
 #[derive(Debug)]
 struct Certified {
     authority: Arc<WebPkiServerVerifier>,
@@ -89,32 +90,22 @@ impl ServerCertVerifier for Certified {
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
         ocsp_response: &[u8],
-        _machine: UnixTime,
+        machine: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        let verify = |time| {
+            self.authority.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, time)
+        };
         let now = self.clock.now();
-        let since_epoch = Duration::from_millis(u64::try_from(now.wall.0).unwrap_or(0));
-        let mut time = UnixTime::since_unix_epoch(since_epoch);
-        let mut verified =
-            self.authority.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, time);
+        let ours = Duration::from_millis(u64::try_from(now.wall.0).unwrap_or(0));
+        let mut verified = verify(machine);
+        if valid_at(&verified).is_some() {
+            verified = verify(UnixTime::since_unix_epoch(ours));
+        }
         for _ in 0..MOST_DATES {
-            time = match verified {
-                Err(rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext {
-                    not_before,
-                    ..
-                })) if now.trust == ClockTrust::Unknown => not_before,
-                Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext {
-                    not_after,
-                    ..
-                })) if now.trust == ClockTrust::Unknown => not_after,
-                verified => return verified,
-            };
-            verified = self.authority.verify_server_cert(
-                end_entity,
-                intermediates,
-                server_name,
-                ocsp_response,
-                time,
-            );
+            match valid_at(&verified).filter(|_| now.trust == ClockTrust::Unknown) {
+                Some(time) => verified = verify(time),
+                None => break,
+            }
         }
         verified
     }
@@ -139,6 +130,19 @@ impl ServerCertVerifier for Certified {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.authority.supported_verify_schemes()
+    }
+}
+
+/// If a certificate is refused for its dates alone: a time at which it is valid.
+fn valid_at(verified: &Result<ServerCertVerified, rustls::Error>) -> Option<UnixTime> {
+    match verified {
+        Err(rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext {
+            not_before, ..
+        })) => Some(*not_before),
+        Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
+            Some(*not_after)
+        }
+        Ok(_) | Err(_) => None,
     }
 }
 
