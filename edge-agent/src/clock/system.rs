@@ -82,6 +82,7 @@ impl SystemClock {
             }
             state.look_at = (!state.learning.is_confirmed()).then(|| elapsed + LOOK_EVERY);
         }
+        state.learning.waited(elapsed, self.began);
         state
     }
 }

@@ -26,7 +26,7 @@ impl World {
                 }
                 self.tally(match from {
                     LearntFrom::OwnClock => "clocks that learnt the time",
-                    LearntFrom::Server => "clocks that the server told the time",
+                    LearntFrom::Server | LearntFrom::SlowServer => "clocks that the server told the time",
                 });
             }
             Err(_) => self.kill_agent(post),
