@@ -17,7 +17,7 @@ mod tests;
 
 use std::time::Duration;
 
-use lamplighter_protocol::UtcMillis;
+use lamplighter_protocol::{ImplausibleTime, UtcMillis};
 
 use super::{ClockTrust, Learnt, LearntFrom};
 
@@ -129,7 +129,16 @@ impl Learning {
     }
 
     /// The server said what time it is. `began` is the provisional time at monotonic zero.
-    pub(super) fn heard(&mut self, heard: Heard, machine: UtcMillis, began: UtcMillis) {
+    ///
+    /// # Errors
+    /// It cannot be that late, or that early: it teaches nothing.
+    pub(super) fn heard(
+        &mut self,
+        heard: Heard,
+        machine: UtcMillis,
+        began: UtcMillis,
+    ) -> Result<(), ImplausibleTime> {
+        heard.server.plausible()?;
         let agreement = judge(machine.since_ms(heard.server));
         let answer = Bounds {
             least: heard.server.plus_ms(-ms(heard.at)).0,
@@ -168,6 +177,7 @@ impl Learning {
             }
             (stage @ (Stage::Provisional | Stage::Learnt(..) | Stage::Known(Source::Machine(_))), _) => stage,
         };
+        Ok(())
     }
 
     /// Time goes by: what the server said roughly is taken if nothing better came for long enough.

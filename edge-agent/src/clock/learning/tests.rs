@@ -1,10 +1,12 @@
 //! D3: what a lamppost learns of the time from what it hears, and when.
 
+use lamplighter_protocol::{RELEASED, TOO_LATE};
+
 use super::*;
 
 const BEGAN: UtcMillis = UtcMillis(1_000);
 /// The true wall time at monotonic zero.
-const ZERO: i64 = 1_767_225_600_000;
+const ZERO: i64 = 1_798_761_600_000;
 
 fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -12,7 +14,7 @@ fn s(seconds: u64) -> Duration {
 
 /// Told at monotonic `at` that the server's clock showed the true time of `said`; the machine's shows `machine`.
 fn tell(learning: &mut Learning, asked: Duration, said: Duration, at: Duration, machine: UtcMillis) {
-    learning.heard(Heard { server: UtcMillis(ZERO).plus(said), asked, at }, machine, BEGAN);
+    learning.heard(Heard { server: UtcMillis(ZERO).plus(said), asked, at }, machine, BEGAN).unwrap();
 }
 
 fn time(learning: &Learning, at: Duration) -> (UtcMillis, ClockTrust) {
@@ -184,4 +186,23 @@ fn a_machine_that_the_server_contradicts_is_not_sure_of_its_time() {
     assert_eq!(time(&learning, s(13)).1, ClockTrust::Unsure);
     tell(&mut learning, s(20), s(21), s(22), UtcMillis(ZERO).plus(s(21)));
     assert_eq!(time(&learning, s(23)).1, ClockTrust::Sure);
+}
+
+#[test]
+fn d3_a_time_before_the_release_or_after_the_century_teaches_nothing_and_contradicts_nobody() {
+    for (server, refusal) in [
+        (RELEASED.plus_ms(-1), ImplausibleTime::BeforeRelease(RELEASED.plus_ms(-1))),
+        (UtcMillis(0), ImplausibleTime::BeforeRelease(UtcMillis(0))),
+        (TOO_LATE, ImplausibleTime::TooLate(TOO_LATE)),
+    ] {
+        let heard = Heard { server, asked: s(1), at: s(2) };
+        let mut learning = Learning::unknown();
+        // Not even where the machine agrees.
+        assert_eq!(learning.heard(heard, server, BEGAN), Err(refusal));
+        learning.waited(mins(60), BEGAN);
+        assert_eq!(learning.learnt(), None);
+        let mut known = Learning::known();
+        assert_eq!(known.heard(heard, UtcMillis(ZERO), BEGAN), Err(refusal));
+        assert_eq!(time(&known, s(3)).1, ClockTrust::Sure);
+    }
 }

@@ -33,6 +33,14 @@ impl World {
         }
     }
 
+    /// A lamppost hears from the server a time that is so much ahead of the true time: it is what its clock shows now, whatever
+    /// it showed before.
+    pub(super) fn look_at_learnt(&mut self, ahead_ms: i64) {
+        if !self.server.clock.may_have_said(ahead_ms, self.now_ms) && self.times.is_ok() {
+            self.times = Err(Broken(format!("a lamppost learnt a time that is {ahead_ms} ms ahead")));
+        }
+    }
+
     /// What the server has read of times.
     pub(super) fn look_at_times(&mut self) {
         let Some(running) = &mut self.server.running else { return };
