@@ -169,6 +169,7 @@ fn boot() -> Option<Boot> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::LearntFrom;
     use super::*;
 
     #[test]
@@ -178,5 +179,18 @@ mod tests {
         assert_eq!(one.id, next.id);
         assert_ne!(one.id, [0; 16]);
         assert!(one.at_zero <= next.at_zero);
+    }
+
+    #[test]
+    fn d3_a_slow_server_is_believed_roughly_once_time_has_gone_by_and_one_that_shows_1970_never() {
+        let day = UtcMillis(lamplighter_protocol::RELEASED.0 + 86_400_000);
+        for (server, from) in [(day, Some(LearntFrom::SlowServer)), (UtcMillis(86_400_000), None)] {
+            let mut clock = SystemClock::off_by(-10 * 365 * 86_400_000);
+            clock.start = clock.start.checked_sub(Duration::from_mins(1)).unwrap();
+            clock.hear_server_time(server, Duration::from_secs(10));
+            assert_eq!(clock.learnt(), None);
+            clock.start = clock.start.checked_sub(Duration::from_mins(10)).unwrap();
+            assert_eq!(clock.learnt().map(|learnt| learnt.from), from);
+        }
     }
 }
