@@ -8,7 +8,7 @@ use super::dating::{self, BootTime, Dating, How, RunTime, SpansOff, Undated};
 use super::dropping::Drops;
 use super::error::OutboxError;
 use super::files::Files;
-use super::place::{self, BootAt, Known, Life};
+use super::place::{self, BootAt, Boots, Known, Life};
 use super::room::Purpose;
 use super::run::Run;
 use super::{Beginning, Chunk, ReadLimit, opening, read};
@@ -25,7 +25,7 @@ impl Files {
             let before_ended = before.and_then(|before| self.life(before)).map(|life| life.ended);
             return Ok(RunTime::Undated(Undated { opened, before_ended, boot }));
         }
-        let boot = boot.map(|at| BootAt { boot: at.boot, booted: opened.plus_ms(-at.ms) });
+        let boot = boot.map(|at| BootAt::of(at, opened));
         self.boot = boot;
         for (place, dating) in self.date_earlier(self.runs.len(), opened, boot, Purpose::Report)? {
             self.runs[place].date(dating);
@@ -55,7 +55,7 @@ impl Files {
         let RunTime::Undated(undated) = self.current().time else { return Ok(()) };
         self.write()?;
         let opened = undated.opened.plus_ms(learnt.shift_ms);
-        let boot = undated.boot.map(|at| BootAt { boot: at.boot, booted: opened.plus_ms(-at.ms) });
+        let boot = undated.boot.map(|at| BootAt::of(at, opened));
         // What this run knows is written last: without it the next run finds out the rest again.
         let earlier = self.date_earlier(place, opened, boot, Purpose::Kept)?;
         let how = match learnt.from {
@@ -117,7 +117,7 @@ impl Files {
         let (places, mut lives): (Vec<usize>, Vec<Life>) =
             (0..place).filter_map(|at| Some((at, self.life(at)?))).unzip();
         lives.push(Life { opened, ended: opened, known: Known::Exactly });
-        let found = place::date(&lives, boot, self.bound.max_age());
+        let found = place::date(&lives, &self.boots(place, boot), self.bound.max_age());
         let after = self.runs.last().map_or(RunId([0; 16]), |run| run.id);
         let mut datings = Vec::new();
         for (at, (shift_ms, how)) in
@@ -205,6 +205,18 @@ impl Files {
             }
             RunTime::Undated(_) | RunTime::Unread => SpansOff::Unknown,
         }
+    }
+
+    /// When the boots were of which a run before this place was dated exactly, and the present one.
+    fn boots(&self, place: usize, present: Option<BootAt>) -> Boots {
+        let dated = self.runs.iter().take(place).filter_map(|run| match &run.time {
+            RunTime::Dated(_, Dating { how: How::Placed(_), .. }) => None,
+            RunTime::Dated(undated, dating) => {
+                Some(BootAt::of(undated.boot?, undated.opened.plus_ms(dating.shift_ms)))
+            }
+            RunTime::Known | RunTime::Undated(_) | RunTime::Unread => None,
+        });
+        dated.chain(present).map(|at| (at.boot, at.booted)).collect()
     }
 
     /// From when to when a run was, by its own times where those are not known.

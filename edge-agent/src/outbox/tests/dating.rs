@@ -380,3 +380,19 @@ fn d3_what_dates_a_run_and_is_damaged_is_found_out_again_as_of_one_that_never_le
         [(SHIFT + 59_999, Reason::CLOCK_UNSURE)]
     );
 }
+
+#[test]
+fn d14_of_an_outbox_that_was_set_aside_true_times_are_told_and_no_provisional_ones() {
+    let mut bench = Bench::new();
+    let mut first = bench.begin(unknown(1, 0));
+    append_good(&mut first, (0..40).map(|at| PROVISIONAL + at * 1_000));
+    first.date(LEARNT).unwrap();
+    drop(first);
+    let mut second = bench.begin(unknown(2, 0));
+    append_good(&mut second, (0..40).map(|at| PROVISIONAL + at * 1_000));
+    drop(second);
+    bench.options.hardware_serial = "200000002".to_owned();
+    let aside = bench.begin(known(3, 0, 2 * SHIFT)).state().set_aside[0].told.clone();
+    assert_eq!((aside.runs, aside.first), (2, Some(UtcMillis(SHIFT + PROVISIONAL))));
+    assert_eq!(aside.last, Some(UtcMillis(SHIFT + PROVISIONAL + 39_000)));
+}
