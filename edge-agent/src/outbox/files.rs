@@ -14,6 +14,7 @@ use super::growth::Growth;
 use super::identity::{self, Home};
 use super::pen::{Pen, Written};
 use super::place::BootAt;
+use super::plan::Plan;
 use super::queue::{Append, Times};
 use super::random::Random;
 use super::read::{self, Found};
@@ -45,6 +46,7 @@ pub(super) struct Files {
     pub(super) commands: Vec<Kept>,
     /// Which boot this is and when it began, once that is known.
     pub(super) boot: Option<BootAt>,
+    pub(super) plan: Plan,
     pub(super) directory: PathBuf,
     pub(super) bound: Bound,
     pub(super) reserve: Reserve,
@@ -112,6 +114,7 @@ impl Files {
             asides: asides.into(),
             commands,
             boot: None,
+            plan: Plan::default(),
             bound: Bound::new(options),
             reserve: Reserve::find(&*disk, &directory),
             segment_bytes: options.segment_bytes,
@@ -151,7 +154,7 @@ impl Files {
         files.begin_run(random, beginning)?;
         files.keep_reserve();
         files.report_damage()?;
-        files.tell_placed()?;
+        files.step_plan()?;
         files.report_resumed(resumed)?;
         files.find_oldest();
         Ok((files, opened))
@@ -261,6 +264,7 @@ impl Files {
             refused: self.refused,
             dropped: self.dropped,
             damaged: self.damaged,
+            undated_for_room: self.plan.waiting_for_room() as u64,
             set_aside: Arc::clone(&self.asides),
         }
     }
@@ -313,15 +317,7 @@ impl Files {
         drops: Drops,
     ) -> Result<(), OutboxError> {
         let wanted = (PREFIX_BYTES + record.len()) as u64;
-        let (description, span_ms, segment_bytes) =
-            (self.description, self.bound.span_ms(), self.segment_bytes(log));
-        let fits = |pen: &Pen| {
-            let spans = pen.began.map_or(0, |began| time.since_ms(began));
-            (pen.description, pen.drops) == (description, drops)
-                && pen.bytes + wanted <= segment_bytes
-                && spans <= span_ms
-        };
-        if !self.pen(log).as_ref().is_some_and(fits) {
+        if !self.fits(log, wanted, time, drops) {
             self.begin_segment(log, drops, wanted)?;
         }
         let index = self.runs.last_mut().map(|run| run.log_mut(log));
@@ -338,6 +334,36 @@ impl Files {
         Ok(())
     }
 
+    /// Whether there is space on the disk for a record that can wait, so that it may be [put](Self::put).
+    pub(super) fn has_space_later(
+        &mut self,
+        log: Log,
+        record: &[u8],
+        time: UtcMillis,
+        drops: Drops,
+    ) -> Result<bool, OutboxError> {
+        let wanted = (PREFIX_BYTES + record.len()) as u64;
+        if self.fits(log, wanted, time, drops) {
+            return Ok(true);
+        }
+        match self.begin_segment_for(Purpose::Later, log, drops, wanted) {
+            Err(error) if error.is_full_disk() => Ok(false),
+            begun => begun.map(|()| true),
+        }
+    }
+
+    /// Whether the segment that is being written takes this record.
+    fn fits(&mut self, log: Log, wanted: u64, time: UtcMillis, drops: Drops) -> bool {
+        let (description, span_ms, segment_bytes) =
+            (self.description, self.bound.span_ms(), self.segment_bytes(log));
+        self.pen(log).as_ref().is_some_and(|pen| {
+            let spans = pen.began.map_or(0, |began| time.since_ms(began));
+            (pen.description, pen.drops) == (description, drops)
+                && pen.bytes + wanted <= segment_bytes
+                && spans <= span_ms
+        })
+    }
+
     /// Begins the next segment of the current run, with space for `wanted` bytes of a record at least. The one before is
     /// synced first, so that of each log of a run at most the last segment can be torn.
     pub(super) fn begin_segment(&mut self, log: Log, drops: Drops, wanted: u64) -> Result<(), OutboxError> {
@@ -346,17 +372,32 @@ impl Files {
             (Log::Events, Drops::Allowed) => Purpose::Kept,
             (Log::Events, Drops::Never) => Purpose::Report,
         };
+        self.begin_segment_for(purpose, log, drops, wanted)
+    }
+
+    fn begin_segment_for(
+        &mut self,
+        purpose: Purpose,
+        log: Log,
+        drops: Drops,
+        wanted: u64,
+    ) -> Result<(), OutboxError> {
         let segment_bytes = self.segment_bytes(log).max(HEADER_BYTES as u64 + wanted);
         let ahead = segment_bytes + seal::most_bytes(segment_bytes);
         loop {
             // Making space may have written reports. A write that fails here ends the run: it is not tried again.
             self.close_segment(log)?;
-            // No sample takes the place of the reserve.
-            let ready = if log == Log::Samples { self.reserve.keep(&*self.disk) } else { Ok(()) };
+            // No sample takes the place of the reserve, and nothing that can wait.
+            let ready = match purpose {
+                Purpose::Sample | Purpose::Later => self.reserve.keep(&*self.disk),
+                Purpose::Kept | Purpose::Report => Ok(()),
+            };
             match ready.and_then(|()| self.try_segment(log, drops, ahead)) {
                 Err(error) if error.is_full_disk() && self.make_space(purpose)? => {}
                 // Better no reserve than no sample.
-                Err(error) if error.is_full_disk() => return self.try_segment(log, drops, ahead),
+                Err(error) if error.is_full_disk() && purpose != Purpose::Later => {
+                    return self.try_segment(log, drops, ahead);
+                }
                 done => return done,
             }
         }

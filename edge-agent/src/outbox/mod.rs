@@ -51,6 +51,7 @@
 //! - *Full.* Space for a segment is taken when it begins, so a full disk is met there and not in the middle of a write.
 //!   What the server holds is freed; then the oldest samples are dropped, as at the outbox's own bound. Openings,
 //!   positions, events and reports of drops find room in the reserve, which is made again once there is space.
+//!   Earlier runs that did not know the time stay undated, and unsent, for as long as there is no room to date them.
 //! - *Read-only*, as systems make a failing disk. The run ends with an error that says so. Nothing is read or sent until
 //!   the disk can be written again: a run that sends has to be opened on disk (D1). What is on it stays, and is sent then.
 //! - *A write or sync that fails* ends the run (D2); the next start finds all that was synced.
@@ -90,6 +91,7 @@ mod opening;
 mod order;
 mod pen;
 mod place;
+mod plan;
 mod queue;
 mod random;
 mod read;
@@ -228,6 +230,9 @@ pub struct OutboxState {
     pub dropped: DropCounts,
     /// Places on disk that this run found unreadable. Their sequences are in no log's pieces.
     pub damaged: u64,
+    /// Runs that did not know the time, and that could be dated if the disk had room for it (D3). They wait, and are tried
+    /// again each minute.
+    pub undated_for_room: u64,
     /// The outboxes beside this one that were set aside, the first one first.
     pub set_aside: Arc<[Aside]>,
 }

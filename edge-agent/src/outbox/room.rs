@@ -4,7 +4,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use lamplighter_protocol::{Description, DropReason, Dropped, DroppedSeries, Log, Pieces, Record, RunId};
+use lamplighter_protocol::{
+    Description, DropReason, Dropped, DroppedSeries, Log, Pieces, Record, RunId, UtcMillis,
+};
 
 use super::dating::RunTime;
 use super::dropping::{self, Decision, Drops, Tally};
@@ -46,6 +48,8 @@ pub(super) enum Purpose {
     Kept,
     /// What says that something goes, or comes before anything can go: the reserve goes for it.
     Report,
+    /// What can wait: nothing goes for it but what the server holds.
+    Later,
 }
 
 impl Bound {
@@ -150,6 +154,7 @@ impl Files {
             Purpose::Sample => (false, Some(Log::Samples)),
             Purpose::Kept => (true, Some(Log::Events)),
             Purpose::Report => (true, None),
+            Purpose::Later => (false, None),
         };
         if may_use_reserve && self.reserve.give_up(&*self.disk)? {
             return Ok(true);
@@ -171,6 +176,7 @@ impl Files {
     pub(super) fn hear_time(&mut self, now: Now) -> Result<(), OutboxError> {
         self.now = now.wall;
         self.keep_reserve();
+        self.plan.try_again();
         // Where the disk does not say, the bound is all that is known.
         let free = self.disk.free_bytes(&self.directory).ok();
         self.growth.look(now.monotonic, self.bytes, free);
@@ -312,9 +318,21 @@ impl Files {
     /// What is in these records of one segment. Of what cannot be read nothing is known.
     fn count(&self, run: &Run, log: Log, pieces: &Pieces, description: &Description) -> Vec<DroppedSeries> {
         let mut tally = Tally::default();
-        if run.time == RunTime::Unread {
+        // A run that knows the time reports true times, or none; one that does not is dated later, and its reports with it.
+        let planned = self.plan.of(run.id);
+        let nobody_knows = match run.time {
+            RunTime::Known | RunTime::Dated(..) => false,
+            RunTime::Undated(_) => planned.is_none() && !self.is_undated(),
+            RunTime::Unread => true,
+        };
+        if nobody_knows {
             return Vec::new();
         }
+        let of = |sequence: u64, time: UtcMillis| {
+            let dated = run.time.of(log, sequence, time);
+            let planned = || Some(time.plus_ms(planned?.shift_of(log, sequence)));
+            dated.or_else(planned).unwrap_or(time)
+        };
         for (first, last) in pieces.ranges() {
             let mut next = first;
             while next <= last {
@@ -322,7 +340,7 @@ impl Files {
                 match read::read(&*self.disk, run, log, next, limit) {
                     Ok(Found::Chunk(chunk)) => {
                         for (sequence, record) in (next..).zip(&chunk.records) {
-                            tally.add(record, |time| run.time.of(log, sequence, time).unwrap_or(time));
+                            tally.add(record, |time| of(sequence, time));
                         }
                         next += chunk.records.len() as u64;
                     }
