@@ -16,6 +16,7 @@ use super::disk::{self, Disk};
 use super::error::{OutboxError, manage};
 use super::recover::{self, Recovered};
 use super::run::{LogIndex, Run, parse_run_name, run_name};
+use super::twin::Lacking;
 use super::{descriptions, identity};
 
 /// Directories of runs begin with this number if another outbox brought them: the first one of its own has 1.
@@ -33,6 +34,8 @@ pub(super) struct Adopted {
     pub(super) reports: Vec<Dropped>,
     /// Places that are damaged.
     pub(super) damaged: u64,
+    /// What dates them, where one copy is not whole.
+    pub(super) lacking: Vec<(RunId, Lacking)>,
     /// Runs that stay where they were, because the living outbox has these already, and whatever is none.
     pub(super) left: usize,
     /// Why not all of them could move.
@@ -68,6 +71,8 @@ pub(super) fn adopt(disk: &dyn Disk, aside: &Path, living: &Path) -> Result<Adop
         run.is_told = recovered.placed.contains(&run.id);
         adopted.runs.push(run);
     }
+    adopted.lacking = recovered.lacking;
+    adopted.lacking.retain(|(run, _)| adopted.runs.iter().any(|adopted| adopted.id == *run));
     // Where they are before where they were: at no time a power cut leaves none of them.
     disk::sync_directory(disk, &to)?;
     disk::sync_directory(disk, &from)?;
@@ -106,7 +111,7 @@ fn prepare(disk: &dyn Disk, aside: &Path, living: &Path) -> Result<Option<Prepar
 pub(super) fn delete(disk: &dyn Disk, aside: &Path) -> Result<(), OutboxError> {
     let _lock = identity::lock(disk, aside)?;
     let mut names = disk::list(disk, aside)?;
-    names.sort_by_key(|name| name == "identity");
+    names.sort_by_key(|name| identity::is_identity(name));
     for name in names {
         delete_all(disk, &aside.join(name), DEEPEST)?;
     }

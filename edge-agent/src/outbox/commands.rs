@@ -143,7 +143,8 @@ impl Files {
 
     /// Runs that have moved here are here from now on, before all others.
     fn take_over(&mut self, adopted: Adopted) -> Result<(), OutboxError> {
-        let Adopted { runs, reports, damaged, left: _, failed: _ } = adopted;
+        let Adopted { runs, reports, damaged, lacking, left: _, failed: _ } = adopted;
+        self.plan.mend(lacking);
         self.bytes += runs.iter().map(Run::bytes).sum::<u64>();
         self.damaged += damaged;
         self.damage_found = true;

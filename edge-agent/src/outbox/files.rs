@@ -145,6 +145,7 @@ impl Files {
             let is_held = |log: Log| !run.log(log).state.held.is_empty();
             run.is_told = recovered.placed.contains(&run.id) || Log::ALL.into_iter().any(is_held);
         }
+        files.plan.mend(recovered.lacking);
         files.finish_drops(&recovered.reports)?;
         // Before there is a run there is nothing to report in that samples go for it.
         files.keep_description(Purpose::Report, description, payload)?;

@@ -18,14 +18,14 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `identity` | version of this layout, id of the outbox, lamppost and hardware that it belongs to |
+//! | `identity`, `identity.2` | version of this layout, id of the outbox, lamppost and hardware that it belongs to; twice |
 //! | `lock` | nothing; locked while an agent uses the outbox |
 //! | `position` | the last position that was believed |
 //! | `commands` | what operators have decided of outboxes that were set aside, and what became of it |
 //! | `reserve` | nothing, in 256 KiB that are given up when the disk is full |
 //! | `descriptions/DIGEST` | a description's payload |
 //! | `runs/NUMBER-RUN/undated` | the run began without knowing the time: which moment of which boot that was |
-//! | `runs/NUMBER-RUN/dating` | by how much its times are off, how that is known, and from which records on they are not |
+//! | `runs/NUMBER-RUN/dating`, `dating.2` | by how much its times are off, how that is known, and from which records on they are not; twice |
 //! | `runs/NUMBER-RUN/LOG-FIRST.log` | a segment: records of one log in one description; its seal, once it is closed |
 //!
 //! A start reads and verifies the segments in which the last run ended, and those that hold openings and reports. Of any other
@@ -107,6 +107,7 @@ mod settle;
 mod steady;
 mod stepped;
 mod thread;
+mod twin;
 
 #[cfg(test)]
 mod tests;

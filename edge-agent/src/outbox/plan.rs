@@ -18,6 +18,7 @@ use super::error::OutboxError;
 use super::files::Files;
 use super::room::Purpose;
 use super::run::Run;
+use super::twin::{self, Lacking};
 
 /// Most runs that one step dates. Each takes up to a quarter of a second on a slow card, in which nothing else is written:
 /// the queue before the outbox's thread holds the samples of many more.
@@ -31,6 +32,8 @@ const MOST_TOLD: usize = 64;
 pub(super) struct Plan {
     /// What dates the runs that are not dated yet, oldest first.
     datings: VecDeque<(RunId, Dating)>,
+    /// What dates runs, where one copy is not whole.
+    lacking: VecDeque<(RunId, Lacking)>,
     untold: Untold,
     room: Room,
 }
@@ -60,6 +63,11 @@ impl Plan {
         self.datings = datings.into();
     }
 
+    /// Plans to write the copies that are not whole.
+    pub(super) fn mend(&mut self, lacking: Vec<(RunId, Lacking)>) {
+        self.lacking.extend(lacking);
+    }
+
     /// What is to date this run.
     pub(super) fn of(&self, run: RunId) -> Option<&Dating> {
         self.datings.iter().find(|(planned, _)| *planned == run).map(|(_, dating)| dating)
@@ -67,7 +75,7 @@ impl Plan {
 
     /// Whether the next step has something to do.
     pub(super) fn is_due(&self) -> bool {
-        let is_done = self.datings.is_empty() && self.untold == Untold::Left(0);
+        let is_done = self.datings.is_empty() && self.lacking.is_empty() && self.untold == Untold::Left(0);
         !is_done && self.room != Room::Lacking
     }
 
@@ -92,15 +100,15 @@ impl Plan {
 
     fn lacks_room(&mut self) {
         if self.room == Room::NotKnownToLack {
-            tracing::warn!("the disk has no room to date runs that did not know the time: they wait");
+            tracing::warn!("the disk has no room for what dates runs that did not know the time: that waits");
         }
         self.room = Room::Lacking;
     }
 }
 
 impl Files {
-    /// Does a bounded part of what is planned, if anything is due: dates runs on disk and in memory, and tells the server of
-    /// those that were placed.
+    /// Does a bounded part of what is planned, if anything is due: dates runs on disk and in memory, tells the server of
+    /// those that were placed, and sees to it that each dating is there twice.
     pub(super) fn step_plan(&mut self) -> Result<(), OutboxError> {
         if !self.plan.is_due() {
             return Ok(());
@@ -113,7 +121,8 @@ impl Files {
             }
             self.plan.datings.pop_front();
         }
-        self.tell_placed()
+        self.tell_placed()?;
+        self.mend_datings()
     }
 
     /// Dates the last of the planned runs, the one before the run that is about to begin: its opening then tells when that
@@ -151,6 +160,29 @@ impl Files {
         let Dating { shift_ms, how, .. } = dating;
         tracing::info!(%run, shift_ms, ?how, "a run that did not know the time is dated");
         Ok(Dated::Yes)
+    }
+
+    /// Where one copy of what dates a run is not whole, writes it again.
+    fn mend_datings(&mut self) -> Result<(), OutboxError> {
+        for _ in 0..MOST_DATED {
+            let Some((run, lacking)) = self.plan.lacking.front().cloned() else { break };
+            // It may be gone by now.
+            if let Some(place) = self.runs.iter().position(|one| one.id == run) {
+                let mended = self.in_space(Purpose::Later, |files| {
+                    files.reserve.keep(&*files.disk)?;
+                    twin::mend(&*files.disk, &files.runs[place].directory, &lacking)
+                });
+                match mended {
+                    Err(error) if error.is_full_disk() => {
+                        self.plan.lacks_room();
+                        break;
+                    }
+                    mended => mended?,
+                }
+            }
+            self.plan.lacking.pop_front();
+        }
+        Ok(())
     }
 
     /// Tells the server of runs that were placed, if nothing says that it was told: before anything of them is sent.

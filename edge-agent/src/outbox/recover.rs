@@ -13,6 +13,7 @@ use super::run::{Run, Segment, parse_run_name, parse_segment_name};
 use super::seal::{self, Seal};
 use super::sealed::VERSION;
 use super::segment::{self, BadHeader, HEADER_BYTES, Header, Scan};
+use super::twin::Lacking;
 use super::{dating, opening, order, settle};
 
 /// Begins the name of a run's directory until its opening is synced. What has it after a restart never was a run.
@@ -38,6 +39,8 @@ pub(super) struct Recovered {
     pub(super) reports: Vec<Dropped>,
     /// Runs of which is said when they were (D3).
     pub(super) placed: HashSet<RunId>,
+    /// What dates runs, where one copy is not whole.
+    pub(super) lacking: Vec<(RunId, Lacking)>,
     /// Logs whose last segment was read wholly and ends in bytes that are no whole record.
     cut_short: HashSet<(RunId, Log)>,
 }
@@ -102,7 +105,9 @@ fn recover_run(
     }
     names.sort_unstable();
     disk::sync_directory(disk, &run.directory)?;
-    run.time = dating::load(disk, run);
+    let (time, lacking) = dating::load(disk, run);
+    run.time = time;
+    recovered.lacking.extend(lacking.map(|lacking| (run.id, lacking)));
     for (at, (log, first)) in names.iter().enumerate() {
         let tail = match names.get(at + 1) {
             Some((of, next)) if of == log => Tail::Synced { next: *next },

@@ -89,7 +89,7 @@ fn look(disk: &dyn Disk, directory: &Path, ours: &LamppostNumber, taken: &mut Ha
 /// say may be years off (D3).
 fn add_run(disk: &dyn Disk, mut run: Run, told: &mut SetAside) {
     run.opening = order::read_opening(disk, &run);
-    run.time = dating::load(disk, &run);
+    run.time = dating::load(disk, &run).0;
     let opened = run.opening.and_then(|opening| run.time.of(Log::Events, 0, opening.opened));
     if let Some(opened) = opened {
         told.first = Some(told.first.map_or(opened, |first| first.min(opened)));

@@ -8,17 +8,17 @@ use crate::clock::{Boot, Learnt, LearntFrom};
 use crate::outbox::Beginning;
 
 /// Provisional time begins here,
-const PROVISIONAL: i64 = 5_000;
+pub(super) const PROVISIONAL: i64 = 5_000;
 /// and in truth it is so much later.
-const SHIFT: i64 = 1_767_225_600_000;
+pub(super) const SHIFT: i64 = 1_767_225_600_000;
 
 /// The moment at which a run opens: milliseconds since the boot, which are those of provisional time as well.
-fn unknown(boot: u8, since_boot: u64) -> Beginning {
+pub(super) fn unknown(boot: u8, since_boot: u64) -> Beginning {
     let wall = UtcMillis(PROVISIONAL).plus(Duration::from_millis(since_boot));
     beginning(boot, since_boot, wall, ClockTrust::Unknown)
 }
 
-fn known(boot: u8, since_boot: u64, wall: i64) -> Beginning {
+pub(super) fn known(boot: u8, since_boot: u64, wall: i64) -> Beginning {
     beginning(boot, since_boot, UtcMillis(wall), ClockTrust::Sure)
 }
 
@@ -28,10 +28,10 @@ fn beginning(boot: u8, since_boot: u64, wall: UtcMillis, trust: ClockTrust) -> B
     Beginning { now, boot: Some(boot) }
 }
 
-const LEARNT: Learnt = Learnt { shift_ms: SHIFT, from: LearntFrom::Server };
+pub(super) const LEARNT: Learnt = Learnt { shift_ms: SHIFT, from: LearntFrom::Server };
 
 impl Bench {
-    fn begin(&self, beginning: Beginning) -> SteppedOutbox {
+    pub(super) fn begin(&self, beginning: Beginning) -> SteppedOutbox {
         self.try_begin(beginning).unwrap()
     }
 
@@ -47,7 +47,7 @@ fn good(time: i64) -> Record {
     Record::Tick(Tick { device: 0, time: UtcMillis(time), observations: vec![observation] })
 }
 
-fn append_good(outbox: &mut SteppedOutbox, times: impl IntoIterator<Item = i64>) {
+pub(super) fn append_good(outbox: &mut SteppedOutbox, times: impl IntoIterator<Item = i64>) {
     for time in times {
         outbox.append(Log::Samples, &good(time)).unwrap();
     }
@@ -79,6 +79,11 @@ fn ticks(records: &[Record]) -> Vec<(i64, Reason)> {
         Record::Opening(_) | Record::Command(_) | Record::Dropped(_) | Record::Dating(_) => None,
     };
     records.iter().filter_map(tick).collect()
+}
+
+/// The same of a run's samples, if they may be sent.
+pub(super) fn ticks_of(outbox: &mut SteppedOutbox, run: RunId) -> Option<Vec<(i64, Reason)>> {
+    Some(ticks(&sent(outbox, run, Log::Samples)?))
 }
 
 fn opened(records: &[Record]) -> Opening {
@@ -366,14 +371,16 @@ fn d11_a_report_of_what_an_undated_run_dropped_has_true_times_once_it_is_sent() 
 }
 
 #[test]
-fn d3_what_dates_a_run_and_is_damaged_is_found_out_again_as_of_one_that_never_learnt_the_time() {
+fn d3_what_dates_a_run_and_is_damaged_twice_is_found_out_again_as_of_one_that_never_learnt_the_time() {
     let bench = Bench::new();
     let mut first = bench.begin(unknown(1, 0));
     let run = first.state().run;
     append_good(&mut first, [PROVISIONAL]);
     first.date(LEARNT).unwrap();
     drop(first);
-    overwrite(&bench.runs()[0].join("dating"), b"LLOBOX what is this");
+    for copy in ["dating", "dating.2"] {
+        overwrite(&bench.runs()[0].join(copy), b"LLOBOX what is this");
+    }
     let mut later = bench.begin(known(1, 0, SHIFT + 60_000));
     assert_eq!(
         ticks(&sent(&mut later, run, Log::Samples).unwrap()),
@@ -425,7 +432,7 @@ fn waiting(outbox: &mut SteppedOutbox) -> usize {
 
 /// The times of each run's samples, of those that may be sent.
 fn times(outbox: &mut SteppedOutbox, runs: &[RunId]) -> BTreeMap<[u8; 16], Vec<(i64, Reason)>> {
-    let sent = |run: &RunId| Some((run.0, ticks(&sent(outbox, *run, Log::Samples)?)));
+    let sent = |run: &RunId| Some((run.0, ticks_of(outbox, *run)?));
     runs.iter().filter_map(sent).collect()
 }
 

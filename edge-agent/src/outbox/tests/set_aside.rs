@@ -126,6 +126,7 @@ fn d14_one_that_cannot_say_whose_it_is_has_an_id_that_stays_and_no_two_have_the_
     let identity = changed.bench.options.directory.join("identity");
     let whole = fs::read(&identity).unwrap();
     overwrite(&identity, b"nothing that it was");
+    overwrite(&identity.with_file_name("identity.2"), b"nothing that it was");
     drop(changed.bench.step());
     // What is left of it is the same outbox twice more: an image that was put back.
     changed.bench.options.lamppost = "DF9999".parse().unwrap();
@@ -295,7 +296,9 @@ fn d14_an_outbox_of_another_number_or_of_nobody_is_not_released_and_can_be_close
     for harm in [false, true] {
         let mut changed = Changed::new();
         if harm {
-            overwrite(&changed.bench.options.directory.join("identity"), b"nothing that it was");
+            for copy in ["identity", "identity.2"] {
+                overwrite(&changed.bench.options.directory.join(copy), b"nothing that it was");
+            }
         } else {
             changed.bench.options.lamppost = "DF9999".parse().unwrap();
         }
