@@ -146,7 +146,7 @@ impl Files {
         let Adopted { runs, reports, damaged, lacking, left: _, failed: _ } = adopted;
         self.plan.mend(lacking);
         self.bytes += runs.iter().map(Run::bytes).sum::<u64>();
-        self.damaged += damaged;
+        self.damaged += damaged.len() as u64;
         self.damage_found = true;
         self.runs.splice(0..0, runs);
         self.finish_drops(&reports)?;
@@ -192,17 +192,33 @@ impl Files {
     }
 }
 
-/// The commands that are kept in this outbox.
-pub(super) fn load(disk: &dyn Disk, living: &Path) -> Result<Vec<Kept>, OutboxError> {
-    let body = match sealed::read(disk, &path_of(living))? {
-        Sealed::Absent => return Ok(Vec::new()),
-        Sealed::Damaged => None,
-        Sealed::Whole(body) => decode(&body),
+/// The commands that are kept in this outbox, and how many places on disk could not be read for that.
+///
+/// Without them the agent goes on all the same. What was done is not known any more to be done: if it comes again there is
+/// nothing left to do it with, and that is reported. What was begun is not gone on with by itself: what is left of the outbox
+/// that it is about stays set aside, is told of in each hello, and the command comes again as long as it stands, or another
+/// one is given.
+///
+/// # Errors
+/// They were kept by a later version.
+pub(super) fn load(disk: &dyn Disk, living: &Path) -> Result<(Vec<Kept>, u64), OutboxError> {
+    let path = path_of(living);
+    let commands = match sealed::read(disk, &path) {
+        Ok(Sealed::Absent) => return Ok((Vec::new(), 0)),
+        Ok(Sealed::Whole(body)) => decode(&body),
+        Ok(Sealed::Damaged) => None,
+        Err(error) if error.is_damage() => {
+            tracing::error!(error = %chain(&error), "what was kept of commands cannot be read");
+            None
+        }
+        Err(error) => return Err(error),
     };
-    if body.is_none() {
-        tracing::error!("what was kept of commands is damaged: those that are not done come again");
+    if let Some(commands) = commands {
+        return Ok((commands, 0));
     }
-    Ok(body.unwrap_or_default())
+    let path = path.display();
+    tracing::error!(%path, "what was kept of commands is lost: one that was begun goes on only if it comes again");
+    Ok((Vec::new(), 1))
 }
 
 /// Goes on with what was begun, before the runs of the living outbox are looked at.

@@ -7,7 +7,7 @@ use lamplighter_protocol::Log;
 
 use super::files::Files;
 use super::recover::{self, Readable};
-use super::run::At;
+use super::run::{At, Unread};
 use super::seal;
 
 impl Files {
@@ -30,10 +30,11 @@ impl Files {
     /// What is in a segment from this sequence on cannot be read in this run; the next start tries it again, page by page.
     pub(super) fn found_unreadable(&mut self, (run, log): (usize, Log), sequence: u64) {
         let index = self.runs[run].log_mut(log);
-        let Some(last) = index.mark_unread(sequence) else { return };
+        let Some((last, known)) = index.mark_unread(sequence) else { return };
         index.state.on_disk.remove(sequence, last);
         let segment = index.segment_of(sequence).map(|segment| segment.first);
-        self.damaged += 1;
+        // However many of its records are asked for, by whoever comes first, a segment that cannot be read is one place.
+        self.damaged += u64::from(known == Unread::News);
         let (id, name) = (self.runs[run].id, log.as_str());
         tracing::error!(
             run = %id, log = name, first = sequence, last,

@@ -90,7 +90,7 @@ impl Files {
         // A description that is there may have been named by a process that died before its name was durable (D2).
         disk::sync_directory(&*disk, &kept)?;
         let mut asides = set_aside::find(&*disk, &directory, (&options.lamppost, home.outbox));
-        let commands = commands::load(&*disk, &directory)?;
+        let (commands, unread_commands) = commands::load(&*disk, &directory)?;
         let resumed = commands::resume(&*disk, &directory, &commands, &asides)?;
         if !resumed.is_empty() {
             asides = set_aside::find(&*disk, &directory, (&options.lamppost, home.outbox));
@@ -125,7 +125,7 @@ impl Files {
             bytes,
             refused: 0,
             dropped: DropCounts::default(),
-            damaged: recovered.damaged,
+            damaged: recovered.damaged.len() as u64 + unread_commands,
             damage_found: true,
             // Nothing is dated before the run has opened.
             now: UtcMillis::default(),

@@ -174,11 +174,10 @@ impl Files {
     /// When the boots were of which a run before this place was dated exactly, and the present one.
     fn boots(&self, place: usize) -> Boots {
         let dated = self.runs.iter().take(place).filter_map(|run| match &run.time {
-            RunTime::Dated(_, Dating { how: How::Placed(_), .. }) => None,
-            RunTime::Dated(undated, dating) => {
+            RunTime::Dated(undated, dating) if run.time.bounds().is_none() => {
                 Some(BootAt::of(undated.boot?, undated.opened.plus_ms(dating.shift_ms)))
             }
-            RunTime::Known | RunTime::Undated(_) | RunTime::Unread => None,
+            RunTime::Dated(..) | RunTime::Known | RunTime::Undated(_) | RunTime::Unread => None,
         });
         dated.chain(self.boot).map(|at| (at.boot, at.booted)).collect()
     }

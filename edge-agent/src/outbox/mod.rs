@@ -229,7 +229,8 @@ pub struct OutboxState {
     pub refused: u64,
     /// Records that were dropped, by reason, as far as the reports are on disk or of this run.
     pub dropped: DropCounts,
-    /// Places on disk that this run found unreadable. Their sequences are in no log's pieces.
+    /// Places on disk that this run found damaged or unreadable, each once, however often it was met. Their sequences are in
+    /// no log's pieces.
     pub damaged: u64,
     /// Runs that did not know the time, and that could be dated if the disk had room for it (D3). They wait, and are tried
     /// again each minute.

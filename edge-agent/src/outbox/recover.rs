@@ -33,10 +33,10 @@ const MAX_UNREAD_PAGES: usize = 8;
 pub(super) struct Recovered {
     /// Oldest first.
     pub(super) runs: Vec<Run>,
-    /// Places on disk that are damaged.
-    pub(super) damaged: u64,
-    /// What was reported as dropped (D11).
-    pub(super) reports: Vec<Dropped>,
+    /// Places on disk that are damaged, and in whose files each is.
+    pub(super) damaged: Vec<RunId>,
+    /// What was reported as dropped (D11), and in whose events.
+    pub(super) reports: Vec<(RunId, Dropped)>,
     /// Runs of which is said when they were (D3).
     pub(super) placed: HashSet<RunId>,
     /// What dates runs, where one copy is not whole.
@@ -186,7 +186,7 @@ fn recover_segment(
         Ok(_) | Err(BadHeader::Damaged | BadHeader::Short) => None,
     };
     let Some((_, seed)) = &header else {
-        recovered.damaged += 1;
+        recovered.damaged.push(run.id);
         let path = path.display();
         if readable {
             tracing::error!(%path, length, "the segment's header is damaged: its records are lost here");
@@ -214,7 +214,7 @@ fn recover_segment(
         {
             drops = Drops::Never;
             match record {
-                Record::Dropped(report) => recovered.reports.push(report),
+                Record::Dropped(report) => recovered.reports.push((run.id, report)),
                 Record::Dating(placed) => drop(recovered.placed.insert(placed.run)),
                 Record::Tick(_) | Record::Opening(_) | Record::Command(_) => {}
             }
@@ -229,7 +229,8 @@ fn recover_segment(
         tracing::warn!(path = %path.display(), "the segment's seal is damaged: its records were verified");
         length = found.whole_bytes as u64;
     }
-    recovered.damaged += report(&path, &found, length, tail, readable);
+    let places = report(&path, &found, length, tail, readable);
+    recovered.damaged.extend(std::iter::repeat_n(run.id, places));
     let (id, index) = (run.id, run.log_mut(log));
     let mut known = first;
     for (from, to) in &found.whole {
@@ -314,7 +315,7 @@ pub(super) fn read_segment(file: &dyn DiskFile, path: &Path, length: u64, bytes:
 }
 
 /// Says what is wrong with a segment, and in how many places.
-fn report(path: &Path, found: &Scan, length: u64, tail: Tail, readable: bool) -> u64 {
+fn report(path: &Path, found: &Scan, length: u64, tail: Tail, readable: bool) -> usize {
     let path = path.display();
     let rest = length.saturating_sub(found.whole_bytes as u64);
     if !readable {
@@ -322,7 +323,7 @@ fn report(path: &Path, found: &Scan, length: u64, tail: Tail, readable: bool) ->
         tracing::error!(%path, places, "the segment cannot all be read: it is kept, the next start tries again");
         return places;
     }
-    let damaged = found.damaged + u64::from(rest > 0 && matches!(tail, Tail::Synced { .. }));
+    let damaged = found.damaged + usize::from(rest > 0 && matches!(tail, Tail::Synced { .. }));
     if damaged > 0 {
         tracing::error!(%path, places = damaged, "the segment is damaged: the records there are lost here");
     } else if rest > 0 {

@@ -242,9 +242,9 @@ impl Files {
     }
 
     /// Removes what was reported before a crash and not removed. `reports` are those on disk.
-    pub(super) fn finish_drops(&mut self, reports: &[Dropped]) -> Result<(), OutboxError> {
+    pub(super) fn finish_drops(&mut self, reports: &[(RunId, Dropped)]) -> Result<(), OutboxError> {
         let mut gone: HashMap<(RunId, Log), Pieces> = HashMap::new();
-        for report in reports.iter().filter(|report| report.reason != DropReason::Damaged) {
+        for (_, report) in reports.iter().filter(|(_, report)| report.reason != DropReason::Damaged) {
             gone.entry((report.run, report.log)).or_default().union(&report.pieces);
         }
         let mut left = Vec::new();
@@ -259,7 +259,7 @@ impl Files {
         self.remove_segments(&left)?;
         let places: HashMap<RunId, usize> =
             self.runs.iter().enumerate().map(|(place, run)| (run.id, place)).collect();
-        for report in reports {
+        for (_, report) in reports {
             self.dropped.add(report);
             if let Some(run) = places.get(&report.run).and_then(|place| self.runs.get_mut(*place)) {
                 run.log_mut(report.log).reported.union(&report.pieces);

@@ -62,6 +62,13 @@ pub(super) struct Segment {
     pub(super) drops: Drops,
 }
 
+/// Whether it was known before that some of a segment cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    News,
+    KnownBefore,
+}
+
 /// A segment: place of its run, its log, the sequence that it begins with. Its place in the log changes when others go.
 pub(super) type At = (usize, Log, u64);
 
@@ -174,12 +181,13 @@ impl LogIndex {
     }
 
     /// The segment that holds this sequence could not be read: what is in it from there on is not tried again, and
-    /// not freed, in this run. Says what the last sequence of it is.
-    pub(super) fn mark_unread(&mut self, sequence: u64) -> Option<u64> {
+    /// not freed, in this run. Says what the last sequence of it is, and whether that is news.
+    pub(super) fn mark_unread(&mut self, sequence: u64) -> Option<(u64, Unread)> {
         let at = self.place_of(sequence)?;
         let segment = self.segments.get_mut(at).filter(|segment| sequence < segment.end)?;
+        let known = if segment.unread { Unread::KnownBefore } else { Unread::News };
         segment.unread = true;
-        Some(segment.end - 1)
+        Some((segment.end - 1, known))
     }
 
     fn place_of(&self, sequence: u64) -> Option<usize> {

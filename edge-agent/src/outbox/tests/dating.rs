@@ -473,7 +473,8 @@ fn d3_on_a_full_disk_hundreds_of_undated_runs_keep_nobody_from_sampling_and_are_
     assert_eq!(outbox.state().undated_for_room, 0);
     let mut left = vec![waiting(&mut outbox)];
     while outbox.is_dating() {
-        outbox.append(Log::Samples, &good(SHIFT + 11_000 + left.len() as i64)).unwrap();
+        let time = SHIFT + 11_000 + i64::try_from(left.len()).unwrap();
+        outbox.append(Log::Samples, &good(time)).unwrap();
         outbox.write().unwrap();
         left.push(waiting(&mut outbox));
     }
@@ -537,7 +538,11 @@ fn d11_what_an_undated_run_has_to_drop_beside_one_that_knows_the_time_is_reporte
     let events = sent(&mut outbox, current, Log::Events).unwrap();
     let spans = events.iter().filter_map(|record| match record {
         Record::Dropped(dropped) if dropped.run == run => Some(&dropped.series),
-        _ => None,
+        Record::Dropped(_)
+        | Record::Tick(_)
+        | Record::Opening(_)
+        | Record::Command(_)
+        | Record::Dating(_) => None,
     });
     let spans: Vec<_> = spans.flatten().collect();
     assert!(!spans.is_empty());

@@ -188,7 +188,9 @@ fn d3_copies_are_mended_once_there_is_room_and_a_full_disk_changes_no_time() {
     let (bench, runs) = dated();
     let sent = times(&mut bench.begin(known(4, 0, SHIFT + 2_000_000)), runs);
     let directories: Vec<_> = bench.runs().into_iter().take(2).collect();
-    directories.iter().for_each(|run| fs::remove_file(run.join("dating")).unwrap());
+    for run in &directories {
+        fs::remove_file(run.join("dating")).unwrap();
+    }
     bench.disk.fill();
     bench.disk.capacity.fetch_sub(64 << 10, Ordering::SeqCst);
     let mut later = bench.begin(known(5, 0, 2 * SHIFT));
