@@ -58,9 +58,9 @@ enum Room {
 }
 
 impl Plan {
-    /// Takes what dates runs in place of what was planned.
+    /// Takes what dates runs in place of what was planned. There may be runs that were placed elsewhere.
     pub(super) fn replace(&mut self, datings: Vec<(RunId, Dating)>) {
-        self.datings = datings.into();
+        (self.datings, self.untold) = (datings.into(), Untold::Unknown);
     }
 
     /// Plans to write the copies that are not whole.

@@ -404,6 +404,34 @@ fn d14_of_an_outbox_that_was_set_aside_true_times_are_told_and_no_provisional_on
     assert_eq!(aside.last, Some(UtcMillis(SHIFT + PROVISIONAL + 39_000)));
 }
 
+#[test]
+fn d3_what_was_placed_elsewhere_and_not_told_is_told_when_its_outbox_is_released() {
+    let bench = Bench::new();
+    let mut lost = bench.begin(unknown(1, 0));
+    let run = lost.state().run;
+    append_good(&mut lost, [PROVISIONAL]);
+    drop(lost);
+    let mut placed = 0;
+    for after in 0..40 {
+        // The run that places it dies of it.
+        let mut copy = bench.copy();
+        copy.disk.changes.store(after, Ordering::SeqCst);
+        drop(copy.try_begin(known(2, 0, SHIFT)));
+        copy.disk.changes.store(u32::MAX, Ordering::SeqCst);
+        placed += usize::from(copy.runs()[0].join("dating.2").exists());
+        copy.options.hardware_serial = "200000002".to_owned();
+        let mut outbox = copy.begin(known(3, 0, SHIFT + 60_000));
+        let action = Some(CommandAction::ReleaseOutbox(outbox.state().set_aside[0].told.outbox));
+        let release = Command { id: CommandId([1; 16]), expires: UtcMillis(i64::MAX), action };
+        outbox.command(&release, known(3, 0, SHIFT + 60_000).now).unwrap();
+        assert_eq!(ticks_of(&mut outbox, run).unwrap().len(), 1, "after {after}");
+        let runs: Vec<RunId> = outbox.state().runs.iter().map(|one| one.run).collect();
+        let mut events = |run: RunId| datings(&sent(&mut outbox, run, Log::Events).unwrap());
+        assert_eq!(runs.into_iter().flat_map(&mut events).filter(|told| told.run == run).count(), 1);
+    }
+    assert!((5..40).contains(&placed), "{placed}");
+}
+
 /// The disk is full, and stays so when the next start gives back what the last run had allocated ahead.
 fn fill(bench: &Bench) {
     bench.disk.fill();
@@ -492,7 +520,7 @@ fn d3_on_a_full_disk_hundreds_of_undated_runs_keep_nobody_from_sampling_and_are_
 fn d3_whenever_the_power_is_cut_what_could_be_sent_keeps_its_times_and_all_is_dated_in_the_end() {
     let (bench, runs) = many_undated(20);
     let mut cut = 0;
-    for changes in (0..400).step_by(7) {
+    for changes in (0..400).step_by(11) {
         let copy = bench.copy();
         copy.disk.changes.store(changes, Ordering::SeqCst);
         let mut sendable = BTreeMap::new();
