@@ -14,8 +14,9 @@ use lamplighter_protocol::{Digest, Dropped, RunId};
 
 use super::disk::{self, Disk};
 use super::error::{OutboxError, manage};
+use super::log_index::LogIndex;
 use super::recover::{self, Recovered};
-use super::run::{LogIndex, Run, parse_run_name, run_name};
+use super::run::{Run, parse_run_name, run_name};
 use super::twin::Lacking;
 use super::{descriptions, identity};
 

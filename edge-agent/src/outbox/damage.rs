@@ -6,8 +6,9 @@ use std::sync::Arc;
 use lamplighter_protocol::Log;
 
 use super::files::Files;
-use super::recover::{self, Readable};
-use super::run::{At, Unread};
+use super::log_index::Unread;
+use super::readable::{self, Readable};
+use super::run::At;
 use super::seal;
 
 impl Files {
@@ -61,7 +62,7 @@ impl Files {
         let (end, bytes) = (segment.end, segment.bytes);
         let Some(last) = end.checked_sub(1).filter(|last| *last >= first) else { return };
         let Ok(file) = disk.open(&path) else { return };
-        let (found, readable) = recover::verify(&*file, &path, bytes, *seed);
+        let (found, readable) = readable::verify(&*file, &path, bytes, *seed);
         if readable == Readable::Partly {
             return;
         }

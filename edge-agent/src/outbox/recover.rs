@@ -6,10 +6,12 @@ use std::path::Path;
 
 use lamplighter_protocol::{Dropped, Log, Record, RunId};
 
-use super::disk::{self, Disk, DiskFile};
+use super::disk::{self, Disk};
 use super::dropping::Drops;
 use super::error::{OutboxError, manage};
-use super::run::{Run, Segment, parse_run_name, parse_segment_name};
+use super::log_index::Segment;
+use super::readable::{Readable, read_segment};
+use super::run::{Run, parse_run_name, parse_segment_name};
 use super::seal::{self, Seal};
 use super::sealed::VERSION;
 use super::segment::{self, BadHeader, HEADER_BYTES, Header, Scan};
@@ -18,15 +20,6 @@ use super::{dating, opening, order, settle};
 
 /// Begins the name of a run's directory until its opening is synced. What has it after a restart never was a run.
 pub(super) const UNOPENED: &str = "opening-";
-
-/// A file with more bytes was not written by an outbox; only so many are looked at.
-const MAX_SEGMENT_BYTES: u64 = 16 << 20;
-
-/// What a disk cannot read is passed over by this, the page that systems read at once.
-const PAGE_BYTES: usize = 4 << 10;
-
-/// So many pages of a segment are passed over at most: on a dying card each may take the system seconds.
-const MAX_UNREAD_PAGES: usize = 8;
 
 /// What earlier runs left.
 #[derive(Debug, Default)]
@@ -275,43 +268,6 @@ fn believe(run: &mut Run, (log, first): (Log, u64), seal: &Seal) {
     let (end, offsets, newest) = (seal.end, seal.offsets.clone(), Some(seal.newest));
     let segment = Segment::new(first, seal.bytes, Some(seal.header.clone()), Drops::Allowed);
     index.segments.push_back(Segment { end, offsets, newest, ..segment });
-}
-
-/// Verifies the records of a closed segment that was believed.
-pub(super) fn verify(file: &dyn DiskFile, path: &Path, length: u64, seed: u32) -> (Scan, Readable) {
-    let mut bytes = Vec::new();
-    let readable = read_segment(file, path, length, &mut bytes);
-    (segment::scan(&bytes, seed, |_| {}), readable)
-}
-
-/// How much of a segment could be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Readable {
-    Wholly,
-    /// There are zeros in place of pages that could not be read, or the rest is missing.
-    Partly,
-}
-
-/// Reads a segment. Reading goes on behind what cannot be read: there may be whole records, and the end of the log.
-pub(super) fn read_segment(file: &dyn DiskFile, path: &Path, length: u64, bytes: &mut Vec<u8>) -> Readable {
-    let length = usize::try_from(length.min(MAX_SEGMENT_BYTES)).unwrap_or(usize::MAX);
-    bytes.clear();
-    bytes.resize(length, 0);
-    let (mut at, mut unread) = (0, 0);
-    while let Some(rest) = bytes.get_mut(at..) {
-        let (filled, failed) = disk::read_at(file, rest, at as u64);
-        at += filled;
-        let Some(error) = failed else { break };
-        tracing::error!(path = %path.display(), offset = at, %error, "a place of a segment cannot be read");
-        unread += 1;
-        let behind = (at / PAGE_BYTES + 1) * PAGE_BYTES;
-        if unread > MAX_UNREAD_PAGES || behind >= length {
-            break;
-        }
-        at = behind;
-    }
-    bytes.truncate(at);
-    if unread == 0 { Readable::Wholly } else { Readable::Partly }
 }
 
 /// Says what is wrong with a segment, and in how many places.
