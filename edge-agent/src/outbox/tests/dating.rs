@@ -405,6 +405,34 @@ fn d14_of_an_outbox_that_was_set_aside_true_times_are_told_and_no_provisional_on
 }
 
 #[test]
+fn d3_a_run_is_dated_exactly_by_another_one_of_its_boot_though_whoever_dated_that_one_died() {
+    let bench = Bench::new();
+    let runs = [0, 60_000].map(|since_boot| {
+        let mut outbox = bench.begin(unknown(1, since_boot));
+        append_good(&mut outbox, [PROVISIONAL + i64::try_from(since_boot).unwrap()]);
+        outbox.state().run
+    });
+    let mut half = 0;
+    for after in 0..40 {
+        let copy = bench.copy();
+        copy.disk.changes.store(after, Ordering::SeqCst);
+        drop(copy.try_begin(known(1, 90_000, SHIFT + 95_000)));
+        copy.disk.changes.store(u32::MAX, Ordering::SeqCst);
+        let [first, second] = [0, 1].map(|run| copy.runs()[run].join("dating").exists());
+        let mut later = copy.begin(known(2, 0, SHIFT + 500_000));
+        let times = runs.map(|run| ticks_of(&mut later, run).unwrap());
+        if second {
+            let exact = [0, 60_000].map(|since_boot| vec![(SHIFT + PROVISIONAL + since_boot, Reason::GOOD)]);
+            assert_eq!(times, exact, "after {after}");
+        } else {
+            assert_eq!(times[1][0].0 - times[0][0].0, 60_000, "after {after}");
+        }
+        half += u32::from(second && !first);
+    }
+    assert!(half > 3, "{half}");
+}
+
+#[test]
 fn d3_what_was_placed_elsewhere_and_not_told_is_told_when_its_outbox_is_released() {
     let bench = Bench::new();
     let mut lost = bench.begin(unknown(1, 0));
