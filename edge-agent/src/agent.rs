@@ -247,6 +247,7 @@ impl StatusSource {
             },
             refused: state.refused,
             damaged: state.damaged,
+            undated_for_room: state.undated_for_room,
             ..Storage::default()
         };
         storage.holds_s = forecast::holds_s(&storage);

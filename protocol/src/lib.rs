@@ -39,7 +39,7 @@ pub use id::{
     RunId, SeriesName,
 };
 pub use pieces::{Pieces, PiecesError};
-pub use plausible::{ImplausibleTime, RELEASED, TOO_LATE};
+pub use plausible::{EARLIEST, ImplausibleTime, TOO_LATE};
 pub use position::{LogHeld, Position, PositionError, RunPosition, ServerClock};
 pub use quality::{Quality, Reason};
 pub use set_aside::{SetAside, SetAsideReason};

@@ -3,9 +3,9 @@
 
 use crate::time::UtcMillis;
 
-/// 2026-11-21T00:00:00Z, the day of this release: of its source, so that a build says the same whenever it is made. No program
-/// runs before it was written. It is renewed with each version; one that is old refuses less, and nothing that is right.
-pub const RELEASED: UtcMillis = UtcMillis(1_795_219_200_000);
+/// 2025-01-01T00:00:00Z: no program runs before it was written, and this one was not written before then. Machines without a
+/// battery start in 1970, 2000, or whenever their image was made.
+pub const EARLIEST: UtcMillis = UtcMillis(1_735_689_600_000);
 
 /// 2100-01-01T00:00:00Z. No lamppost of this release lives to see it; a clock that lost its battery, or counts in another
 /// unit or epoch, shows anything.
@@ -14,9 +14,9 @@ pub const TOO_LATE: UtcMillis = UtcMillis(4_102_444_800_000);
 /// Why a clock that shows this time is not right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImplausibleTime {
-    /// It is before [`RELEASED`].
-    #[error("{0:?} is before this release was made, {RELEASED:?}")]
-    BeforeRelease(UtcMillis),
+    /// It is before [`EARLIEST`].
+    #[error("{0:?} is before this program was written, {EARLIEST:?}")]
+    TooEarly(UtcMillis),
     /// It is not before [`TOO_LATE`].
     #[error("{0:?} is not before the year 2100, {TOO_LATE:?}")]
     TooLate(UtcMillis),
@@ -28,8 +28,8 @@ impl UtcMillis {
     /// # Errors
     /// [`ImplausibleTime`].
     pub fn plausible(self) -> Result<Self, ImplausibleTime> {
-        if self < RELEASED {
-            return Err(ImplausibleTime::BeforeRelease(self));
+        if self < EARLIEST {
+            return Err(ImplausibleTime::TooEarly(self));
         }
         if self >= TOO_LATE {
             return Err(ImplausibleTime::TooLate(self));
@@ -43,24 +43,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_raises_the_version_renews_the_day_of_the_release() {
-        assert_eq!((env!("CARGO_PKG_VERSION"), RELEASED.0 % 86_400_000), ("0.1.0", 0));
-    }
-
-    #[test]
-    fn a_clock_shows_a_time_from_the_release_to_the_end_of_the_century_or_is_wrong() {
-        for right in [RELEASED, TOO_LATE.plus_ms(-1)] {
+    fn a_clock_shows_a_time_from_2025_to_the_end_of_the_century_or_is_wrong() {
+        for right in [EARLIEST, TOO_LATE.plus_ms(-1)] {
             assert_eq!(right.plausible(), Ok(right));
         }
-        for early in [UtcMillis(i64::MIN), UtcMillis(0), RELEASED.plus_ms(-1)] {
-            assert_eq!(early.plausible(), Err(ImplausibleTime::BeforeRelease(early)));
+        for early in [UtcMillis(i64::MIN), UtcMillis(0), EARLIEST.plus_ms(-1)] {
+            assert_eq!(early.plausible(), Err(ImplausibleTime::TooEarly(early)));
         }
         for late in [TOO_LATE, UtcMillis(i64::MAX)] {
             assert_eq!(late.plausible(), Err(ImplausibleTime::TooLate(late)));
         }
         assert_eq!(
             UtcMillis(0).plausible().unwrap_err().to_string(),
-            "0 ms UTC is before this release was made, 1795219200000 ms UTC"
+            "0 ms UTC is before this program was written, 1735689600000 ms UTC"
         );
     }
 }

@@ -89,7 +89,9 @@ impl Pace {
     pub(super) fn now(&self) -> Now {
         let now = self.clock.now();
         match self.learnt_ms(now) {
-            Some(shift_ms) => Now { wall: now.wall.plus_ms(-shift_ms), trust: ClockTrust::Unknown, ..now },
+            Some(shift_ms) => {
+                Now { wall: now.wall.plus_ms(shift_ms.saturating_neg()), trust: ClockTrust::Unknown, ..now }
+            }
             None => now,
         }
     }

@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn d3_a_slow_server_is_believed_roughly_once_time_has_gone_by_and_one_that_shows_1970_never() {
-        let day = UtcMillis(lamplighter_protocol::RELEASED.0 + 86_400_000);
+        let day = UtcMillis(lamplighter_protocol::EARLIEST.0 + 86_400_000);
         for (server, from) in [(day, Some(LearntFrom::SlowServer)), (UtcMillis(86_400_000), None)] {
             let mut clock = SystemClock::off_by(-10 * 365 * 86_400_000);
             clock.start = clock.start.checked_sub(Duration::from_mins(1)).unwrap();

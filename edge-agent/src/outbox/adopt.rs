@@ -14,8 +14,10 @@ use lamplighter_protocol::{Digest, Dropped, RunId};
 
 use super::disk::{self, Disk};
 use super::error::{OutboxError, manage};
+use super::log_index::LogIndex;
 use super::recover::{self, Recovered};
-use super::run::{LogIndex, Run, parse_run_name, run_name};
+use super::run::{Run, parse_run_name, run_name};
+use super::twin::Lacking;
 use super::{descriptions, identity};
 
 /// Directories of runs begin with this number if another outbox brought them: the first one of its own has 1.
@@ -30,9 +32,11 @@ pub(super) struct Adopted {
     /// Oldest first.
     pub(super) runs: Vec<Run>,
     /// What their events report as dropped.
-    pub(super) reports: Vec<Dropped>,
-    /// Places that are damaged.
-    pub(super) damaged: u64,
+    pub(super) reports: Vec<(RunId, Dropped)>,
+    /// Places that are damaged, and in whose files each is.
+    pub(super) damaged: Vec<RunId>,
+    /// What dates them, where one copy is not whole.
+    pub(super) lacking: Vec<(RunId, Lacking)>,
     /// Runs that stay where they were, because the living outbox has these already, and whatever is none.
     pub(super) left: usize,
     /// Why not all of them could move.
@@ -52,8 +56,7 @@ pub(super) fn adopt(disk: &dyn Disk, aside: &Path, living: &Path) -> Result<Adop
     };
     let here = disk::list(disk, &to)?;
     let here: HashSet<RunId> = here.iter().filter_map(|name| Some(parse_run_name(name)?.1)).collect();
-    let mut adopted =
-        Adopted { reports: recovered.reports, damaged: recovered.damaged, ..Adopted::default() };
+    let mut adopted = Adopted::default();
     for mut run in recovered.runs {
         if here.contains(&run.id) {
             continue;
@@ -68,6 +71,11 @@ pub(super) fn adopt(disk: &dyn Disk, aside: &Path, living: &Path) -> Result<Adop
         run.is_told = recovered.placed.contains(&run.id);
         adopted.runs.push(run);
     }
+    // What is found in those that stay is not found here; if they are here already, it was.
+    let moved: HashSet<RunId> = adopted.runs.iter().map(|run| run.id).collect();
+    adopted.reports.extend(recovered.reports.into_iter().filter(|(run, _)| moved.contains(run)));
+    adopted.damaged.extend(recovered.damaged.into_iter().filter(|run| moved.contains(run)));
+    adopted.lacking.extend(recovered.lacking.into_iter().filter(|(run, _)| moved.contains(run)));
     // Where they are before where they were: at no time a power cut leaves none of them.
     disk::sync_directory(disk, &to)?;
     disk::sync_directory(disk, &from)?;
@@ -106,7 +114,7 @@ fn prepare(disk: &dyn Disk, aside: &Path, living: &Path) -> Result<Option<Prepar
 pub(super) fn delete(disk: &dyn Disk, aside: &Path) -> Result<(), OutboxError> {
     let _lock = identity::lock(disk, aside)?;
     let mut names = disk::list(disk, aside)?;
-    names.sort_by_key(|name| name == "identity");
+    names.sort_by_key(|name| identity::is_identity(name));
     for name in names {
         delete_all(disk, &aside.join(name), DEEPEST)?;
     }

@@ -6,17 +6,17 @@ use std::path::Path;
 
 use lamplighter_protocol::wire::CommandState;
 use lamplighter_protocol::{
-    Command, CommandAction, CommandId, CommandReport, Log, OutboxId, Record, UtcMillis, limits,
+    Command, CommandAction, CommandId, CommandReport, Log, Record, UtcMillis, limits,
 };
 
 use super::adopt::{self, Adopted};
 use super::disk::Disk;
 use super::error::{OutboxError, chain};
 use super::files::Files;
+use super::kept::{self, Decision, Kept, Stage};
 use super::queue::{Append, Times};
 use super::room::Purpose;
 use super::run::Run;
-use super::sealed::{self, Sealed};
 use super::set_aside::Aside;
 use super::{identity, set_aside};
 use crate::clock::{ClockTrust, Now};
@@ -24,31 +24,6 @@ use crate::clock::{ClockTrust, Now};
 /// Most commands that are remembered, so that one that comes again is not done again; the oldest that are done are
 /// forgotten first.
 const MOST_KEPT: usize = 64;
-
-/// A command as it is kept on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Kept {
-    id: CommandId,
-    outbox: OutboxId,
-    /// Of the directory that it is about.
-    number: u64,
-    decision: Decision,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Decision {
-    Release,
-    Close,
-}
-
-/// How far it has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Stage {
-    Begun,
-    Done,
-    Failed(String),
-}
 
 /// What became of a command that an earlier run had begun.
 #[derive(Debug)]
@@ -143,9 +118,10 @@ impl Files {
 
     /// Runs that have moved here are here from now on, before all others.
     fn take_over(&mut self, adopted: Adopted) -> Result<(), OutboxError> {
-        let Adopted { runs, reports, damaged, left: _, failed: _ } = adopted;
+        let Adopted { runs, reports, damaged, lacking, left: _, failed: _ } = adopted;
+        self.plan.mend(lacking);
         self.bytes += runs.iter().map(Run::bytes).sum::<u64>();
-        self.damaged += damaged;
+        self.damaged += damaged.len() as u64;
         self.damage_found = true;
         self.runs.splice(0..0, runs);
         self.finish_drops(&reports)?;
@@ -184,24 +160,10 @@ impl Files {
             let done = commands.iter().position(|known| known.stage != Stage::Begun);
             commands.remove(done.unwrap_or(0));
         }
-        let (path, body) = (path_of(&self.directory), encode(&commands));
-        self.in_space(Purpose::Kept, |files| sealed::write(&*files.disk, &path, &body))?;
+        self.in_space(Purpose::Kept, |files| kept::write(&*files.disk, &files.directory, &commands))?;
         self.commands = commands;
         Ok(())
     }
-}
-
-/// The commands that are kept in this outbox.
-pub(super) fn load(disk: &dyn Disk, living: &Path) -> Result<Vec<Kept>, OutboxError> {
-    let body = match sealed::read(disk, &path_of(living))? {
-        Sealed::Absent => return Ok(Vec::new()),
-        Sealed::Damaged => None,
-        Sealed::Whole(body) => decode(&body),
-    };
-    if body.is_none() {
-        tracing::error!("what was kept of commands is damaged: those that are not done come again");
-    }
-    Ok(body.unwrap_or_default())
 }
 
 /// Goes on with what was begun, before the runs of the living outbox are looked at.
@@ -269,61 +231,4 @@ fn failed(detail: &str) -> Stage {
     tracing::error!(detail, "a decision about an outbox could not be carried out");
     let most = detail.floor_char_boundary(limits::MAX_DETAIL_BYTES);
     Stage::Failed(detail.get(..most).unwrap_or_default().to_owned())
-}
-
-fn path_of(living: &Path) -> std::path::PathBuf {
-    living.join("commands")
-}
-
-fn encode(commands: &[Kept]) -> Vec<u8> {
-    let mut body = Vec::new();
-    for Kept { id, outbox, number, decision, stage } in commands {
-        body.extend_from_slice(&id.0);
-        body.extend_from_slice(&outbox.0);
-        body.extend_from_slice(&number.to_le_bytes());
-        body.push(match decision {
-            Decision::Release => 0,
-            Decision::Close => 1,
-        });
-        let (stage, detail) = match stage {
-            Stage::Begun => (0, ""),
-            Stage::Done => (1, ""),
-            Stage::Failed(detail) => (2, detail.as_str()),
-        };
-        body.push(stage);
-        // At most so long: see `failed`.
-        body.extend_from_slice(&u16::try_from(detail.len()).unwrap_or(0).to_le_bytes());
-        body.extend_from_slice(detail.as_bytes());
-    }
-    body
-}
-
-fn decode(mut body: &[u8]) -> Option<Vec<Kept>> {
-    let mut commands = Vec::new();
-    while !body.is_empty() {
-        let (id, rest) = body.split_first_chunk::<16>()?;
-        let (outbox, rest) = rest.split_first_chunk::<16>()?;
-        let (number, rest) = rest.split_first_chunk::<8>()?;
-        let ([decision, stage], rest) = rest.split_first_chunk::<2>()?;
-        let (length, rest) = rest.split_first_chunk::<2>()?;
-        let (detail, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
-        commands.push(Kept {
-            id: CommandId(*id),
-            outbox: OutboxId(*outbox),
-            number: u64::from_le_bytes(*number),
-            decision: match decision {
-                0 => Decision::Release,
-                1 => Decision::Close,
-                _ => return None,
-            },
-            stage: match stage {
-                0 => Stage::Begun,
-                1 => Stage::Done,
-                2 => Stage::Failed(std::str::from_utf8(detail).ok()?.to_owned()),
-                _ => return None,
-            },
-        });
-        body = rest;
-    }
-    Some(commands)
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use lamplighter_protocol::Log;
 
 use super::files::Files;
-use super::recover::{self, Readable};
+use super::log_index::Unread;
+use super::readable::{self, Readable};
 use super::run::At;
 use super::seal;
 
@@ -30,10 +31,11 @@ impl Files {
     /// What is in a segment from this sequence on cannot be read in this run; the next start tries it again, page by page.
     pub(super) fn found_unreadable(&mut self, (run, log): (usize, Log), sequence: u64) {
         let index = self.runs[run].log_mut(log);
-        let Some(last) = index.mark_unread(sequence) else { return };
+        let Some((last, known)) = index.mark_unread(sequence) else { return };
         index.state.on_disk.remove(sequence, last);
         let segment = index.segment_of(sequence).map(|segment| segment.first);
-        self.damaged += 1;
+        // However many of its records are asked for, by whoever comes first, a segment that cannot be read is one place.
+        self.damaged += u64::from(known == Unread::News);
         let (id, name) = (self.runs[run].id, log.as_str());
         tracing::error!(
             run = %id, log = name, first = sequence, last,
@@ -60,7 +62,7 @@ impl Files {
         let (end, bytes) = (segment.end, segment.bytes);
         let Some(last) = end.checked_sub(1).filter(|last| *last >= first) else { return };
         let Ok(file) = disk.open(&path) else { return };
-        let (found, readable) = recover::verify(&*file, &path, bytes, *seed);
+        let (found, readable) = readable::verify(&*file, &path, bytes, *seed);
         if readable == Readable::Partly {
             return;
         }

@@ -12,11 +12,13 @@ use super::disk::Disk;
 use super::error::OutboxError;
 use super::run::Run;
 use super::sealed::{self, Sealed};
+use super::twin::{self, Lacking, Twin};
+use crate::clock::ClockTrust;
 
 /// The file that says that a run began without knowing the time.
 pub(super) const UNDATED: &str = "undated";
 
-/// The file that dates it.
+/// The file that dates it. There are two copies: what was sent by it may not change, and without it could not be told again.
 pub(super) const DATING: &str = "dating";
 
 /// What is known of the times of a run.
@@ -120,6 +122,17 @@ impl RunTime {
     }
 }
 
+impl How {
+    /// How far the times are to be believed that were found out so.
+    pub(super) fn trust(self) -> ClockTrust {
+        match self {
+            Self::OwnClock | Self::Server | Self::SameBoot => ClockTrust::Sure,
+            Self::SlowServer | Self::SameBootRoughly => ClockTrust::Unsure,
+            Self::Placed(_) => ClockTrust::Unknown,
+        }
+    }
+}
+
 impl Dating {
     /// What is to be added to the times of a record.
     pub(super) fn shift_of(&self, log: Log, sequence: u64) -> i64 {
@@ -152,10 +165,7 @@ impl Dating {
 
     /// What was good in a record with a provisional time is uncertain, if that is not dated exactly.
     pub(super) fn doubt(&self, record: &mut Record) {
-        let is_exact = match self.how {
-            How::OwnClock | How::Server | How::SameBoot => true,
-            How::SlowServer | How::SameBootRoughly | How::Placed(_) => false,
-        };
+        let is_exact = self.how.trust() == ClockTrust::Sure;
         if let (false, Record::Tick(tick)) = (is_exact, record) {
             let good = tick.observations.iter_mut().filter(|one| one.reason == Reason::GOOD);
             good.for_each(|one| one.reason = Reason::CLOCK_UNSURE);
@@ -270,40 +280,37 @@ impl Undated {
 
 /// Dates a run, for good: it is on disk, wholly, when this returns.
 pub(super) fn write(disk: &dyn Disk, run: &Run, dating: &Dating) -> Result<(), OutboxError> {
-    sealed::write(disk, &run.directory.join(DATING), &dating.encode())
+    twin::write(disk, &run.directory, DATING, &dating.encode())
 }
 
-/// What is known of a run's times, its directory being synced.
-pub(super) fn load(disk: &dyn Disk, run: &Run) -> RunTime {
-    let file = |name: &str| sealed::read(disk, &run.directory.join(name));
+/// What is known of a run's times, its directory being synced; and of what dates it, the copy that is to be written again.
+pub(super) fn load(disk: &dyn Disk, run: &Run) -> (RunTime, Option<Lacking>) {
     let (path, opened) = (run.directory.display(), run.opening.map(|opening| opening.opened));
-    let undated = match file(UNDATED) {
-        Ok(Sealed::Absent) => return RunTime::Known,
+    let undated = match sealed::read(disk, &run.directory.join(UNDATED)) {
+        Ok(Sealed::Absent) => return (RunTime::Known, None),
         Ok(Sealed::Whole(body)) => Undated::decode(&body),
         Ok(Sealed::Damaged) => None,
         Err(error) => {
             tracing::error!(%path, %error, "whether the run knew the time cannot be read: it waits for the next start");
-            return RunTime::Unread;
+            return (RunTime::Unread, None);
         }
     };
     let undated = undated.unwrap_or_else(|| {
         tracing::error!(%path, "when the run began is damaged: it is placed between its neighbours");
         Undated { opened: opened.unwrap_or_default(), before_ended: None, boot: None }
     });
-    let dating = match file(DATING) {
-        Ok(Sealed::Absent) => return RunTime::Undated(undated),
-        Ok(Sealed::Whole(body)) => Dating::decode(&body),
-        Ok(Sealed::Damaged) => None,
+    match twin::read(disk, &run.directory, DATING, Dating::decode) {
+        Ok(Twin::Absent) => (RunTime::Undated(undated), None),
+        Ok(Twin::Whole(dating, lacking)) => (RunTime::Dated(undated, dating), lacking),
+        Ok(Twin::Damaged) => {
+            tracing::error!(%path, "what dates the run is damaged twice: it is dated anew, as one that never learnt the time");
+            (RunTime::Undated(Undated { boot: None, ..undated }), None)
+        }
         Err(error) => {
             tracing::error!(%path, %error, "what dates the run cannot be read: it waits for the next start");
-            return RunTime::Unread;
+            (RunTime::Unread, None)
         }
-    };
-    if let Some(dating) = dating {
-        return RunTime::Dated(undated, dating);
     }
-    tracing::error!(%path, "what dates the run is damaged: it is dated anew, as one that never learnt the time");
-    RunTime::Undated(Undated { boot: None, ..undated })
 }
 
 #[cfg(test)]

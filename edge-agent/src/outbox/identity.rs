@@ -9,7 +9,7 @@ use super::OutboxOptions;
 use super::disk::{self, Disk, DiskFile};
 use super::error::{OutboxError, manage};
 use super::random::Random;
-use super::sealed::{self, Sealed};
+use super::twin::{self, Lacking, Twin};
 
 /// An outbox that is ours: its id, and the lock that keeps other agents out while it lives.
 #[derive(Debug)]
@@ -35,13 +35,37 @@ pub(super) enum Identity {
     Whole(Owner),
 }
 
+/// The file that says whose the outbox is. There are two copies: without it all that the outbox holds is lost.
+const IDENTITY: &str = "identity";
+
+/// Whether a file of this name says whose the outbox is.
+pub(super) fn is_identity(name: &str) -> bool {
+    name == IDENTITY || name == twin::second(IDENTITY)
+}
+
 /// Reads whose the outbox in this directory is.
 pub(super) fn read(disk: &dyn Disk, directory: &Path) -> Result<Identity, OutboxError> {
-    Ok(match sealed::read(disk, &directory.join("identity"))? {
-        Sealed::Whole(body) => decode(&body).map_or(Identity::Damaged, Identity::Whole),
-        Sealed::Damaged => Identity::Damaged,
-        Sealed::Absent => Identity::Absent,
+    Ok(read_copies(disk, directory)?.0)
+}
+
+/// The same, and the copy that is to be written again.
+fn read_copies(disk: &dyn Disk, directory: &Path) -> Result<(Identity, Option<Lacking>), OutboxError> {
+    Ok(match twin::read(disk, directory, IDENTITY, decode)? {
+        Twin::Whole(owner, lacking) => (Identity::Whole(owner), lacking),
+        Twin::Damaged => (Identity::Damaged, None),
+        Twin::Absent => (Identity::Absent, None),
     })
+}
+
+/// Writes the copy that is not whole. If there is no room for it, the next start tries again.
+fn mend(disk: &dyn Disk, directory: &Path, lacking: &Lacking) -> Result<(), OutboxError> {
+    match twin::mend(disk, directory, lacking) {
+        Err(error) if error.is_full_disk() => {
+            tracing::warn!(%error, "the disk has no room for the second copy of the outbox's identity");
+            Ok(())
+        }
+        mended => mended,
+    }
 }
 
 /// Locks the outbox and checks that it belongs here. One that does not is set aside, untouched, and a new one begun.
@@ -51,10 +75,12 @@ pub(super) fn settle(disk: &dyn Disk, random: &Random, options: &OutboxOptions) 
     disk::create_directory(disk, directory)?;
     disk::sync_directory(disk, &parent)?;
     let lock = lock(disk, directory)?;
-    let stranger = match read(disk, directory)? {
+    let (identity, lacking) = read_copies(disk, directory)?;
+    let stranger = match identity {
         Identity::Whole(Owner { outbox, lamppost, hardware_serial })
             if lamppost == options.lamppost && hardware_serial == options.hardware_serial =>
         {
+            lacking.map_or(Ok(()), |lacking| mend(disk, directory, &lacking))?;
             return Ok(Home { outbox, _lock: lock });
         }
         Identity::Whole(Owner { lamppost, hardware_serial, .. }) => {
@@ -98,7 +124,7 @@ fn begin(
 ) -> Result<Home, OutboxError> {
     let outbox = OutboxId(random.id()?);
     let body = encode(outbox, &options.lamppost, &options.hardware_serial);
-    sealed::write(disk, &options.directory.join("identity"), &body)?;
+    twin::write(disk, &options.directory, IDENTITY, &body)?;
     Ok(Home { outbox, _lock: lock })
 }
 

@@ -5,17 +5,17 @@ use std::time::Duration;
 use lamplighter_protocol::{Dropped, Log, Record, RunId, UtcMillis};
 
 use super::dating::{self, BootTime, Dating, How, RunTime, SpansOff, Undated};
-use super::dropping::Drops;
 use super::error::OutboxError;
 use super::files::Files;
-use super::place::{self, BootAt, Known, Life};
+use super::place::{self, BootAt, Boots, Known, Life};
 use super::room::Purpose;
 use super::run::Run;
 use super::{Beginning, Chunk, ReadLimit, opening, read};
 use crate::clock::{Boot, ClockTrust, Learnt, LearntFrom};
 
 impl Files {
-    /// What is known of the time of a run that opens now. If it knows the time, those before it are dated.
+    /// What is known of the time of a run that opens now. If it knows the time, those before it are to be dated: the one
+    /// before it at once, the others in steps once it has begun.
     pub(super) fn time_of_opening(&mut self, beginning: Beginning) -> Result<RunTime, OutboxError> {
         let (opened, monotonic) = (beginning.now.wall, beginning.now.monotonic);
         let boot = beginning.boot.map(|boot| boot_time(boot, monotonic));
@@ -25,12 +25,10 @@ impl Files {
             let before_ended = before.and_then(|before| self.life(before)).map(|life| life.ended);
             return Ok(RunTime::Undated(Undated { opened, before_ended, boot }));
         }
-        let trust = beginning.now.trust;
-        let boot = boot.map(|at| BootAt { boot: at.boot, booted: opened.plus_ms(-at.ms), trust });
+        let boot = boot.map(|at| BootAt::of(at, opened, beginning.now.trust));
         self.boot = boot;
-        for (place, dating) in self.date_earlier(self.runs.len(), opened, boot, Purpose::Report)? {
-            self.runs[place].date(dating);
-        }
+        self.plan_earlier(self.runs.len(), opened);
+        self.date_run_before()?;
         Ok(RunTime::Known)
     }
 
@@ -50,21 +48,19 @@ impl Files {
         self.runs.last().is_some_and(|run| matches!(run.time, RunTime::Undated(_)))
     }
 
-    /// The time is learnt: this run, and all before it that never learnt it, are dated. All of it is on disk when this
-    /// returns; what is appended from then on has the time that was learnt.
+    /// The time is learnt: this run is dated, on disk when this returns, and those before it that never learnt it are to be
+    /// dated in steps. What is appended from then on has the time that was learnt.
     pub(super) fn date(&mut self, learnt: Learnt) -> Result<(), OutboxError> {
         let (id, place) = (self.current().id, self.runs.len() - 1);
         let RunTime::Undated(undated) = self.current().time else { return Ok(()) };
         self.write()?;
         let opened = undated.opened.plus_ms(learnt.shift_ms);
-        let (how, trust) = match learnt.from {
-            LearntFrom::OwnClock => (How::OwnClock, ClockTrust::Sure),
-            LearntFrom::Server => (How::Server, ClockTrust::Sure),
-            LearntFrom::SlowServer => (How::SlowServer, ClockTrust::Unsure),
+        let how = match learnt.from {
+            LearntFrom::OwnClock => How::OwnClock,
+            LearntFrom::Server => How::Server,
+            LearntFrom::SlowServer => How::SlowServer,
         };
-        let boot = undated.boot.map(|at| BootAt { boot: at.boot, booted: opened.plus_ms(-at.ms), trust });
-        // What this run knows is written last: without it the next run finds out the rest again.
-        let earlier = self.date_earlier(place, opened, boot, Purpose::Kept)?;
+        let boot = undated.boot.map(|at| BootAt::of(at, opened, how.trust()));
         let own = self.in_space(Purpose::Kept, |files| {
             // A segment has times of one kind.
             Log::ALL.into_iter().try_for_each(|log| files.close_segment(log))?;
@@ -79,80 +75,47 @@ impl Files {
             dating::write(&*files.disk, &files.runs[place], &dating)?;
             Ok(dating)
         })?;
-        for (place, dating) in earlier.into_iter().chain([(place, own)]) {
-            self.runs[place].date(dating);
-        }
+        self.runs[place].date(own);
         self.now = self.now.plus_ms(learnt.shift_ms);
         self.boot = boot;
         tracing::info!(shift_ms = learnt.shift_ms, from = ?learnt.from, "the time is known: what was read is dated");
-        self.tell_placed()?;
+        self.plan_earlier(place, opened);
+        self.step_plan()?;
         self.oldest_gone = true;
         self.write()
     }
 
-    /// Runs were adopted: those of them that do not know the time are dated as if they had been here when this run learnt
-    /// it. Until then they wait with all others.
+    /// Runs were adopted: those of them that do not know the time are to be dated as if they had been here when this run
+    /// learnt it. Until then they wait with all others.
     pub(super) fn date_adopted(&mut self) -> Result<(), OutboxError> {
         if self.is_undated() {
             return Ok(());
         }
         let place = self.runs.len() - 1;
         let Some(opened) = self.life(place).map(|life| life.opened) else { return Ok(()) };
-        let datings = self.date_earlier(place, opened, self.boot, Purpose::Kept)?;
-        for (place, dating) in datings {
-            self.runs[place].date(dating);
-        }
-        self.tell_placed()
+        self.plan_earlier(place, opened);
+        self.step_plan()
     }
 
-    /// Dates the runs before the one at this place, which opened at a time that is known, on disk and not yet in memory.
-    fn date_earlier(
-        &mut self,
-        place: usize,
-        opened: UtcMillis,
-        boot: Option<BootAt>,
-        purpose: Purpose,
-    ) -> Result<Vec<(usize, Dating)>, OutboxError> {
+    /// Finds out when the runs were that come before the one at this place, which opened at a time that is known, and plans to
+    /// date them so.
+    fn plan_earlier(&mut self, place: usize, opened: UtcMillis) {
         let is_undated = |run: &Run| matches!(run.time, RunTime::Undated(_));
-        if !self.runs.iter().take(place).any(is_undated) {
-            return Ok(Vec::new());
-        }
-        let (places, mut lives): (Vec<usize>, Vec<Life>) =
-            (0..place).filter_map(|at| Some((at, self.life(at)?))).unzip();
-        lives.push(Life { opened, ended: opened, known: Known::Exactly });
-        let found = place::date(&lives, boot, self.bound.max_age());
-        let after = self.runs.last().map_or(RunId([0; 16]), |run| run.id);
         let mut datings = Vec::new();
-        for (at, (shift_ms, how)) in
-            places.into_iter().zip(found).filter_map(|(at, found)| Some((at, found?)))
-        {
-            let dating = Dating { shift_ms, samples_below: u64::MAX, events_below: u64::MAX, after, how };
-            self.in_space(purpose, |files| dating::write(&*files.disk, &files.runs[at], &dating))?;
-            tracing::info!(run = %self.runs[at].id, shift_ms, ?how, "a run that did not know the time is dated");
-            datings.push((at, dating));
+        if self.runs.iter().take(place).any(is_undated) {
+            let lives = (0..place).filter_map(|at| Some((at, self.life(at)?)));
+            let (places, mut lives): (Vec<usize>, Vec<Life>) = lives.unzip();
+            lives.push(Life { opened, ended: opened, known: Known::Exactly });
+            let found = place::date(&lives, &self.boots(place), self.bound.max_age());
+            let after = self.runs.last().map_or(RunId([0; 16]), |run| run.id);
+            for (at, found) in places.into_iter().zip(found) {
+                let Some((shift_ms, how)) = found else { continue };
+                let (samples_below, events_below) = (u64::MAX, u64::MAX);
+                datings
+                    .push((self.runs[at].id, Dating { shift_ms, samples_below, events_below, after, how }));
+            }
         }
-        Ok(datings)
-    }
-
-    /// Tells the server of runs that were placed, if nothing says that it was told: before anything of them is sent.
-    pub(super) fn tell_placed(&mut self) -> Result<(), OutboxError> {
-        let mut told = Vec::new();
-        for place in 0..self.runs.len() {
-            let run = &self.runs[place];
-            let Some(bounds) = run.time.bounds().filter(|_| !run.is_told) else { continue };
-            let (earliest, latest, time) = (bounds.earliest, bounds.latest, self.now);
-            let record = Record::Dating(lamplighter_protocol::Dating { run: run.id, earliest, latest, time });
-            self.put(Log::Events, &record.encode(), time, Drops::Never)?;
-            told.push(place);
-        }
-        if told.is_empty() {
-            return Ok(());
-        }
-        self.sync_reports()?;
-        for place in told {
-            self.runs[place].told();
-        }
-        Ok(())
+        self.plan.replace(datings);
     }
 
     /// Records of the run at this place as they are sent. None while they may not be.
@@ -208,6 +171,26 @@ impl Files {
             }
             RunTime::Undated(_) | RunTime::Unread => SpansOff::Unknown,
         }
+    }
+
+    /// When the boots were of which a run before this place learnt the time, and the present one; each as exactly as any of
+    /// them says it.
+    fn boots(&self, place: usize) -> Boots {
+        let dated = self.runs.iter().take(place).filter_map(|run| match &run.time {
+            RunTime::Dated(undated, dating) if run.time.bounds().is_none() => {
+                let opened = undated.opened.plus_ms(dating.shift_ms);
+                Some(BootAt::of(undated.boot?, opened, dating.how.trust()))
+            }
+            RunTime::Dated(..) | RunTime::Known | RunTime::Undated(_) | RunTime::Unread => None,
+        });
+        let mut boots = Boots::new();
+        for at in dated.chain(self.boot) {
+            let known = boots.entry(at.boot).or_insert(at);
+            if known.trust != ClockTrust::Sure {
+                *known = at;
+            }
+        }
+        boots
     }
 
     /// From when to when a run was, by its own times where those are not known.

@@ -8,8 +8,9 @@ use super::dating::RunTime;
 use super::disk::{self, Disk};
 use super::dropping::Drops;
 use super::error::{OutboxError, manage};
+use super::log_index::Segment;
 use super::pen::Pen;
-use super::run::{Run, Segment, run_name, segment_name};
+use super::run::{Run, run_name, segment_name};
 use super::segment::{HEADER_BYTES, Header, PREFIX_BYTES};
 use super::{ReadLimit, read, recover};
 

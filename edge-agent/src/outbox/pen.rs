@@ -69,13 +69,16 @@ impl Pen {
 
     /// Begins it again with another header, before its first record.
     pub(super) fn restart(&mut self, header: &Header, drops: Drops, ahead: u64) -> Result<(), OutboxError> {
-        if self.pending.is_empty() {
-            self.file.cut(0).map_err(unwritten(&self.path))?;
-        }
+        // If there is no space, it stays as it is.
+        self.file.allocate(ahead).map_err(unwritten(&self.path))?;
         let (bytes, seed) = header.encode();
+        if self.pending.is_empty() {
+            // No header that is torn between the two.
+            disk::write_at(&*self.file, &self.path, &vec![0; bytes.len()], 0)?;
+        }
         self.pending = bytes.to_vec();
         (self.seed, self.description, self.drops) = (seed, header.description, drops);
-        self.file.allocate(ahead).map_err(unwritten(&self.path))
+        Ok(())
     }
 
     /// Takes a record; says which place of the segment it has, and at which offset.

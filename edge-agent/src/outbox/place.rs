@@ -4,7 +4,10 @@
 //! opening of the next one after them whose times are known. Each keeps the times of its own clock if these leave room
 //! for the others; else it is put as late as it can be. Runs of one boot keep their distances. A run that was placed
 //! before stays where it is.
+//!
+//! All times come from disk, where they may be anything: sums are held at the ends of the range.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lamplighter_protocol::UtcMillis;
@@ -40,13 +43,23 @@ pub(super) struct BootAt {
     pub(super) trust: ClockTrust,
 }
 
+impl BootAt {
+    /// The boot one of whose moments was at this time.
+    pub(super) fn of(moment: BootTime, time: UtcMillis, trust: ClockTrust) -> Self {
+        Self { boot: moment.boot, booted: time.plus_ms(moment.ms.saturating_neg()), trust }
+    }
+}
+
 /// What is found out of one run: what is to be added to its times, and how that is known.
 pub(super) type Found = Option<(i64, How)>;
 
-/// Dates the lives of which nothing is known, oldest first; the last one has to be known exactly. `now` is the present
-/// boot. Nothing is left where it is that would be older than `max_age`.
-pub(super) fn date(lives: &[Life], now: Option<BootAt>, max_age: Duration) -> Vec<Found> {
-    let mut found: Vec<Found> = lives.iter().map(|life| same_boot(life, now)).collect();
+/// When the boots were of which that is known.
+pub(super) type Boots = BTreeMap<[u8; 16], BootAt>;
+
+/// Dates the lives of which nothing is known, oldest first; the last one has to be known exactly. Nothing is left where it
+/// is that would be older than `max_age`.
+pub(super) fn date(lives: &[Life], boots: &Boots, max_age: Duration) -> Vec<Found> {
+    let mut found: Vec<Found> = lives.iter().map(|life| same_boot(life, boots)).collect();
     let mut lives = lives.to_vec();
     for (life, found) in lives.iter_mut().zip(&found) {
         if let Some((shift_ms, _)) = found {
@@ -71,14 +84,14 @@ pub(super) fn date(lives: &[Life], now: Option<BootAt>, max_age: Duration) -> Ve
     found
 }
 
-fn same_boot(life: &Life, now: Option<BootAt>) -> Found {
-    let (Known::Not(Some(at)), Some(now)) = (life.known, now) else { return None };
-    let opened = now.booted.plus_ms(at.ms);
-    let how = match now.trust {
+fn same_boot(life: &Life, boots: &Boots) -> Found {
+    let Known::Not(Some(at)) = life.known else { return None };
+    let boot = boots.get(&at.boot)?;
+    let how = match boot.trust {
         ClockTrust::Sure => How::SameBoot,
         ClockTrust::Unsure | ClockTrust::Unknown => How::SameBootRoughly,
     };
-    (at.boot == now.boot).then(|| (opened.since_ms(life.opened), how))
+    Some((boot.booted.plus_ms(at.ms).since_ms(life.opened), how))
 }
 
 /// Where runs lie whose times are not known.
@@ -102,41 +115,57 @@ struct Block {
 impl Between {
     fn place(&self, lives: &[Life]) -> Vec<Found> {
         let (blocks, offsets) = blocks(lives);
-        let lengths: Vec<i64> = blocks.iter().map(|block| block.last.since_ms(block.first) + 1).collect();
-        let before = |place: usize| lengths.iter().take(place).sum::<i64>();
-        let after = |place: usize| lengths.iter().skip(place + 1).sum::<i64>();
+        let earliest = self.earliest(&blocks);
         // As late as it can be kept: what is older would be dropped for its age at once.
         let not_older = self.next.plus_ms(ms(self.max_age).saturating_neg());
 
         // Whatever is placed ends before this.
         let mut limit = self.next;
+        // What lies between this block and the next run takes so long at least.
+        let mut after = 0_i64;
         let mut shifts: Vec<Found> = Vec::new();
-        for (place, block) in blocks.iter().enumerate().rev() {
+        for (block, (earliest, behind_placed)) in blocks.iter().zip(earliest).rev() {
+            let latest = self.next.plus_ms(after.saturating_neg());
+            after = after.saturating_add(block.length());
             if block.is_placed {
                 limit = limit.min(block.first);
                 shifts.extend(std::iter::repeat_n(None, block.count));
                 continue;
             }
-            let earliest = self.before.map(|end| end.plus_ms(before(place)));
-            // One that was placed earlier stays, and leaves less room.
-            let placed = blocks.iter().take(place).rposition(|block| block.is_placed);
-            let behind_placed = placed.map(|at| {
-                let between: i64 = lengths.iter().take(place).skip(at + 1).sum();
-                blocks[at].last.plus_ms(between)
-            });
             let fits = earliest.max(behind_placed).is_none_or(|earliest| block.first > earliest)
                 && block.last < limit
                 && block.first >= not_older;
             let shift_ms = if fits { 0 } else { limit.plus_ms(-1).since_ms(block.last) };
             limit = block.first.plus_ms(shift_ms);
-            let latest = self.next.plus_ms(-after(place));
             let earliest = earliest.map(|earliest| earliest.min(latest));
             let how = How::Placed(Bounds { earliest, latest });
             shifts.extend(std::iter::repeat_n(Some((shift_ms, how)), block.count));
         }
         shifts.reverse();
         let moved = shifts.into_iter().zip(offsets);
-        moved.map(|(found, offset)| found.map(|(shift_ms, how)| (shift_ms + offset, how))).collect()
+        moved
+            .map(|(found, offset)| found.map(|(shift_ms, how)| (shift_ms.saturating_add(offset), how)))
+            .collect()
+    }
+
+    /// Of each block: what it comes after, if all before it are as early as they can be; and the same behind the last one
+    /// before it that was placed earlier, which stays and leaves less room.
+    fn earliest(&self, blocks: &[Block]) -> Vec<(Option<UtcMillis>, Option<UtcMillis>)> {
+        let (mut end, mut behind_placed) = (self.before, None);
+        let each = blocks.iter().map(|block| {
+            let earliest = (end, behind_placed);
+            let behind = |time: UtcMillis| time.plus_ms(block.length());
+            end = end.map(behind);
+            behind_placed = if block.is_placed { Some(block.last) } else { behind_placed.map(behind) };
+            earliest
+        });
+        each.collect()
+    }
+}
+
+impl Block {
+    fn length(&self) -> i64 {
+        self.last.since_ms(self.first).saturating_add(1)
     }
 }
 
@@ -162,8 +191,7 @@ fn blocks(lives: &[Life]) -> (Vec<Block>, Vec<i64>) {
         let is_placed = life.known == Known::Placed;
         blocks.push(Block { count: 1, first: life.opened, last: life.ended.max(life.opened), is_placed });
         offsets.push(0);
-        let trust = ClockTrust::Unknown;
-        last_boot = boot.map(|at| BootAt { boot: at.boot, booted: life.opened.plus_ms(-at.ms), trust });
+        last_boot = boot.map(|at| BootAt::of(at, life.opened, ClockTrust::Unknown));
     }
     (blocks, offsets)
 }
@@ -209,8 +237,8 @@ mod tests {
     fn d3_a_run_of_the_present_boot_is_dated_exactly() {
         let lives = [exact(0, 10), booted(1, 500, 7, 90), booted(2, 70, 7, 90), exact(2_000, 2_000)];
         for (trust, how) in [(ClockTrust::Sure, How::SameBoot), (ClockTrust::Unsure, How::SameBootRoughly)] {
-            let now = BootAt { boot: [2; 16], booted: UtcMillis(1_500), trust };
-            let found = date(&lives, Some(now), MONTH);
+            let boot = BootAt { boot: [2; 16], booted: UtcMillis(1_500), trust };
+            let found = date(&lives, &Boots::from([(boot.boot, boot)]), MONTH);
             assert_eq!(found[2], Some((1_563, how)), "as exactly as the boot is known");
             // The one before it ends before that.
             assert_eq!(bounds(found[1]), (Some(10), 1_570));
@@ -219,7 +247,7 @@ mod tests {
 
     #[test]
     fn d3_provisional_times_that_fit_are_kept() {
-        let found = date(&[exact(0, 100), lost(200, 300), exact(1_000, 1_000)], None, MONTH);
+        let found = date(&[exact(0, 100), lost(200, 300), exact(1_000, 1_000)], &Boots::new(), MONTH);
         assert_eq!(shifts(&found), [None, Some(0), None]);
         assert_eq!(bounds(found[1]), (Some(100), 1_000));
     }
@@ -227,8 +255,11 @@ mod tests {
     #[test]
     fn d3_provisional_times_that_do_not_fit_are_moved_until_they_end_where_the_next_run_opened() {
         for provisional in [-5_000, 50, 950, 10_000] {
-            let found =
-                date(&[exact(0, 100), lost(provisional, provisional + 90), exact(1_000, 1_000)], None, MONTH);
+            let found = date(
+                &[exact(0, 100), lost(provisional, provisional + 90), exact(1_000, 1_000)],
+                &Boots::new(),
+                MONTH,
+            );
             assert_eq!(shifts(&found)[1], Some(999 - (provisional + 90)));
         }
     }
@@ -236,7 +267,7 @@ mod tests {
     #[test]
     fn d3_a_machine_without_a_battery_leaves_nothing_in_1970_where_no_run_came_before() {
         let now = 1_767_225_600_000;
-        let found = date(&[lost(0, 5_000), exact(now, now)], None, MONTH);
+        let found = date(&[lost(0, 5_000), exact(now, now)], &Boots::new(), MONTH);
         assert_eq!(shifts(&found), [Some(now - 1 - 5_000), None]);
         assert_eq!(bounds(found[0]), (None, now));
     }
@@ -245,7 +276,7 @@ mod tests {
     fn d3_runs_of_one_boot_keep_their_distance() {
         // The second opened 400 ms after the first, whatever its clock says.
         let lives = [booted(1, 100, 5_000, 5_050), booted(1, 500, 9_000, 9_020), exact(1_000, 1_000)];
-        let found = shifts(&date(&lives, None, MONTH));
+        let found = shifts(&date(&lives, &Boots::new(), MONTH));
         let (first, second) = (5_000 + found[0].unwrap(), 9_000 + found[1].unwrap());
         assert_eq!(second - first, 400);
         assert_eq!(second + 20, 999);
@@ -253,7 +284,7 @@ mod tests {
 
     #[test]
     fn d3_a_run_that_kept_its_times_leaves_room_for_those_before_it() {
-        let found = date(&[exact(0, 0), lost(10, 60), lost(20, 30), exact(100, 100)], None, MONTH);
+        let found = date(&[exact(0, 0), lost(10, 60), lost(20, 30), exact(100, 100)], &Boots::new(), MONTH);
         assert_eq!(shifts(&found), [None, Some(0), Some(69), None]);
     }
 
@@ -264,7 +295,7 @@ mod tests {
         #[test]
         fn d3_what_is_placed_keeps_its_order_and_its_bounds(
             lengths in prop::collection::vec((0i64..1_000, -3_000i64..10_000, 0u8..3), 1..8),
-            slack in 0i64..5_000, begins in any::<bool>(), written in 0usize..8,
+            slack in 0i64..5_000, begins in any::<bool>(), written in 0usize..8, last_too in any::<bool>(),
         ) {
             let needed: i64 = lengths.iter().map(|(length, ..)| length + 1).sum();
             // Milliseconds since every boot: each one's clock runs through all of the lives.
@@ -279,23 +310,53 @@ mod tests {
             }
             let end = 1 + needed + slack;
             lives.push(exact(end, end));
-            let found = date(&lives, None, MONTH);
+            let found = date(&lives, &Boots::new(), MONTH);
             check(&lives, &found)?;
 
-            // Some were written before a crash.
+            // Some were written before a crash, the last of them perhaps first.
             let mut again = lives.clone();
+            let last = lives.len() - 2;
             for (place, (life, found)) in again.iter_mut().zip(&found).enumerate() {
-                if let (Some((shift, _)), true) = (found, place < written) {
+                if let (Some((shift, _)), true) = (found, place < written || (last_too && place == last)) {
                     *life = Life {
                         opened: life.opened.plus_ms(*shift), ended: life.ended.plus_ms(*shift), known: Known::Placed,
                     };
                 }
             }
-            let finished = date(&again, None, MONTH);
+            let finished = date(&again, &Boots::new(), MONTH);
             for (life, found) in again.iter().zip(&finished) {
                 prop_assert_eq!(found.is_some(), matches!(life.known, Known::Not(_)));
             }
             check_order(&again, &finished)?;
+        }
+    }
+
+    /// A time from disk: anything, the ends of the range above all.
+    fn hostile() -> impl Strategy<Value = i64> {
+        prop_oneof![Just(i64::MIN), Just(i64::MIN + 1), Just(-1), Just(0), Just(i64::MAX), any::<i64>()]
+    }
+
+    proptest! {
+        #[test]
+        fn times_from_a_damaged_disk_overflow_nothing(
+            times in prop::collection::vec((hostile(), hostile(), hostile(), 0u8..6), 0..8),
+            (next, booted) in (hostile(), hostile()), age_ms in any::<u64>(),
+        ) {
+            let mut lives: Vec<Life> = times.into_iter().map(|(opened, ended, ms, known)| {
+                let known = match known {
+                    0 => Known::Exactly,
+                    1 => Known::Placed,
+                    2 => Known::Not(None),
+                    boot => Known::Not(Some(BootTime { boot: [boot; 16], ms })),
+                };
+                life(opened, ended, known)
+            }).collect();
+            lives.push(exact(next, next));
+            let boot = BootAt { boot: [3; 16], booted: UtcMillis(booted), trust: ClockTrust::Sure };
+            let found = date(&lives, &Boots::from([([3; 16], boot)]), Duration::from_millis(age_ms));
+            for (life, found) in lives.iter().zip(&found) {
+                prop_assert_eq!(found.is_some(), matches!(life.known, Known::Not(_)));
+            }
         }
     }
 

@@ -7,7 +7,8 @@ use lamplighter_protocol::Log;
 
 use super::disk::{self, Disk, DiskFile};
 use super::error::OutboxError;
-use super::run::{Run, Segment, first_missing};
+use super::log_index::{Segment, first_missing};
+use super::run::Run;
 use super::segment::{self, MAX_RECORD_BYTES, PREFIX_BYTES};
 use super::{Chunk, Place, ReadLimit};
 

@@ -6,38 +6,34 @@ use std::path::Path;
 
 use lamplighter_protocol::{Dropped, Log, Record, RunId};
 
-use super::disk::{self, Disk, DiskFile};
+use super::disk::{self, Disk};
 use super::dropping::Drops;
 use super::error::{OutboxError, manage};
-use super::run::{Run, Segment, parse_run_name, parse_segment_name};
+use super::log_index::Segment;
+use super::readable::{Readable, read_segment};
+use super::run::{Run, parse_run_name, parse_segment_name};
 use super::seal::{self, Seal};
 use super::sealed::VERSION;
 use super::segment::{self, BadHeader, HEADER_BYTES, Header, Scan};
+use super::twin::Lacking;
 use super::{dating, opening, order, settle};
 
 /// Begins the name of a run's directory until its opening is synced. What has it after a restart never was a run.
 pub(super) const UNOPENED: &str = "opening-";
-
-/// A file with more bytes was not written by an outbox; only so many are looked at.
-const MAX_SEGMENT_BYTES: u64 = 16 << 20;
-
-/// What a disk cannot read is passed over by this, the page that systems read at once.
-const PAGE_BYTES: usize = 4 << 10;
-
-/// So many pages of a segment are passed over at most: on a dying card each may take the system seconds.
-const MAX_UNREAD_PAGES: usize = 8;
 
 /// What earlier runs left.
 #[derive(Debug, Default)]
 pub(super) struct Recovered {
     /// Oldest first.
     pub(super) runs: Vec<Run>,
-    /// Places on disk that are damaged.
-    pub(super) damaged: u64,
-    /// What was reported as dropped (D11).
-    pub(super) reports: Vec<Dropped>,
+    /// Places on disk that are damaged, and in whose files each is.
+    pub(super) damaged: Vec<RunId>,
+    /// What was reported as dropped (D11), and in whose events.
+    pub(super) reports: Vec<(RunId, Dropped)>,
     /// Runs of which is said when they were (D3).
     pub(super) placed: HashSet<RunId>,
+    /// What dates runs, where one copy is not whole.
+    pub(super) lacking: Vec<(RunId, Lacking)>,
     /// Logs whose last segment was read wholly and ends in bytes that are no whole record.
     cut_short: HashSet<(RunId, Log)>,
 }
@@ -102,7 +98,9 @@ fn recover_run(
     }
     names.sort_unstable();
     disk::sync_directory(disk, &run.directory)?;
-    run.time = dating::load(disk, run);
+    let (time, lacking) = dating::load(disk, run);
+    run.time = time;
+    recovered.lacking.extend(lacking.map(|lacking| (run.id, lacking)));
     for (at, (log, first)) in names.iter().enumerate() {
         let tail = match names.get(at + 1) {
             Some((of, next)) if of == log => Tail::Synced { next: *next },
@@ -181,7 +179,7 @@ fn recover_segment(
         Ok(_) | Err(BadHeader::Damaged | BadHeader::Short) => None,
     };
     let Some((_, seed)) = &header else {
-        recovered.damaged += 1;
+        recovered.damaged.push(run.id);
         let path = path.display();
         if readable {
             tracing::error!(%path, length, "the segment's header is damaged: its records are lost here");
@@ -209,7 +207,7 @@ fn recover_segment(
         {
             drops = Drops::Never;
             match record {
-                Record::Dropped(report) => recovered.reports.push(report),
+                Record::Dropped(report) => recovered.reports.push((run.id, report)),
                 Record::Dating(placed) => drop(recovered.placed.insert(placed.run)),
                 Record::Tick(_) | Record::Opening(_) | Record::Command(_) => {}
             }
@@ -224,7 +222,8 @@ fn recover_segment(
         tracing::warn!(path = %path.display(), "the segment's seal is damaged: its records were verified");
         length = found.whole_bytes as u64;
     }
-    recovered.damaged += report(&path, &found, length, tail, readable);
+    let places = report(&path, &found, length, tail, readable);
+    recovered.damaged.extend(std::iter::repeat_n(run.id, places));
     let (id, index) = (run.id, run.log_mut(log));
     let mut known = first;
     for (from, to) in &found.whole {
@@ -271,45 +270,8 @@ fn believe(run: &mut Run, (log, first): (Log, u64), seal: &Seal) {
     index.segments.push_back(Segment { end, offsets, newest, ..segment });
 }
 
-/// Verifies the records of a closed segment that was believed.
-pub(super) fn verify(file: &dyn DiskFile, path: &Path, length: u64, seed: u32) -> (Scan, Readable) {
-    let mut bytes = Vec::new();
-    let readable = read_segment(file, path, length, &mut bytes);
-    (segment::scan(&bytes, seed, |_| {}), readable)
-}
-
-/// How much of a segment could be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Readable {
-    Wholly,
-    /// There are zeros in place of pages that could not be read, or the rest is missing.
-    Partly,
-}
-
-/// Reads a segment. Reading goes on behind what cannot be read: there may be whole records, and the end of the log.
-pub(super) fn read_segment(file: &dyn DiskFile, path: &Path, length: u64, bytes: &mut Vec<u8>) -> Readable {
-    let length = usize::try_from(length.min(MAX_SEGMENT_BYTES)).unwrap_or(usize::MAX);
-    bytes.clear();
-    bytes.resize(length, 0);
-    let (mut at, mut unread) = (0, 0);
-    while let Some(rest) = bytes.get_mut(at..) {
-        let (filled, failed) = disk::read_at(file, rest, at as u64);
-        at += filled;
-        let Some(error) = failed else { break };
-        tracing::error!(path = %path.display(), offset = at, %error, "a place of a segment cannot be read");
-        unread += 1;
-        let behind = (at / PAGE_BYTES + 1) * PAGE_BYTES;
-        if unread > MAX_UNREAD_PAGES || behind >= length {
-            break;
-        }
-        at = behind;
-    }
-    bytes.truncate(at);
-    if unread == 0 { Readable::Wholly } else { Readable::Partly }
-}
-
 /// Says what is wrong with a segment, and in how many places.
-fn report(path: &Path, found: &Scan, length: u64, tail: Tail, readable: bool) -> u64 {
+fn report(path: &Path, found: &Scan, length: u64, tail: Tail, readable: bool) -> usize {
     let path = path.display();
     let rest = length.saturating_sub(found.whole_bytes as u64);
     if !readable {
@@ -317,7 +279,7 @@ fn report(path: &Path, found: &Scan, length: u64, tail: Tail, readable: bool) ->
         tracing::error!(%path, places, "the segment cannot all be read: it is kept, the next start tries again");
         return places;
     }
-    let damaged = found.damaged + u64::from(rest > 0 && matches!(tail, Tail::Synced { .. }));
+    let damaged = found.damaged + usize::from(rest > 0 && matches!(tail, Tail::Synced { .. }));
     if damaged > 0 {
         tracing::error!(%path, places = damaged, "the segment is damaged: the records there are lost here");
     } else if rest > 0 {

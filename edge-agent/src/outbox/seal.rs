@@ -27,7 +27,7 @@ use lamplighter_protocol::{Digest, Log, RunId, UtcMillis};
 use super::disk::{self, Disk, DiskFile};
 use super::dropping::Drops;
 use super::error::{OutboxError, manage, unwritten};
-use super::run::Segment;
+use super::log_index::Segment;
 use super::sealed::VERSION;
 use super::segment::{self, HEADER_BYTES, Header, Offsets, PREFIX_BYTES};
 

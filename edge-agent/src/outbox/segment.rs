@@ -207,7 +207,7 @@ pub(super) struct Scan {
     /// Bytes up to the end of the last whole record.
     pub(super) whole_bytes: usize,
     /// Places in the file where bytes were passed over to go on behind them.
-    pub(super) damaged: u64,
+    pub(super) damaged: usize,
 }
 
 /// Verifies all records of a segment, and shows each. Bytes behind the last whole record are a torn tail, or damage: `whole_bytes`

@@ -10,7 +10,7 @@ use lamplighter_protocol::{
 use super::disk::Disk;
 use super::identity::{self, Identity};
 use super::run::{Run, parse_run_name, parse_segment_name};
-use super::{order, seal};
+use super::{dating, order, seal};
 
 /// An outbox that was set aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,17 +79,21 @@ fn look(disk: &dyn Disk, directory: &Path, ours: &LamppostNumber, taken: &mut Ha
     for name in disk.list(&runs).unwrap_or_default() {
         if let Some((number, run)) = parse_run_name(&name) {
             told.runs = told.runs.saturating_add(1);
-            add_run(disk, &Run::new(run, number, runs.join(&name)), &mut told);
+            add_run(disk, Run::new(run, number, runs.join(&name)), &mut told);
         }
     }
     told
 }
 
-/// Adds what a run's files show without being read.
-fn add_run(disk: &dyn Disk, run: &Run, told: &mut SetAside) {
-    if let Some(opening) = order::read_opening(disk, run) {
-        told.first = Some(told.first.map_or(opening.opened, |first| first.min(opening.opened)));
-        told.last = told.last.max(Some(opening.opened));
+/// Adds what a run's files show without being read. Of a run that is not dated nobody knows when it was: what its records
+/// say may be years off (D3).
+fn add_run(disk: &dyn Disk, mut run: Run, told: &mut SetAside) {
+    run.opening = order::read_opening(disk, &run);
+    run.time = dating::load(disk, &run).0;
+    let opened = run.opening.and_then(|opening| run.time.of(Log::Events, 0, opening.opened));
+    if let Some(opened) = opened {
+        told.first = Some(told.first.map_or(opened, |first| first.min(opened)));
+        told.last = told.last.max(Some(opened));
     }
     let names = disk.list(&run.directory).unwrap_or_default();
     let mut newest: [Option<(u64, UtcMillis)>; 2] = [None; 2];
@@ -104,7 +108,12 @@ fn add_run(disk: &dyn Disk, run: &Run, told: &mut SetAside) {
             *newest = Some((first, seal.newest));
         }
     }
-    told.last = newest.into_iter().flatten().map(|(_, time)| Some(time)).fold(told.last, Ord::max);
+    // A segment has times of one kind.
+    let time = |(log, newest): (Log, Option<(u64, UtcMillis)>)| {
+        let (first, time) = newest?;
+        run.time.of(log, first, time)
+    };
+    told.last = [Log::Samples, Log::Events].into_iter().zip(newest).map(time).fold(told.last, Ord::max);
 }
 
 /// An id for an outbox that cannot say its own, or whose own another one has: made of what it is found to be, so that every

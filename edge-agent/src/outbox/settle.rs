@@ -6,7 +6,7 @@ use lamplighter_protocol::{Log, RunId};
 
 use super::disk::{self, Disk};
 use super::error::{OutboxError, manage, unwritten};
-use super::recover::{Readable, read_segment};
+use super::readable::{Readable, read_segment};
 use super::run::Run;
 use super::{seal, segment};
 

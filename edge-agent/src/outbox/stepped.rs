@@ -66,12 +66,24 @@ impl SteppedOutbox {
         self.take(Append::Description { digest, payload })
     }
 
-    /// Writes what was appended, and syncs the events among it (D2).
+    /// Writes what was appended, and syncs the events among it (D2). Dates a few more of the earlier runs that did not know
+    /// the time, if there are any for which that [is due](Self::is_dating).
     ///
     /// # Errors
     /// The write or sync that failed.
     pub fn write(&mut self) -> Result<(), OutboxError> {
-        self.files.write()
+        self.files.write()?;
+        if self.is_dating() {
+            self.files.step_plan()?;
+            self.files.write()?;
+        }
+        Ok(())
+    }
+
+    /// Whether some earlier run can be dated, or the server told of it, with the next [write](Self::write). Where the disk has
+    /// no room for that it waits, until the outbox [hears the time](Self::hear_time) again.
+    pub fn is_dating(&self) -> bool {
+        self.files.plan.is_due()
     }
 
     /// Syncs what was written.
@@ -87,8 +99,9 @@ impl SteppedOutbox {
         self.files.is_undated()
     }
 
-    /// The time is learnt: dates this run, and those before it that never learnt it (D3). That is on disk when this returns;
-    /// what is appended from then on has known times.
+    /// The time is learnt: dates this run (D3). That is on disk when this returns; what is appended from then on has known
+    /// times. The runs before it that never learnt the time are dated as well, the first of them at once and
+    /// [others later](Self::is_dating).
     ///
     /// # Errors
     /// The file that could not be written or synced.

@@ -37,6 +37,9 @@ pub(super) fn run(
         if outbox.is_undated() {
             due = due.min(now() + LEARNS_WITHIN);
         }
+        if outbox.is_dating() {
+            due = Duration::ZERO;
+        }
         queue.take(&mut work, due.saturating_sub(now()));
         if now() >= tell_time_at {
             outbox.hear_time(wall.now())?;

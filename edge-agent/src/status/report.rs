@@ -107,6 +107,9 @@ pub struct Storage {
     pub refused: u64,
     /// Places on disk that this run found unreadable.
     pub damaged: u64,
+    /// Runs that did not know the time, and that wait for room on the disk to be dated: nothing of them is sent until then.
+    #[serde(default)]
+    pub undated_for_room: u64,
 }
 
 /// An outbox that was set aside: nothing of it is sent until an operator releases it.

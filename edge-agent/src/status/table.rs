@@ -109,6 +109,7 @@ fn storage(status: &Status) -> Vec<String> {
         dropped,
         refused,
         damaged,
+        undated_for_room,
         max_age_s: _,
     } = &status.storage;
     let holds = match (holds_s, appended_bytes_per_hour) {
@@ -130,6 +131,9 @@ fn storage(status: &Status) -> Vec<String> {
     }
     if refused + damaged > 0 {
         lines.push(format!("{refused} records refused, {damaged} places on disk unreadable, in this run"));
+    }
+    if *undated_for_room > 0 {
+        lines.push(format!("{undated_for_room} runs that did not know the time are NOT sent: the disk has no room to date them"));
     }
     lines
 }

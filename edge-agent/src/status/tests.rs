@@ -48,6 +48,7 @@ fn status() -> Status {
             dropped: DroppedRecords { bytes: 10, age: 2, damaged: 1 },
             refused: 0,
             damaged: 1,
+            undated_for_room: 0,
         },
         set_aside: vec![SetAsideOutbox {
             outbox: "aa".repeat(16),
@@ -254,6 +255,15 @@ fn d3_people_see_that_the_time_is_not_known_and_how_many_records_wait_for_it() {
     let shown = table(&Status { time_known: false, waiting_for_time: 7, clock_trusted: false, ..status() });
     let agent = shown.lines().nth(1).unwrap();
     assert_eq!(agent, "agent     0.1.0, configuration 7, clock NOT KNOWN yet: 7 records wait for their time");
+}
+
+#[test]
+fn d3_people_see_that_runs_are_not_sent_because_the_disk_has_no_room_to_date_them() {
+    let storage = Storage { undated_for_room: 300, ..status().storage };
+    let shown = table(&Status { storage, ..status() });
+    let line =
+        "          300 runs that did not know the time are NOT sent: the disk has no room to date them\n";
+    assert!(shown.contains(line), "{shown}");
 }
 
 #[test]

@@ -41,6 +41,7 @@ fn outbox(ends: &[(u64, u64)]) -> OutboxState {
         refused: 0,
         dropped: DropCounts::default(),
         damaged: 0,
+        undated_for_room: 0,
         set_aside: Arc::new([]),
     }
 }

@@ -32,18 +32,18 @@ impl ClockWatch {
 
 #[cfg(test)]
 mod tests {
-    use lamplighter_protocol::RELEASED;
+    use lamplighter_protocol::EARLIEST;
 
     use super::*;
 
     #[test]
     fn d3_that_the_clock_cannot_be_right_is_said_once_until_it_is() {
         let mut clock = ClockWatch::default();
-        assert_eq!(clock.changed(RELEASED), None);
+        assert_eq!(clock.changed(EARLIEST), None);
         let wrong = UtcMillis(5);
-        assert_eq!(clock.changed(wrong), Some(Err(ImplausibleTime::BeforeRelease(wrong))));
+        assert_eq!(clock.changed(wrong), Some(Err(ImplausibleTime::TooEarly(wrong))));
         assert_eq!(clock.changed(wrong.plus_ms(1)), None);
-        assert_eq!(clock.changed(RELEASED), Some(Ok(RELEASED)));
-        assert_eq!(clock.changed(RELEASED), None);
+        assert_eq!(clock.changed(EARLIEST), Some(Ok(EARLIEST)));
+        assert_eq!(clock.changed(EARLIEST), None);
     }
 }

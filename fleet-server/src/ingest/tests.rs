@@ -9,8 +9,8 @@ mod stops;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
-    Catalogue, Description, Device, Digest, Frame, Grid, Hello, Leaf, Log, Nonce, Observation, Opening,
-    OutboxId, Pieces, Position, RELEASED, Reason, Record, RunHeld, RunId, Series, SeriesName, ServerClock,
+    Catalogue, Description, Device, Digest, EARLIEST, Frame, Grid, Hello, Leaf, Log, Nonce, Observation,
+    Opening, OutboxId, Pieces, Position, Reason, Record, RunHeld, RunId, Series, SeriesName, ServerClock,
     TOO_LATE, Tick, UtcMillis, ValueType, limits,
 };
 use proptest::prelude::*;
@@ -141,7 +141,7 @@ fn d3_a_server_whose_clock_cannot_be_right_says_no_time_and_orders_its_positions
         let position = Position::decode(&position).unwrap();
         (position.server_time, position.clock)
     };
-    assert_eq!(position(RELEASED.plus_ms(-1)), (UtcMillis(1), ServerClock::Wrong));
+    assert_eq!(position(EARLIEST.plus_ms(-1)), (UtcMillis(1), ServerClock::Wrong));
     assert_eq!(position(NOW), (NOW, ServerClock::Shows(NOW)));
     assert_eq!(position(UtcMillis(0)), (NOW.plus_ms(1), ServerClock::Wrong));
     // A clock that is that far ahead does not put the order there for good.

@@ -1,6 +1,6 @@
 //! D3: what a lamppost learns of the time from what it hears, and when.
 
-use lamplighter_protocol::{RELEASED, TOO_LATE};
+use lamplighter_protocol::{EARLIEST, TOO_LATE};
 
 use super::*;
 
@@ -191,8 +191,8 @@ fn a_machine_that_the_server_contradicts_is_not_sure_of_its_time() {
 #[test]
 fn d3_a_time_before_the_release_or_after_the_century_teaches_nothing_and_contradicts_nobody() {
     for (server, refusal) in [
-        (RELEASED.plus_ms(-1), ImplausibleTime::BeforeRelease(RELEASED.plus_ms(-1))),
-        (UtcMillis(0), ImplausibleTime::BeforeRelease(UtcMillis(0))),
+        (EARLIEST.plus_ms(-1), ImplausibleTime::TooEarly(EARLIEST.plus_ms(-1))),
+        (UtcMillis(0), ImplausibleTime::TooEarly(UtcMillis(0))),
         (TOO_LATE, ImplausibleTime::TooLate(TOO_LATE)),
     ] {
         let heard = Heard { server, asked: s(1), at: s(2) };

@@ -88,6 +88,41 @@ fn a_damaged_byte_costs_one_record_and_never_yields_a_wrong_one() {
 }
 
 #[test]
+fn a_damaged_place_counts_once_whoever_finds_it_and_however_often_it_is_met() {
+    let mut bench = Bench::new();
+    bench.options.max_bytes = 4_000;
+    let (outbox, thread) = bench.open();
+    append(&outbox, Log::Samples, 0..60);
+    let run = settled(&outbox).run;
+    close(outbox, thread);
+    let path = segments(&bench.runs()[0], Log::Samples)[1].clone();
+    let records_end = usize::try_from(seal_of(&path, run, Log::Samples).unwrap().bytes).unwrap();
+    let whole = fs::read(&path).unwrap();
+    for place in (HEADER_BYTES..records_end).step_by(5) {
+        // A start finds it, who reads it to send it, or who drops it.
+        for (sealed, reads) in [(false, true), (true, true), (true, false)] {
+            let harmed = bench.copy();
+            let mut bytes = whole.clone();
+            bytes[place] ^= 0xFF;
+            bytes.truncate(if sealed { bytes.len() } else { records_end });
+            overwrite(&segments(&harmed.runs()[0], Log::Samples)[1], &bytes);
+            let (outbox, thread) = harmed.open();
+            let at_start = settled(&outbox).damaged;
+            assert_eq!(at_start, u64::from(!sealed));
+            for sequence in (0..60).rev().filter(|_| reads) {
+                drop(read(&outbox, run, Log::Samples, sequence, ReadLimit { records: 1, ..ALL }));
+            }
+            assert_eq!(settled(&outbox).damaged, at_start.max(u64::from(reads)), "byte {place}");
+            append(&outbox, Log::Samples, 60..260);
+            let state = settled(&outbox);
+            assert!(run_of(&state, run).samples.on_disk.is_empty());
+            assert_eq!((state.damaged, state.dropped.damaged), (1, 1), "byte {place}");
+            close(outbox, thread);
+        }
+    }
+}
+
+#[test]
 fn a_record_that_rots_after_the_start_is_found_out_when_it_is_read() {
     let bench = Bench::new();
     let (outbox, thread) = bench.open();

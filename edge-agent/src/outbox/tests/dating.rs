@@ -8,17 +8,17 @@ use crate::clock::{Boot, Learnt, LearntFrom};
 use crate::outbox::Beginning;
 
 /// Provisional time begins here,
-const PROVISIONAL: i64 = 5_000;
+pub(super) const PROVISIONAL: i64 = 5_000;
 /// and in truth it is so much later.
-const SHIFT: i64 = 1_767_225_600_000;
+pub(super) const SHIFT: i64 = 1_767_225_600_000;
 
 /// The moment at which a run opens: milliseconds since the boot, which are those of provisional time as well.
-fn unknown(boot: u8, since_boot: u64) -> Beginning {
+pub(super) fn unknown(boot: u8, since_boot: u64) -> Beginning {
     let wall = UtcMillis(PROVISIONAL).plus(Duration::from_millis(since_boot));
     beginning(boot, since_boot, wall, ClockTrust::Unknown)
 }
 
-fn known(boot: u8, since_boot: u64, wall: i64) -> Beginning {
+pub(super) fn known(boot: u8, since_boot: u64, wall: i64) -> Beginning {
     beginning(boot, since_boot, UtcMillis(wall), ClockTrust::Sure)
 }
 
@@ -28,10 +28,10 @@ fn beginning(boot: u8, since_boot: u64, wall: UtcMillis, trust: ClockTrust) -> B
     Beginning { now, boot: Some(boot) }
 }
 
-const LEARNT: Learnt = Learnt { shift_ms: SHIFT, from: LearntFrom::Server };
+pub(super) const LEARNT: Learnt = Learnt { shift_ms: SHIFT, from: LearntFrom::Server };
 
 impl Bench {
-    fn begin(&self, beginning: Beginning) -> SteppedOutbox {
+    pub(super) fn begin(&self, beginning: Beginning) -> SteppedOutbox {
         self.try_begin(beginning).unwrap()
     }
 
@@ -47,7 +47,7 @@ fn good(time: i64) -> Record {
     Record::Tick(Tick { device: 0, time: UtcMillis(time), observations: vec![observation] })
 }
 
-fn append_good(outbox: &mut SteppedOutbox, times: impl IntoIterator<Item = i64>) {
+pub(super) fn append_good(outbox: &mut SteppedOutbox, times: impl IntoIterator<Item = i64>) {
     for time in times {
         outbox.append(Log::Samples, &good(time)).unwrap();
     }
@@ -79,6 +79,11 @@ fn ticks(records: &[Record]) -> Vec<(i64, Reason)> {
         Record::Opening(_) | Record::Command(_) | Record::Dropped(_) | Record::Dating(_) => None,
     };
     records.iter().filter_map(tick).collect()
+}
+
+/// The same of a run's samples, if they may be sent.
+pub(super) fn ticks_of(outbox: &mut SteppedOutbox, run: RunId) -> Option<Vec<(i64, Reason)>> {
+    Some(ticks(&sent(outbox, run, Log::Samples)?))
 }
 
 fn opened(records: &[Record]) -> Opening {
@@ -398,17 +403,242 @@ fn d11_a_report_of_what_an_undated_run_dropped_has_true_times_once_it_is_sent() 
 }
 
 #[test]
-fn d3_what_dates_a_run_and_is_damaged_is_found_out_again_as_of_one_that_never_learnt_the_time() {
+fn d3_what_dates_a_run_and_is_damaged_twice_is_found_out_again_as_of_one_that_never_learnt_the_time() {
     let bench = Bench::new();
     let mut first = bench.begin(unknown(1, 0));
     let run = first.state().run;
     append_good(&mut first, [PROVISIONAL]);
     first.date(LEARNT).unwrap();
     drop(first);
-    overwrite(&bench.runs()[0].join("dating"), b"LLOBOX what is this");
+    for copy in ["dating", "dating.2"] {
+        overwrite(&bench.runs()[0].join(copy), b"LLOBOX what is this");
+    }
     let mut later = bench.begin(known(1, 0, SHIFT + 60_000));
     assert_eq!(
         ticks(&sent(&mut later, run, Log::Samples).unwrap()),
         [(SHIFT + 59_999, Reason::CLOCK_UNSURE)]
     );
+}
+
+#[test]
+fn d14_of_an_outbox_that_was_set_aside_true_times_are_told_and_no_provisional_ones() {
+    let mut bench = Bench::new();
+    let mut first = bench.begin(unknown(1, 0));
+    append_good(&mut first, (0..40).map(|at| PROVISIONAL + at * 1_000));
+    first.date(LEARNT).unwrap();
+    drop(first);
+    let mut second = bench.begin(unknown(2, 0));
+    append_good(&mut second, (0..40).map(|at| PROVISIONAL + at * 1_000));
+    drop(second);
+    bench.options.hardware_serial = "200000002".to_owned();
+    let aside = bench.begin(known(3, 0, 2 * SHIFT)).state().set_aside[0].told.clone();
+    assert_eq!((aside.runs, aside.first), (2, Some(UtcMillis(SHIFT + PROVISIONAL))));
+    assert_eq!(aside.last, Some(UtcMillis(SHIFT + PROVISIONAL + 39_000)));
+}
+
+#[test]
+fn d3_a_run_is_dated_exactly_by_another_one_of_its_boot_though_whoever_dated_that_one_died() {
+    let bench = Bench::new();
+    let runs = [0, 60_000].map(|since_boot| {
+        let mut outbox = bench.begin(unknown(1, since_boot));
+        append_good(&mut outbox, [PROVISIONAL + i64::try_from(since_boot).unwrap()]);
+        outbox.state().run
+    });
+    let mut half = 0;
+    for after in 0..40 {
+        let copy = bench.copy();
+        copy.disk.changes.store(after, Ordering::SeqCst);
+        drop(copy.try_begin(known(1, 90_000, SHIFT + 95_000)));
+        copy.disk.changes.store(u32::MAX, Ordering::SeqCst);
+        let [first, second] = [0, 1].map(|run| copy.runs()[run].join("dating").exists());
+        let mut later = copy.begin(known(2, 0, SHIFT + 500_000));
+        let times = runs.map(|run| ticks_of(&mut later, run).unwrap());
+        if second {
+            let exact = [0, 60_000].map(|since_boot| vec![(SHIFT + PROVISIONAL + since_boot, Reason::GOOD)]);
+            assert_eq!(times, exact, "after {after}");
+        } else {
+            assert_eq!(times[1][0].0 - times[0][0].0, 60_000, "after {after}");
+        }
+        half += u32::from(second && !first);
+    }
+    assert!(half > 3, "{half}");
+}
+
+#[test]
+fn d3_what_was_placed_elsewhere_and_not_told_is_told_when_its_outbox_is_released() {
+    let bench = Bench::new();
+    let mut lost = bench.begin(unknown(1, 0));
+    let run = lost.state().run;
+    append_good(&mut lost, [PROVISIONAL]);
+    drop(lost);
+    let mut placed = 0;
+    for after in 0..40 {
+        // The run that places it dies of it.
+        let mut copy = bench.copy();
+        copy.disk.changes.store(after, Ordering::SeqCst);
+        drop(copy.try_begin(known(2, 0, SHIFT)));
+        copy.disk.changes.store(u32::MAX, Ordering::SeqCst);
+        placed += usize::from(copy.runs()[0].join("dating.2").exists());
+        copy.options.hardware_serial = "200000002".to_owned();
+        let mut outbox = copy.begin(known(3, 0, SHIFT + 60_000));
+        let action = Some(CommandAction::ReleaseOutbox(outbox.state().set_aside[0].told.outbox));
+        let release = Command { id: CommandId([1; 16]), expires: UtcMillis(i64::MAX), action };
+        outbox.command(&release, known(3, 0, SHIFT + 60_000).now).unwrap();
+        assert_eq!(ticks_of(&mut outbox, run).unwrap().len(), 1, "after {after}");
+        let runs: Vec<RunId> = outbox.state().runs.iter().map(|one| one.run).collect();
+        let mut events = |run: RunId| datings(&sent(&mut outbox, run, Log::Events).unwrap());
+        assert_eq!(runs.into_iter().flat_map(&mut events).filter(|told| told.run == run).count(), 1);
+    }
+    assert!((5..40).contains(&placed), "{placed}");
+}
+
+/// The disk is full, and stays so when the next start gives back what the last run had allocated ahead.
+fn fill(bench: &Bench) {
+    bench.disk.fill();
+    bench.disk.capacity.fetch_sub(32 << 10, Ordering::SeqCst);
+}
+
+/// A lamppost with so many runs that never learnt the time, some samples in each, and much that can go before them.
+fn many_undated(runs: u16) -> (Bench, Vec<RunId>) {
+    let mut bench = Bench::new();
+    bench.options.segment_bytes = 16 << 10;
+    let mut old = bench.begin(known(255, 0, SHIFT - 1_000_000));
+    append_good(&mut old, (0..20_000).map(|at| SHIFT - 1_000_000 + at));
+    drop(old);
+    let ids = (0..runs).map(|boot| {
+        let mut outbox = bench.begin(unknown(u8::try_from(boot % 250).unwrap(), 0));
+        append_good(&mut outbox, [PROVISIONAL + 1_000, PROVISIONAL + 1_500]);
+        outbox.state().run
+    });
+    let ids = ids.collect();
+    (bench, ids)
+}
+
+fn waiting(outbox: &mut SteppedOutbox) -> usize {
+    outbox.state().runs.iter().filter(|run| !run.may_be_sent).count()
+}
+
+/// The times of each run's samples, of those that may be sent.
+fn times(outbox: &mut SteppedOutbox, runs: &[RunId]) -> BTreeMap<[u8; 16], Vec<(i64, Reason)>> {
+    let sent = |run: &RunId| Some((run.0, ticks_of(outbox, *run)?));
+    runs.iter().filter_map(sent).collect()
+}
+
+fn minute(outbox: &mut SteppedOutbox, minutes: u64) {
+    let monotonic = Duration::from_mins(minutes);
+    outbox
+        .hear_time(Now { monotonic, wall: UtcMillis(SHIFT).plus(monotonic), trust: ClockTrust::Sure })
+        .unwrap();
+    outbox.write().unwrap();
+}
+
+#[test]
+fn d3_on_a_full_disk_hundreds_of_undated_runs_keep_nobody_from_sampling_and_are_dated_once_there_is_room() {
+    let (bench, runs) = many_undated(300);
+    fill(&bench);
+    let mut outbox = bench.begin(known(251, 0, SHIFT));
+    let current = outbox.state().run;
+    append_good(&mut outbox, (0..100).map(|at| SHIFT + at * 100));
+    // What goes for samples makes room for a few of them.
+    let wait = |outbox: &mut SteppedOutbox| {
+        while outbox.is_dating() {
+            outbox.write().unwrap();
+        }
+        assert_eq!(outbox.state().undated_for_room, waiting(outbox) as u64);
+        waiting(outbox)
+    };
+    bench.disk.fill();
+    let left = wait(&mut outbox);
+    assert!((200..=300).contains(&left), "{left}");
+    assert_eq!(times(&mut outbox, &[current])[&current.0].len(), 100);
+    minute(&mut outbox, 1);
+    assert_eq!(wait(&mut outbox), left, "what has no room is not tried without end");
+    let state = outbox.state();
+    assert!(runs.iter().all(|run| run_of(&state, *run).samples.on_disk == Pieces::below(2)));
+
+    bench.disk.capacity.store(u64::MAX, Ordering::SeqCst);
+    minute(&mut outbox, 2);
+    assert_eq!(outbox.state().undated_for_room, 0);
+    let mut left = vec![waiting(&mut outbox)];
+    while outbox.is_dating() {
+        let time = SHIFT + 11_000 + i64::try_from(left.len()).unwrap();
+        outbox.append(Log::Samples, &good(time)).unwrap();
+        outbox.write().unwrap();
+        left.push(waiting(&mut outbox));
+    }
+    assert!(left.windows(2).all(|two| two[0] - two[1] <= 8), "a few in each step: {left:?}");
+    assert_eq!(left.last(), Some(&0));
+    let dated = times(&mut outbox, &runs);
+    assert_eq!(dated.len(), runs.len());
+    assert!(dated.values().flatten().all(|(time, _)| *time < SHIFT));
+    drop(outbox);
+    let mut later = bench.begin(known(9, 0, SHIFT + 60_000));
+    assert_eq!(times(&mut later, &runs), dated);
+}
+
+#[test]
+fn d3_whenever_the_power_is_cut_what_could_be_sent_keeps_its_times_and_all_is_dated_in_the_end() {
+    let (bench, runs) = many_undated(20);
+    let mut cut = 0;
+    for changes in (0..400).step_by(11) {
+        let copy = bench.copy();
+        copy.disk.changes.store(changes, Ordering::SeqCst);
+        let mut sendable = BTreeMap::new();
+        if let Ok(mut outbox) = copy.try_begin(known(100, 0, SHIFT)) {
+            while outbox.is_dating() && outbox.write().is_ok() {
+                sendable = times(&mut outbox, &runs);
+            }
+        }
+        cut += u32::from(sendable.len() < runs.len());
+        copy.disk.changes.store(u32::MAX, Ordering::SeqCst);
+        // Whoever comes next need not know the time.
+        let mut next = copy.begin(unknown(101, 0));
+        append_good(&mut next, [PROVISIONAL]);
+        next.date(Learnt { shift_ms: SHIFT + 600_000, ..LEARNT }).unwrap();
+        while next.is_dating() {
+            next.write().unwrap();
+        }
+        let dated = times(&mut next, &runs);
+        assert_eq!(dated.len(), runs.len(), "after {changes}");
+        for (run, times) in sendable {
+            assert_eq!(dated[&run], times, "after {changes}");
+        }
+        let in_order: Vec<i64> = runs.iter().flat_map(|run| &dated[&run.0]).map(|(time, _)| *time).collect();
+        assert!(in_order.is_sorted(), "after {changes}: {in_order:?}");
+    }
+    assert!(cut > 20, "{cut}");
+}
+
+#[test]
+fn d11_what_an_undated_run_has_to_drop_beside_one_that_knows_the_time_is_reported_with_true_times() {
+    let mut bench = Bench::new();
+    bench.options.segment_bytes = 16 << 10;
+    let mut first = bench.begin(unknown(1, 0));
+    let run = first.state().run;
+    append_good(&mut first, (0..20_000).map(|at| PROVISIONAL + at));
+    drop(first);
+    fill(&bench);
+    let mut outbox = bench.begin(known(2, 0, SHIFT));
+    let current = outbox.state().run;
+    assert_eq!(waiting(&mut outbox), 1);
+    append_good(&mut outbox, (0..3_000).map(|at| SHIFT + at));
+    assert_eq!(waiting(&mut outbox), 1);
+    let events = sent(&mut outbox, current, Log::Events).unwrap();
+    let spans = events.iter().filter_map(|record| match record {
+        Record::Dropped(dropped) if dropped.run == run => Some(&dropped.series),
+        Record::Dropped(_)
+        | Record::Tick(_)
+        | Record::Opening(_)
+        | Record::Command(_)
+        | Record::Dating(_) => None,
+    });
+    let spans: Vec<_> = spans.flatten().collect();
+    assert!(!spans.is_empty());
+    assert!(spans.iter().all(|one| one.first.0 >= SHIFT - 20_000 && one.last.0 < SHIFT), "{spans:?}");
+    // It is dated as was reported.
+    bench.disk.capacity.store(u64::MAX, Ordering::SeqCst);
+    minute(&mut outbox, 1);
+    let left = &times(&mut outbox, &[run])[&run.0];
+    assert_eq!(left.last(), Some(&(SHIFT - 1, Reason::CLOCK_UNSURE)));
+    assert_eq!(left[0].0, spans.last().unwrap().last.0 + 1);
 }

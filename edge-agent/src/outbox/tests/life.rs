@@ -169,6 +169,7 @@ fn an_outbox_whose_identity_is_lost_is_set_aside_and_one_of_a_later_version_is_l
         let mut bytes = whole.clone();
         bytes[place] ^= 0x10;
         overwrite(&copy.options.directory.join("identity"), &bytes);
+        overwrite(&copy.options.directory.join("identity.2"), &bytes);
         let (outbox, thread) = copy.open();
         assert_eq!(settled(&outbox).runs.len(), 1);
         assert!(copy.options.directory.with_file_name("outbox.set-aside-1").join("runs").exists());

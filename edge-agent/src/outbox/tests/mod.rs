@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use lamplighter_protocol::{
     Command, CommandAction, CommandId, CommandReport, Decimal, Description, Device, Digest, DropReason,
-    Dropped, DroppedSeries, Log, LogHeld, Nonce, Observation, Opening, Pieces, Position, Reason, Record,
-    RunId, RunPosition, Series, SeriesName, ServerClock, SetAsideReason, Tick, UtcMillis, ValueType,
+    Dropped, DroppedSeries, Log, LogHeld, Nonce, Observation, Opening, OutboxId, Pieces, Position, Reason,
+    Record, RunId, RunPosition, Series, SeriesName, ServerClock, SetAsideReason, Tick, UtcMillis, ValueType,
     wire::CommandState,
 };
 use tempfile::TempDir;
@@ -33,6 +33,7 @@ mod model;
 mod seals;
 mod set_aside;
 mod space;
+mod twins;
 mod unread;
 
 use faulty_disk::FaultyDisk;

@@ -1,7 +1,7 @@
 //! What a start does not read, and what becomes of damage there.
 
 use super::*;
-use crate::outbox::run::Segment;
+use crate::outbox::log_index::Segment;
 use crate::outbox::seal::{self, Seal};
 use crate::outbox::segment::{HEADER_BYTES, PREFIX_BYTES};
 use crate::outbox::{Disk as _, SystemDisk};

@@ -126,6 +126,7 @@ fn d14_one_that_cannot_say_whose_it_is_has_an_id_that_stays_and_no_two_have_the_
     let identity = changed.bench.options.directory.join("identity");
     let whole = fs::read(&identity).unwrap();
     overwrite(&identity, b"nothing that it was");
+    overwrite(&identity.with_file_name("identity.2"), b"nothing that it was");
     drop(changed.bench.step());
     // What is left of it is the same outbox twice more: an image that was put back.
     changed.bench.options.lamppost = "DF9999".parse().unwrap();
@@ -295,7 +296,9 @@ fn d14_an_outbox_of_another_number_or_of_nobody_is_not_released_and_can_be_close
     for harm in [false, true] {
         let mut changed = Changed::new();
         if harm {
-            overwrite(&changed.bench.options.directory.join("identity"), b"nothing that it was");
+            for copy in ["identity", "identity.2"] {
+                overwrite(&changed.bench.options.directory.join(copy), b"nothing that it was");
+            }
         } else {
             changed.bench.options.lamppost = "DF9999".parse().unwrap();
         }
@@ -353,8 +356,10 @@ fn runs_that_are_here_already_stay_set_aside_and_it_is_said() {
     let aside = only(&outbox.state().set_aside).told.outbox;
     outbox.command(&command(1, CommandAction::ReleaseOutbox(aside)), NOW).unwrap();
     drop(outbox);
-    // An image of the old card is put beside it.
+    // An image of the old card is put beside it, and is damaged.
     copy_all(&image.bench.options.directory, &changed.aside());
+    let harmed = segments(&list(&changed.aside().join("runs"))[0], Log::Samples).remove(0);
+    overwrite(&harmed, &[0; 400]);
     let mut outbox = changed.bench.step();
     outbox.command(&command(2, CommandAction::ReleaseOutbox(aside)), NOW).unwrap();
     let told = told(&mut outbox);
@@ -364,4 +369,39 @@ fn runs_that_are_here_already_stay_set_aside_and_it_is_said() {
     );
     changed.has_all(&mut outbox);
     assert_eq!(only(&outbox.state().set_aside).told.runs, 2);
+    assert_eq!(outbox.state().damaged, 0, "what stays there is not damage here");
+}
+
+#[test]
+fn commands_that_are_damaged_or_cannot_be_read_are_reported_and_keep_nobody_from_starting() {
+    let changed = Changed::new();
+    let mut outbox = changed.bench.step();
+    let aside = only(&outbox.state().set_aside).told.outbox;
+    let release = command(1, CommandAction::ReleaseOutbox(aside));
+    // It is on disk that it was begun, and nothing of it is done.
+    changed.bench.disk.changes.store(6, Ordering::SeqCst);
+    assert!(outbox.command(&release, NOW).is_err());
+    drop(outbox);
+    changed.bench.disk.changes.store(u32::MAX, Ordering::SeqCst);
+    let whole = fs::read(changed.bench.options.directory.join("commands")).unwrap();
+    for harm in 0..=whole.len() {
+        let copy = changed.copy();
+        copy_all(&changed.aside(), &copy.aside());
+        let path = copy.bench.options.directory.join("commands");
+        let mut bytes = whole.clone();
+        match bytes.get_mut(harm) {
+            Some(byte) => *byte ^= 0x20,
+            None => copy.bench.disk.cannot_read(&path, 0..u64::MAX),
+        }
+        overwrite(&path, &bytes);
+        let mut outbox = copy.bench.step();
+        assert_eq!((outbox.state().damaged, outbox.state().set_aside.len()), (1, 1), "byte {harm}");
+        copy.bench.disk.reads_again();
+        // It comes again.
+        outbox.command(&release, NOW).unwrap();
+        copy.has_all(&mut outbox);
+        assert!(!copy.aside().exists());
+        drop(outbox);
+        assert_eq!(copy.bench.step().state().damaged, 0, "byte {harm}");
+    }
 }

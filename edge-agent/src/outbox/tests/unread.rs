@@ -180,6 +180,34 @@ fn a_segment_that_a_start_cannot_read_is_kept_with_its_description_until_one_can
 }
 
 #[test]
+fn a_segment_that_cannot_be_read_counts_once_whether_a_start_finds_it_or_several_reads() {
+    for at_start in [true, false] {
+        let bench = small();
+        let (outbox, thread) = bench.open();
+        append(&outbox, Log::Samples, 0..40);
+        let run = settled(&outbox).run;
+        close(outbox, thread);
+        let path = segments(&bench.runs()[0], Log::Samples).remove(0);
+        let seal = super::seals::seal_of(&path, run, Log::Samples).unwrap();
+        if at_start {
+            // Without its seal it is read by the start.
+            let bytes = fs::read(&path).unwrap();
+            overwrite(&path, &bytes[..usize::try_from(seal.bytes).unwrap()]);
+            bench.disk.cannot_read(&path, offset_of(0..5)..u64::MAX);
+        }
+        let (outbox, thread) = bench.open();
+        assert_eq!(settled(&outbox).damaged, u64::from(at_start));
+        bench.disk.cannot_read(&path, WHOLE);
+        for sequence in [4, 2, 0] {
+            let place = Place { run, log: Log::Samples, sequence };
+            assert!(wait(outbox.read(place, ALL)).is_err());
+            assert_eq!(settled(&outbox).damaged, 1);
+        }
+        close(outbox, thread);
+    }
+}
+
+#[test]
 fn d1_a_log_whose_last_segment_cannot_be_read_ends_no_earlier_than_is_known() {
     let bench = Bench::new();
     let (outbox, thread) = bench.open();

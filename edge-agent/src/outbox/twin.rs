@@ -1,0 +1,98 @@
+//! Small files on which much rests, each in two copies: `NAME` and `NAME.2`. They are written and synced one after the other,
+//! so that a power cut harms one of them at most, and either is enough. Who finds that one is not whole writes it again.
+
+use std::path::Path;
+
+use super::disk::Disk;
+use super::error::OutboxError;
+use super::sealed::{self, Sealed};
+
+/// What the two copies were found to hold.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Twin<T> {
+    /// There is neither.
+    Absent,
+    /// There was one, and none is as it was written.
+    Damaged,
+    /// One of them is whole, or both are and say the same.
+    Whole(T, Option<Lacking>),
+}
+
+/// A copy that is not there, or not as it was written, and what it should hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lacking {
+    name: String,
+    body: Vec<u8>,
+}
+
+enum Copy<T> {
+    Absent,
+    Damaged,
+    Unread(OutboxError),
+    Whole(T, Vec<u8>),
+}
+
+/// The name of the second copy.
+pub(super) fn second(name: &str) -> String {
+    format!("{name}.2")
+}
+
+/// Replaces both copies, the first one first: it is the one that counts, if ever they differ.
+pub(super) fn write(disk: &dyn Disk, directory: &Path, name: &str, body: &[u8]) -> Result<(), OutboxError> {
+    sealed::write(disk, &directory.join(name), body)?;
+    sealed::write(disk, &directory.join(second(name)), body)
+}
+
+/// Reads both copies. `decode` says what a body means, if it means anything.
+///
+/// # Errors
+/// Neither is whole, and one of them cannot be read at the moment; or one is of a later version.
+pub(super) fn read<T>(
+    disk: &dyn Disk,
+    directory: &Path,
+    name: &str,
+    decode: impl Fn(&[u8]) -> Option<T>,
+) -> Result<Twin<T>, OutboxError> {
+    let copy = |name: &str| {
+        Ok(match sealed::read(disk, &directory.join(name)) {
+            Ok(Sealed::Whole(body)) => match decode(&body) {
+                Some(value) => Copy::Whole(value, body),
+                None => Copy::Damaged,
+            },
+            Ok(Sealed::Damaged) => Copy::Damaged,
+            Ok(Sealed::Absent) => Copy::Absent,
+            Err(error @ OutboxError::Newer { .. }) => return Err(error),
+            Err(error) => Copy::Unread(error),
+        })
+    };
+    let second = second(name);
+    let (value, body, lacking) = match (copy(name)?, copy(&second)?) {
+        (Copy::Whole(value, body), Copy::Whole(_, other)) if body == other => {
+            return Ok(Twin::Whole(value, None));
+        }
+        // As earlier releases wrote it, or a power cut came between the two.
+        (Copy::Whole(value, body), Copy::Absent) => {
+            return Ok(Twin::Whole(value, Some(Lacking { name: second, body })));
+        }
+        (Copy::Whole(value, body), Copy::Whole(..) | Copy::Damaged | Copy::Unread(_)) => {
+            (value, body, second)
+        }
+        (Copy::Absent | Copy::Damaged | Copy::Unread(_), Copy::Whole(value, body)) => {
+            (value, body, name.to_owned())
+        }
+        (Copy::Unread(error), Copy::Absent | Copy::Damaged | Copy::Unread(_))
+        | (Copy::Absent | Copy::Damaged, Copy::Unread(error)) => return Err(error),
+        (Copy::Absent, Copy::Absent) => return Ok(Twin::Absent),
+        (Copy::Damaged, Copy::Absent | Copy::Damaged) | (Copy::Absent, Copy::Damaged) => {
+            return Ok(Twin::Damaged);
+        }
+    };
+    let path = directory.join(&lacking);
+    tracing::error!(path = %path.display(), "this copy is damaged: the other one is taken, and this one written again");
+    Ok(Twin::Whole(value, Some(Lacking { name: lacking, body })))
+}
+
+/// Writes a copy that was not whole.
+pub(super) fn mend(disk: &dyn Disk, directory: &Path, lacking: &Lacking) -> Result<(), OutboxError> {
+    sealed::write(disk, &directory.join(&lacking.name), &lacking.body)
+}
