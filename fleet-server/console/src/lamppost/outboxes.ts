@@ -52,11 +52,24 @@ export function isPending({ state }: Decision): boolean {
   return state === "waiting" || state === "sent" || state === "acknowledged";
 }
 
+/** Whether it came to nothing: whoever wanted it has to decide again. */
+export function isInVain({ state }: { state: string }): boolean {
+  return state === "failed" || state === "expired";
+}
+
 /** `Release: waits for the lamppost` */
 export function decisionText(decision: Decision): string {
   const what = t(`lamppost.decision.${decision.decision}`);
-  const state = t(`lamppost.decision.${decision.state}`, { detail: decision.detail ?? "" });
-  return t("lamppost.decision", { what, state, time: formatTime(Date.parse(decision.decided)) });
+  return t("lamppost.decision", {
+    what,
+    state: stateText(decision),
+    time: formatTime(Date.parse(decision.decided)),
+  });
+}
+
+function stateText({ state, detail }: Decision): string {
+  const text = t(`lamppost.decision.${state}`);
+  return detail === null ? text : t("lamppost.decision.why", { state: text, detail });
 }
 
 /** What will happen, for whoever is asked to confirm it. */

@@ -231,7 +231,9 @@ export const lamppost = {
   "lamppost.decision.sent": "sent to the lamppost",
   "lamppost.decision.acknowledged": "on the lamppost’s disk",
   "lamppost.decision.done": "done",
-  "lamppost.decision.failed": "failed: {detail}",
+  "lamppost.decision.failed": "failed",
+  "lamppost.decision.expired": "expired before the lamppost could be told",
+  "lamppost.decision.why": "{state}: {detail}",
   "lamppost.decision.pending.help":
     "The lamppost is told when it connects, and at each of its hellos, until it reports.",
 
