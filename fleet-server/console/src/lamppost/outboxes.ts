@@ -1,7 +1,8 @@
 // The outboxes of a lamppost of which somebody has to decide, or has decided, in words.
 
 import type { Schemas } from "../api/client";
-import { formatBytes, formatCount } from "../format/numbers";
+import { formatCount } from "../format/counts";
+import { formatBytes } from "../format/numbers";
 import { formatTime } from "../format/times";
 import { t } from "../messages/index.svelte";
 import { shortened } from "./alarms";

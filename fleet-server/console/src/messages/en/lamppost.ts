@@ -271,6 +271,13 @@ export const lamppost = {
   "lamppost.table.greatest": "Greatest",
   "lamppost.table.reason": "Reason",
   "lamppost.table.newest": "Newest",
+  "statistic.mean": "Mean",
+  "statistic.vector_mean": "Vector mean",
+  "statistic.energy_mean": "Energy mean (Leq)",
+  "statistic.sum": "Sum",
+  "statistic.last": "Last",
+  "statistic.maximum": "Maximum",
+
   "lamppost.table.newer": "Newer",
   "lamppost.table.older": "Older",
   "lamppost.table.rows": "{rows} of {all}",

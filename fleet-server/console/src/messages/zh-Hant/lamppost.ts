@@ -255,6 +255,13 @@ export const lamppost: Part<typeof english> = {
   "lamppost.table.least": "最小",
   "lamppost.table.greatest": "最大",
   "lamppost.table.reason": "原因",
+  "statistic.mean": "平均",
+  "statistic.vector_mean": "向量平均",
+  "statistic.energy_mean": "能量平均（Leq）",
+  "statistic.sum": "總和",
+  "statistic.last": "最後值",
+  "statistic.maximum": "最大值",
+
   "lamppost.table.newest": "最新",
   "lamppost.table.newer": "較新",
   "lamppost.table.older": "較舊",
