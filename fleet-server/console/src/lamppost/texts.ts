@@ -1,7 +1,7 @@
 // Words for what the page shows, in the language of the console.
 
-import { formatMeasure } from "../format/measures";
 import { formatCount } from "../format/counts";
+import { formatMeasure } from "../format/measures";
 import { formatClock, formatTime, ZONE } from "../format/times";
 import { locale, reasonText, t, tCount } from "../messages/index.svelte";
 import { boundsText, type Placed } from "./placed";
