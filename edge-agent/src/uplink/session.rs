@@ -148,7 +148,7 @@ impl Session {
         }
     }
 
-    /// How far the lamppost's clock is to be believed. As long as it does not know the time, the server is asked for it
+    /// How far the lamppost's clock is to be believed. As long as it is not sure of the time, the server is asked for it
     /// again and again (D3).
     pub fn clock_is(&mut self, trust: ClockTrust) {
         self.clock = trust;
@@ -513,7 +513,7 @@ impl Session {
             return Duration::ZERO;
         }
         let first_in_flight = link.in_flight.iter().find_map(|one| one.frame.as_ref()).map(|sent| sent.at);
-        let asks_for_time = (self.clock == ClockTrust::Unknown).then_some(said);
+        let asks_for_time = (self.clock != ClockTrust::Sure).then_some(said);
         let waits = self.sent.oldest().into_iter().chain(first_in_flight).chain(asks_for_time);
         let Some(oldest) = waits.min() else {
             return at_least;

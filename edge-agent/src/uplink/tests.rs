@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
-    Digest, Frame, Hello, Log, LogHeld, Nonce, OutboxId, Pieces, Position, RunId, RunPosition, SetAside,
-    SetAsideReason, UtcMillis, limits,
+    Digest, Frame, Hello, Log, LogHeld, Nonce, OutboxId, Pieces, Position, RunId, RunPosition, ServerClock,
+    SetAside, SetAsideReason, UtcMillis, limits,
 };
 use proptest::prelude::*;
 
@@ -218,6 +218,7 @@ impl World {
                 .collect(),
             lacking: self.lacking.iter().copied().collect(),
             newest_version: 1,
+            clock: ServerClock::Unsaid,
         };
         self.session.position(&position, self.now);
     }
@@ -321,6 +322,7 @@ fn a_position_of_another_connection_or_an_older_one_is_ignored() {
         runs: Vec::new(),
         lacking: Vec::new(),
         newest_version: 1,
+        clock: ServerClock::Unsaid,
     };
     assert_eq!(world.session.position(&position(1, 5), world.now), Heard::Believed { asked: world.now });
     assert_eq!(world.session.position(&position(2, 6), world.now), Heard::Ignored);
@@ -453,6 +455,7 @@ fn d1_a_hello_names_the_runs_that_are_one_too_many_so_that_they_may_go() {
             runs: some.iter().map(of).collect(),
             lacking: Vec::new(),
             newest_version: 1,
+            clock: ServerClock::Unsaid,
         };
         let believed = Heard::Believed { asked: Duration::ZERO };
         assert_eq!(session.position(&position, Duration::ZERO), believed);
