@@ -17,7 +17,10 @@ export default defineConfig({
         // What several pages share is one file: many small ones cost headers, and compress badly.
         codeSplitting: {
           groups: [
-            { name: "shell", test: /node_modules\/svelte\/|src\/(api|format|live|marks|shell)\// },
+            { name: "shell", test: /src\/((api|live|marks|shell)\/|format\/(ages|counts|late))/ },
+            { name: "shell", test: /node_modules\/svelte\//, minShareCount: 2 },
+            // What is written only where values or times are: the list of lampposts has neither.
+            { name: "format", test: /src\/format\// },
             // The table of the city, and what its map shares with it.
             {
               name: "city",

@@ -380,6 +380,82 @@ scene(
 );
 
 scene(
+  "what the filters leave out is gone from the map as well, which says so, goes to what is left, and ends the filter",
+  { ...LARGE, timeout: 180_000 },
+  async ({ page }) => {
+    const { card, map, main, row, search, status, summary, view } = city(page);
+    const shown = main.getByText(/^\d+ of \d+ shown/);
+    await drawn(page, "--reporting", 45, 50);
+    assert.equal(await shown.count(), 0, "all are shown");
+    await tell("kill KB0003");
+    await status("Offline", 1).waitFor();
+    const place = await placeOf(page, "--offline", "KB0003");
+
+    // The pointer is on it while it goes.
+    await page.mouse.move(place.x, place.y);
+    const hovered = main.getByRole("strong").filter({ hasText: /^KB0003$/ });
+    await hovered.waitFor();
+    await page.keyboard.press("/");
+    await page.keyboard.type("sheung yuet");
+    await says(summary, /^5 of 50 lampposts$/);
+    await says(shown, /^5 of 50 shown/);
+    await hovered.waitFor({ state: "detached" });
+    await drawn(page, "--offline", 0);
+    await drawn(page, "--reporting", 5);
+    await page.mouse.click(place.x, place.y);
+    await page.waitForTimeout(500);
+    assert.equal(await card.count(), 0, "what is not drawn is not selected");
+    await axe(page);
+    await shot(page, "city-map-filtered");
+
+    // A selected one that a filter leaves out says so, and is on the map again when the filter ends.
+    const [number] = await numbers(city(page).rows);
+    await row(number).getByText("Reporting").click();
+    await says(card, new RegExp(`${number} Reporting`));
+    await status("Offline").click();
+    await search.fill("");
+    await says(summary, /^1 of 50 lampposts$/);
+    await says(card, /Not shown: it does not match the filters\./);
+    await shot(page, "city-map-left-out");
+    await page.getByRole("button", { name: "Close" }).click();
+
+    // Far away from what the filter leaves, the map goes there.
+    await status("Offline").click();
+    const { x, y, width, height } = await map.boundingBox();
+    for (let times = 0; times < 2; times += 1) {
+      await page.mouse.move(x + 40, y + height / 2);
+      await page.mouse.down();
+      await page.mouse.move(x + width - 40, y + height / 2, { steps: 5 });
+      await page.mouse.up();
+    }
+    await drawn(page, "--reporting", 0);
+    await search.fill("wai yip");
+    await drawn(page, "--reporting", 5);
+    await view("Map").click();
+    await says(shown, /^5 of 50 shown/);
+    await shown.getByRole("button", { name: "Reset filters" }).click();
+    await says(summary, /^50 lampposts$/);
+    await shown.waitFor({ state: "detached" });
+    assert.equal(await search.inputValue(), "");
+  },
+);
+
+scene(
+  "in the dark, and on a telephone, the map says how many lampposts the filters leave",
+  { viewport: { width: 390, height: 780 }, colorScheme: "dark" },
+  async ({ page }) => {
+    const { main, map, search, status } = city(page);
+    await map.waitFor();
+    await search.fill("wai yip");
+    await main.getByText(/^5 of 50 shown/).waitFor();
+    await status("Reporting", 5).waitFor();
+    await drawn(page, "--reporting", 5);
+    await axe(page);
+    await shot(page, "city-map-filtered-dark");
+  },
+);
+
+scene(
   "a view has an address: it is there again after a reload, and on the way back from a lamppost",
   WIDE,
   async ({ page }) => {

@@ -6,7 +6,6 @@
 import { flushSync, untrack } from "svelte";
 
 import { get, Problem } from "../api/client";
-import { secondsIn } from "../format/units";
 import { clock } from "../live/clock.svelte";
 import type { Changes } from "../live/feed";
 import { Following } from "../live/follow.svelte";
@@ -187,7 +186,7 @@ export class City {
       const fresh = fleet.value.filter(
         (_, row) => (rows === undefined || rows[row] === 1) && fleet.freshness(row, now_ms) === "fresh",
       );
-      this.#scale = values.scaleOf(fresh, Number(property.resolution), secondsIn(property.unit));
+      this.#scale = values.scaleOf(fresh, Number(property.resolution), values.secondsIn(property.unit));
     }
   }
 

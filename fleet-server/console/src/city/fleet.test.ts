@@ -119,6 +119,22 @@ test("of several series of a property the first by name is shown", () => {
   expect(fleet.value[0]).toBe(1);
 });
 
+test("a series that has ended gives way to one that lives, whatever their names are", () => {
+  const fleet = loaded();
+  const later = (more: Partial<ObservationChange>): ObservationChange =>
+    observation("AB0001", { series: "weather-2/air_temperature", ...more });
+  fleet.apply({ states: [], observations: [observation("AB0001", { value: 1 })] });
+  fleet.apply({ states: [], observations: [later({ value: 2, time_ms: NOW + 6000 })] });
+  expect(fleet.value[0], "three periods are still in time").toBe(1);
+  fleet.apply({ states: [], observations: [later({ value: 3, time_ms: NOW + 8000 })] });
+  expect(fleet.value[0]).toBe(3);
+  const backlog = observation("AB0001", { value: 4, time_ms: NOW + 1000, received_ms: NOW + 9000 });
+  expect(fleet.apply({ states: [], observations: [backlog] }).rows).toEqual([]);
+  expect([fleet.value[0], fleet.freshness(0, NOW + 9000)]).toEqual([3, "fresh"]);
+  fleet.apply({ states: [], observations: [observation("AB0001", { value: 5, time_ms: NOW + 10_000 })] });
+  expect(fleet.value[0], "the device is back").toBe(5);
+});
+
 test("only a value in time, of a lamppost that reports, is fresh", () => {
   const fleet = loaded();
   const of = (): string[] => [0, 1, 2, 3].map((row) => fleet.freshness(row, NOW));

@@ -4,7 +4,7 @@
 // lamppost: a hundred thousand of them are a few megabytes, and a change costs what it changes. Nothing here knows the
 // network, the clock or the screen.
 
-import { timelinessOf } from "../format/late";
+import { isLate, timelinessOf } from "../format/late";
 
 /** What the register says; `/api/v1/city` has it, and more. */
 export interface RegisterColumns {
@@ -224,12 +224,7 @@ export class Fleet {
   #observation(row: number, observation: ObservationChange): boolean {
     this.#observedAt(row, Math.min(observation.time_ms, observation.received_ms));
     if (this.property === null || observation.series.split("/", 2)[1] !== this.property) return false;
-    // Of several series of the property the first by name is shown, as the snapshot has it.
-    const shown = this.#series[row] ?? null;
-    if (shown !== null && shown < observation.series) return false;
-    // What comes late does not replace what is newer; that of a series which goes before the one shown does.
-    const before = shown !== null && observation.series < shown;
-    if (!before && observation.time_ms < (this.valueTime[row] ?? NaN)) return false;
+    if (!this.#speaks(row, observation)) return false;
     this.#series[row] = observation.series;
     this.value[row] = observation.value ?? NaN;
     this.valueTime[row] = observation.time_ms;
@@ -237,6 +232,20 @@ export class Fleet {
     this.valueReason[row] = observation.quality === "good" ? null : observation.reason;
     this.valuePeriod[row] = observation.period_ms ?? NaN;
     return true;
+  }
+
+  /**
+   * Whether this observation is the lamppost's value from now on. Of several series of the property the first by name is,
+   * as the snapshot has it, as long as it lives: that of a device which was taken away falls behind the others, and what
+   * still comes of it from a backlog is behind them already.
+   */
+  #speaks(row: number, { series, time_ms, period_ms }: ObservationChange): boolean {
+    const shown = this.#series[row] ?? null;
+    const shown_ms = this.valueTime[row] ?? NaN;
+    if (shown === null || shown === series) return !(time_ms < shown_ms);
+    if (series < shown) return !isLate(time_ms, period_ms, shown_ms);
+    const period = this.valuePeriod[row] ?? NaN;
+    return isLate(shown_ms, Number.isNaN(period) ? null : period, time_ms);
   }
 
   #observedAt(row: number, time_ms: number): void {

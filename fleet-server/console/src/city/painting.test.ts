@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { Fleet } from "./fleet";
 import { DOUBTFUL, HIDDEN, NO_VALUE, Painting } from "./painting";
-import { boundsOf, nearest, pointsOf } from "./points";
+import { boundsOf, isAnyWithin, nearest, pointsOf } from "./points";
 import { scaleOf } from "./scale";
 
 const NOW = 1_800_000_000_000;
@@ -89,4 +89,12 @@ test("bounds hold the rows that they are asked for", () => {
   const fleet = fleetOf("rrrr");
   expect(boundsOf(fleet, Uint32Array.of(0, 1, 2))).toEqual([114.2, 22.32, 114.20001, 22.32001]);
   expect(boundsOf(fleet, new Uint32Array())).toBeNull();
+});
+
+test("whether one of the rows is in sight goes by these rows alone", () => {
+  const fleet = fleetOf("rrrr");
+  const near: [number, number, number, number] = [114.19, 22.31, 114.21, 22.33];
+  expect(isAnyWithin(fleet, Uint32Array.of(0, 3), near)).toBe(true);
+  expect(isAnyWithin(fleet, Uint32Array.of(3), near)).toBe(false);
+  expect(isAnyWithin(fleet, Uint32Array.of(), near)).toBe(false);
 });

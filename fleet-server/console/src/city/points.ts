@@ -63,6 +63,16 @@ export function boundsOf(fleet: Fleet, rows: Uint32Array): Bounds | null {
   return [west / 1e6, south / 1e6, east / 1e6, north / 1e6];
 }
 
+/** Whether at least one of these rows is within. */
+export function isAnyWithin(fleet: Fleet, rows: Uint32Array, [west, south, east, north]: Bounds): boolean {
+  return rows.some((row) => {
+    const [longitude, latitude] = [fleet.longitude_e6[row] ?? NaN, fleet.latitude_e6[row] ?? NaN];
+    return (
+      longitude >= west * 1e6 && longitude <= east * 1e6 && latitude >= south * 1e6 && latitude <= north * 1e6
+    );
+  });
+}
+
 function middle(values: Float64Array): number {
   let [least, most] = [Infinity, -Infinity];
   for (const value of values) {

@@ -1,6 +1,5 @@
 // What the page says of rows and properties, in the language of the console.
 
-import { formatMeasure } from "../format/measures";
 import { locale, t } from "../messages/index.svelte";
 import type { Property } from "./catalogue.svelte";
 
@@ -24,9 +23,4 @@ export function byTheme(properties: readonly Property[]): { title: string; prope
     group.properties.sort((one, other) => collator.compare(titleOf(one), titleOf(other)));
   }
   return groups.filter((group) => group.properties.length > 0);
-}
-
-/** `27.31 °C`, its spaces such that no line breaks in them. */
-export function valueText(value: number, property: Property): string {
-  return formatMeasure(value, property).replaceAll(" ", "\u00a0");
 }

@@ -21,10 +21,6 @@ export function formatValue(value: number, decimals: number): string {
   return format.format(Number(value.toFixed(decimals)) + 0);
 }
 
-export function formatCount(count: number): string {
-  return new Intl.NumberFormat(locale.tag).format(count);
-}
-
 /** `12.3 MB`: of 1000, as disks are sold. Signs, which are the same in every language. */
 export function formatBytes(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"] as const;

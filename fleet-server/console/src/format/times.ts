@@ -1,4 +1,4 @@
-// Times and ages as people read them. Times of day are those of the city, wherever the browser is.
+// Times and lengths of time as people read them. Times of day are those of the city, wherever the browser is.
 
 import { locale, t, tCount } from "../messages/index.svelte";
 import { formatValue } from "./numbers";
@@ -35,15 +35,6 @@ export function formatClock(ms: number): string {
   );
 }
 
-/** `12 s`, `5 min`, `3 h`, `2 days`: one unit, rounded down. */
-export function formatDuration(ms: number): string {
-  const seconds = Math.floor(Math.abs(ms) / 1000);
-  if (seconds < 60) return `${seconds} ${t("unit.second")}`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} ${t("unit.minute")}`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} ${t("unit.hour")}`;
-  return tCount("unit.days", Math.floor(seconds / 86_400));
-}
-
 /**
  * `45 s`, `3 h 12 min 5 s`, `2 days 3 h`: a length of time to the second, without what there is none of. What is shorter
  * than a minute has so many decimals.
@@ -62,12 +53,4 @@ export function formatLength(seconds: number, decimals = 0): string {
     ...(rest > 0 ? [`${rest} ${t("unit.second")}`] : []),
   ];
   return sign + parts.join(" ");
-}
-
-/** `now`, `12 s ago`, or `3 min ahead` for a time that has not come yet by more than clocks may differ. */
-export function formatAge(time_ms: number, now_ms: number): string {
-  const age = now_ms - time_ms;
-  if (age < -10_000) return t("age.ahead", { age: formatDuration(age) });
-  if (age < 1_000) return t("age.now");
-  return t("age.ago", { age: formatDuration(age) });
 }

@@ -1,7 +1,7 @@
 // What of a lamppost's outboxes somebody has to look at.
 
 import type { Schemas } from "../api/client";
-import { formatCount } from "../format/numbers";
+import { formatCount } from "../format/counts";
 import { formatTime } from "../format/times";
 import { t, tCount } from "../messages/index.svelte";
 

@@ -1,7 +1,8 @@
 // What became of everything that was due, as rows of a table: one for each series.
 
 import type { Schemas } from "../api/client";
-import { formatCount, formatValue } from "../format/numbers";
+import { formatCount } from "../format/counts";
+import { formatValue } from "../format/numbers";
 import { t } from "../messages/index.svelte";
 import { nameOf, type Device, type Series } from "./series";
 

@@ -8,7 +8,7 @@ vi.hoisted(() => {
 
 import type { Schemas } from "../api/client";
 import { loadMessages } from "../messages/index.svelte";
-import { besideOf, consequenceOf, decisionText, type Decision } from "./outboxes";
+import { besideOf, consequenceOf, decisionText, isInVain, type Decision } from "./outboxes";
 
 beforeAll(() => loadMessages("lamppost"));
 
@@ -92,8 +92,15 @@ test("only what makes sense can be chosen", () => {
 test("a decision says how far it has come, and a confirmation what will happen", () => {
   expect(decisionText(DECISION)).toMatch(/^Release: waits for the lamppost \(decided .*17:00:00\)$/);
   expect(decisionText({ ...DECISION, state: "failed", detail: "no room" })).toMatch(
-    /^Release: failed: no room/,
+    /^Release: failed: no room \(decided/,
   );
+  expect(decisionText({ ...DECISION, state: "failed" })).toMatch(/^Release: failed \(decided/);
+  expect(["failed", "expired", "done", "waiting"].map((state) => isInVain({ state }))).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ]);
   const [aside] = besideOf({ outboxes: [ASIDE], decisions: [] });
   const [elsewhere] = besideOf({ outboxes: [{ ...SPEAKS, speaks: false }], decisions: [] });
   if (!aside || !elsewhere) throw new Error("both can be decided of");

@@ -1,7 +1,8 @@
 // The outboxes of a lamppost of which somebody has to decide, or has decided, in words.
 
 import type { Schemas } from "../api/client";
-import { formatBytes, formatCount } from "../format/numbers";
+import { formatCount } from "../format/counts";
+import { formatBytes } from "../format/numbers";
 import { formatTime } from "../format/times";
 import { t } from "../messages/index.svelte";
 import { shortened } from "./alarms";
@@ -52,11 +53,24 @@ export function isPending({ state }: Decision): boolean {
   return state === "waiting" || state === "sent" || state === "acknowledged";
 }
 
+/** Whether it came to nothing: whoever wanted it has to decide again. */
+export function isInVain({ state }: { state: string }): boolean {
+  return state === "failed" || state === "expired";
+}
+
 /** `Release: waits for the lamppost` */
 export function decisionText(decision: Decision): string {
   const what = t(`lamppost.decision.${decision.decision}`);
-  const state = t(`lamppost.decision.${decision.state}`, { detail: decision.detail ?? "" });
-  return t("lamppost.decision", { what, state, time: formatTime(Date.parse(decision.decided)) });
+  return t("lamppost.decision", {
+    what,
+    state: stateText(decision),
+    time: formatTime(Date.parse(decision.decided)),
+  });
+}
+
+function stateText({ state, detail }: Decision): string {
+  const text = t(`lamppost.decision.${state}`);
+  return detail === null ? text : t("lamppost.decision.why", { state: text, detail });
 }
 
 /** What will happen, for whoever is asked to confirm it. */

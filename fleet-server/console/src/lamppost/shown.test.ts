@@ -67,7 +67,9 @@ test("every number of a table has its unit: in the head of its column, or with i
     },
   ];
   const of = (series: Series) =>
-    textOf(render(PointsTable, { props: { points, series, span_ms: 3_600_000, raw: false } }).body);
+    textOf(
+      render(PointsTable, { props: { points, series, span_ms: 3_600_000, raw: false, placed: [] } }).body,
+    );
   expect(of(SERIES)).toMatch(/Mean °C Least °C Greatest °C/);
   expect(of(UPTIME)).toMatch(/ 1 min 35 s 1 min 1 s 1 h 2 min 5 s /);
 });
@@ -87,7 +89,15 @@ function headOf(quality: "good" | "uncertain"): string {
   readings.follow([{ ...of, value, quality, reason: quality }]);
   const { body } = render(SeriesPanel, {
     props: {
-      ...{ lamppost: "DF1", series: SERIES, readings, status: "reporting", generation: 1, stops: [] },
+      ...{
+        lamppost: "DF1",
+        series: SERIES,
+        readings,
+        status: "reporting",
+        generation: 1,
+        stops: [],
+        placed: [],
+      },
       range: { kind: "last", preset: "1h" },
       ...{ pointed: null, wide: false, onpoint: nothing, onzoom: nothing, onwide: nothing },
     },

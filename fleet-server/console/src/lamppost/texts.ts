@@ -1,9 +1,10 @@
 // Words for what the page shows, in the language of the console.
 
+import { formatCount } from "../format/counts";
 import { formatMeasure } from "../format/measures";
-import { formatCount } from "../format/numbers";
 import { formatClock, formatTime, ZONE } from "../format/times";
 import { locale, reasonText, t, tCount } from "../messages/index.svelte";
+import { boundsText, type Placed } from "./placed";
 import type { Point, Summary } from "./points";
 import type { Series } from "./series";
 import { wholeUnits } from "./steps";
@@ -33,8 +34,15 @@ export function timeText(ms: number, span_ms: number): string {
 export type Readout = { readonly time: string; readonly value: string; readonly rest: readonly string[] };
 
 /** One point in words: when, what, and how far it is to be believed. */
-export function readoutOf(point: Point, series: Series, span_ms: number): Readout {
+export function readoutOf(
+  point: Point,
+  series: Series,
+  span_ms: number,
+  placed: readonly Placed[] = [],
+): Readout {
   const { start, end, value, minimum, maximum, good, uncertain, bad, reason } = point;
+  const between = boundsText(placed, point);
+  const bounds = between === null ? [] : [between];
   const counts = t("lamppost.readout.counts", {
     good: formatCount(good),
     uncertain: formatCount(uncertain),
@@ -46,7 +54,7 @@ export function readoutOf(point: Point, series: Series, span_ms: number): Readou
     return {
       time: timeText(start, span_ms),
       value: value === null ? t("value.none") : formatMeasure(value, series),
-      rest: [t(`quality.${quality}`), ...doubt],
+      rest: [t(`quality.${quality}`), ...doubt, ...bounds],
     };
   }
   const time = t("lamppost.readout.from-to", {
@@ -63,7 +71,11 @@ export function readoutOf(point: Point, series: Series, span_ms: number): Readou
           }),
         ];
   const summed = value === null ? t("value.none") : formatMeasure(value, series);
-  return { time, value: `${t(`statistic.${series.statistic}`)} ${summed}`, rest: [...extent, counts] };
+  return {
+    time,
+    value: `${t(`statistic.${series.statistic}`)} ${summed}`,
+    rest: [...extent, counts, ...bounds],
+  };
 }
 
 /** The whole range in words, for when nothing is pointed at. */

@@ -20,17 +20,19 @@ const PARTS = {
     shell: async () => (await import("./en/shell")).shell,
     city: async () => (await import("./en/city")).city,
     lamppost: async () => (await import("./en/lamppost")).lamppost,
+    map: async () => (await import("./en/map")).map,
     system: async () => (await import("./en/system")).system,
   },
   "zh-Hant": {
     shell: async () => (await import("./zh-Hant/shell")).shell,
     city: async () => (await import("./zh-Hant/city")).city,
     lamppost: async () => (await import("./zh-Hant/lamppost")).lamppost,
+    map: async () => (await import("./zh-Hant/map")).map,
     system: async () => (await import("./zh-Hant/system")).system,
   },
 } as const;
 
-/** A page, or the shell that all of them share. */
+/** A page, the map of one, or the shell that all of them share. */
 export type MessagePart = keyof (typeof PARTS)["en"];
 
 const state = $state<{ language: Language; messages: Partial<Messages> }>({

@@ -5,7 +5,8 @@
 
 import { city } from "./city";
 import { lamppost } from "./lamppost";
+import { map } from "./map";
 import { shell } from "./shell";
 import { system } from "./system";
 
-export const en = { ...shell, ...city, ...lamppost, ...system } as const;
+export const en = { ...shell, ...city, ...lamppost, ...map, ...system } as const;

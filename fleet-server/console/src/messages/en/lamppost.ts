@@ -110,6 +110,15 @@ export const lamppost = {
   "lamppost.stops.missed.other": "{device} missed {count} readings",
   "lamppost.stops.missed.none": "no reading was missed",
 
+  "lamppost.placed.one": "{count} run of the agent in this range never learnt the time",
+  "lamppost.placed.other": "{count} runs of the agent in this range never learnt the time",
+  "lamppost.placed.run": "Shown from {from} to {to}. {bounds}",
+  "lamppost.placed.between": "Time uncertain: between {earliest} and {latest}",
+  "lamppost.placed.before": "Time uncertain: not after {latest}",
+  "lamppost.placed.part": "In part: {bounds}",
+  "lamppost.placed.help":
+    "The lamppost has placed such a run where it fits. How far apart its observations are is exact; their times are not.",
+
   "lamppost.completeness": "Completeness",
   "lamppost.completeness.summary": "{share} stored, of {expected} that were due in this range",
   "lamppost.completeness.nothing": "Nothing was due in this range.",
@@ -231,7 +240,9 @@ export const lamppost = {
   "lamppost.decision.sent": "sent to the lamppost",
   "lamppost.decision.acknowledged": "on the lamppost’s disk",
   "lamppost.decision.done": "done",
-  "lamppost.decision.failed": "failed: {detail}",
+  "lamppost.decision.failed": "failed",
+  "lamppost.decision.expired": "expired before the lamppost could be told",
+  "lamppost.decision.why": "{state}: {detail}",
   "lamppost.decision.pending.help":
     "The lamppost is told when it connects, and at each of its hellos, until it reports.",
 
@@ -259,6 +270,13 @@ export const lamppost = {
   "lamppost.summary.total": "{total} in all",
   "lamppost.summary.step": "{statistic} of {step}",
   "lamppost.summary.raw": "each observation",
+
+  "statistic.mean": "Mean",
+  "statistic.vector_mean": "Vector mean",
+  "statistic.energy_mean": "Energy mean (Leq)",
+  "statistic.sum": "Sum",
+  "statistic.last": "Last",
+  "statistic.maximum": "Maximum",
 
   "lamppost.table.caption": "{series}, newest first",
   "lamppost.table.time": "Time",

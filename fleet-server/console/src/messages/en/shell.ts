@@ -60,13 +60,6 @@ export const shell = {
   "reason.not-measured": "Not measured at this time",
   "reason.other": "Reason {reason}",
 
-  "statistic.mean": "Mean",
-  "statistic.vector_mean": "Vector mean",
-  "statistic.energy_mean": "Energy mean (Leq)",
-  "statistic.sum": "Sum",
-  "statistic.last": "Last",
-  "statistic.maximum": "Maximum",
-
   "age.now": "now",
   "age.ago": "{age} ago",
   "age.ahead": "{age} ahead",

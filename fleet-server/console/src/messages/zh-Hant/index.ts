@@ -3,7 +3,8 @@
 import type { Messages } from "../types";
 import { city } from "./city";
 import { lamppost } from "./lamppost";
+import { map } from "./map";
 import { shell } from "./shell";
 import { system } from "./system";
 
-export const zhHant: Messages = { ...shell, ...city, ...lamppost, ...system };
+export const zhHant: Messages = { ...shell, ...city, ...lamppost, ...map, ...system };

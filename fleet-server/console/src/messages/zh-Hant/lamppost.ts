@@ -110,6 +110,14 @@ export const lamppost: Part<typeof english> = {
   "lamppost.stops.missed.other": "{device} 錯過 {count} 次讀數",
   "lamppost.stops.missed.none": "沒有錯過讀數",
 
+  "lamppost.placed.one": "代理程式在此時段有 {count} 次執行從未得知時間",
+  "lamppost.placed.other": "代理程式在此時段有 {count} 次執行從未得知時間",
+  "lamppost.placed.run": "顯示為 {from} 至 {to}。{bounds}",
+  "lamppost.placed.between": "時間存疑：介乎 {earliest} 與 {latest} 之間",
+  "lamppost.placed.before": "時間存疑：不遲於 {latest}",
+  "lamppost.placed.part": "部分{bounds}",
+  "lamppost.placed.help": "燈柱把這些執行放在合適的時間。各觀測之間相隔多久是準確的，觀測時間則不準確。",
+
   "lamppost.completeness": "完整程度",
   "lamppost.completeness.summary": "此時段應有 {expected} 個讀數，已儲存 {share}",
   "lamppost.completeness.nothing": "此時段沒有應有的讀數。",
@@ -218,7 +226,9 @@ export const lamppost: Part<typeof english> = {
   "lamppost.decision.sent": "已傳送至燈柱",
   "lamppost.decision.acknowledged": "已寫入燈柱的儲存裝置",
   "lamppost.decision.done": "完成",
-  "lamppost.decision.failed": "失敗：{detail}",
+  "lamppost.decision.failed": "失敗",
+  "lamppost.decision.expired": "未及告知燈柱便已過期",
+  "lamppost.decision.why": "{state}：{detail}",
   "lamppost.decision.pending.help": "燈柱連線時及每次問好時都會獲告知，直至它報告結果。",
 
   "lamppost.chart.label": "{series}：圖表游標",
@@ -244,6 +254,13 @@ export const lamppost: Part<typeof english> = {
   "lamppost.summary.total": "合共 {total}",
   "lamppost.summary.step": "每 {step}的{statistic}",
   "lamppost.summary.raw": "逐個讀數",
+
+  "statistic.mean": "平均",
+  "statistic.vector_mean": "向量平均",
+  "statistic.energy_mean": "能量平均（Leq）",
+  "statistic.sum": "總和",
+  "statistic.last": "最後值",
+  "statistic.maximum": "最大值",
 
   "lamppost.table.caption": "{series}，由新至舊",
   "lamppost.table.time": "時間",

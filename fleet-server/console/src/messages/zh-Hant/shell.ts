@@ -61,13 +61,6 @@ export const shell: Part<typeof english> = {
   "reason.not-measured": "此時沒有量度",
   "reason.other": "原因 {reason}",
 
-  "statistic.mean": "平均",
-  "statistic.vector_mean": "向量平均",
-  "statistic.energy_mean": "能量平均（Leq）",
-  "statistic.sum": "總和",
-  "statistic.last": "最後值",
-  "statistic.maximum": "最大值",
-
   "age.now": "剛才",
   "age.ago": "{age}前",
   "age.ahead": "{age}後",

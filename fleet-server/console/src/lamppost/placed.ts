@@ -1,0 +1,75 @@
+// Runs of the agent that never learnt the time: their lamppost has placed them where they fit, and their times are not
+// exact (D3). The distances within such a run are.
+
+import { get, type Schemas } from "../api/client";
+import { formatTime } from "../format/times";
+import { t } from "../messages/index.svelte";
+import type { Window } from "./points";
+
+/** Where such a run is shown, and between what it lay. */
+export type Placed = {
+  readonly run: string;
+  readonly from: number;
+  readonly to: number;
+  /** Null: nothing is known of that. */
+  readonly earliest: number | null;
+  readonly latest: number;
+};
+
+type Run = Pick<Schemas["RunDocument"], "run" | "opened" | "ended" | "placed_between">;
+
+/** Runs are read newest first, so many at once … */
+const RUNS = 100;
+/** … and so often: an agent that starts every few minutes has thousands of them in a range of days. */
+const MOST_PAGES = 10;
+
+/** Those of this window, the newest first. */
+export async function readPlaced(lamppost: string, window: Window, signal: AbortSignal): Promise<Placed[]> {
+  const found: Placed[] = [];
+  let after: string | null = null;
+  for (let page = 0; page < MOST_PAGES; page += 1) {
+    const query: { limit: number; after?: string } =
+      after === null ? { limit: RUNS } : { limit: RUNS, after };
+    const path = { number: lamppost };
+    const { runs, next } = await get("/api/v1/lampposts/{number}/outboxes", { path, query, signal });
+    found.push(...placedOf(runs).filter((one) => one.from < window.to && one.to >= window.from));
+    const oldest = runs.at(-1)?.opened ?? null;
+    // Those without an opening come last, and nothing is known of where they lie.
+    if (next === null || oldest === null || Date.parse(oldest) < window.from) break;
+    after = next;
+  }
+  return found;
+}
+
+export function placedOf(runs: readonly Run[]): Placed[] {
+  return runs.flatMap(({ run, opened, ended, placed_between }) => {
+    if (placed_between === null || opened === null) return [];
+    const latest = Date.parse(placed_between.latest);
+    return {
+      run,
+      from: Date.parse(opened),
+      to: ended === null ? latest : Date.parse(ended),
+      earliest: placed_between.earliest === null ? null : Date.parse(placed_between.earliest),
+      latest,
+    };
+  });
+}
+
+/**
+ * Between what an observation of this time lay, or those of a bucket from `start` to `end`, of which the run may be only a
+ * part; null: its time is known.
+ */
+export function boundsText(
+  placed: readonly Placed[],
+  { start, end }: { start: number; end: number },
+): string | null {
+  // A bucket ends before what begins where it ends.
+  const found = placed.find(({ from, to }) => start <= to && (end > from || start >= from));
+  if (found === undefined) return null;
+  const latest = formatTime(found.latest);
+  const bounds =
+    found.earliest === null
+      ? t("lamppost.placed.before", { latest })
+      : t("lamppost.placed.between", { earliest: formatTime(found.earliest), latest });
+  return start < found.from || end > found.to ? t("lamppost.placed.part", { bounds }) : bounds;
+}
