@@ -20,7 +20,8 @@ fn without_its_certificate_an_agent_samples_on_says_why_it_is_not_connected_and_
 
     // The run's opening, and what was sampled: a sample is counted as read just before it is in the outbox.
     let in_outbox = |status: &Value| count(&status["backlog"]["records"]) > 3;
-    let sampling = || agent.status().filter(|status| count(&status["sensors"][0]["read"]) >= 3 && in_outbox(status));
+    let sampling =
+        || agent.status().filter(|status| count(&status["sensors"][0]["read"]) >= 3 && in_outbox(status));
     let status = wait_for("three samples in the outbox", PATIENCE, sampling).unwrap();
     let missing = format!(
         "cannot read a certificate from {}: I/O error: No such file or directory (os error 2)",
