@@ -12,13 +12,13 @@ use lamplighter_protocol::{
     LamppostNumber, Leaf, Log, OutboxId, RunId, UtcMillis,
 };
 
-use self::recorder::Recorder;
+use self::recorder::{Recorder, Sinks, Source};
 use super::current::CurrentSeries;
 use super::days::Days;
 use super::known::Descriptions;
 use super::lamppost::{Lamppost, LamppostReport};
 use super::ledger::{CommandFate, Course, LamppostLedger, OutboxDecision, RecordVerdict};
-use super::metrics::{IngestMetrics, Malformed, Verdicts};
+use super::metrics::{IngestMetrics, Malformed};
 use super::places::places;
 use super::pulse::Pulse;
 use super::quarantine::{KEPT_MS, Quarantine, RecordPlace};
@@ -235,35 +235,14 @@ impl Ingest {
         let fresh: u64 = missing.iter().map(|(first, last)| last - first + 1).sum();
         lamppost.took(fresh, entry.received);
         self.metrics.repeated.inc_by(frame.records.len() as u64 - fresh);
-        let mut record = Recorder {
-            entry,
-            frame: &frame,
-            log,
-            known: &known,
-            places: &places,
-            lamppost,
-            latest_received: self.latest_received,
-            now: entry.received,
-            again: None,
-            quarantine: &mut self.quarantine,
-            metrics: &self.metrics,
-            store,
-            live,
-            newest: None,
-            times: None,
-            tallied: BTreeMap::new(),
-            verdicts: Verdicts::default(),
-            late: BTreeMap::new(),
-        };
+        let source = Source { entry, frame: &frame, log, known: &known, places: &places };
+        let (quarantine, metrics) = (&mut self.quarantine, &self.metrics);
+        let sinks = Sinks { lamppost, quarantine, metrics, store, live };
+        let mut recorder = Recorder::new(source, sinks, self.latest_received);
         for (first, last) in missing {
-            record.range(first, last);
+            recorder.range(first, last);
         }
-        record.tally();
-        if let Some(newest) = record.newest
-            && lamppost.written(frame.description, &known, newest, entry.received)
-        {
-            places.describe(&known, store);
-        }
+        recorder.finish();
         Fresh::Held
     }
 

@@ -24,100 +24,132 @@ const PAST_MS: i64 = 400 * 24 * 3600 * 1000;
 /// An observation is late that is received more than so many periods of its device after its time.
 const LATE_PERIODS: i64 = 3;
 
-/// Reads the records of one frame that are not held yet.
-pub(super) struct Recorder<'a> {
+/// What is read, and what it is written in.
+pub(super) struct Source<'a> {
     pub(super) entry: &'a Entry,
     pub(super) frame: &'a Frame,
     pub(super) log: Log,
     pub(super) known: &'a Arc<Known>,
     pub(super) places: &'a Places,
+}
+
+/// Where it goes that records say.
+pub(super) struct Sinks<'a> {
     pub(super) lamppost: &'a mut Lamppost,
-    pub(super) latest_received: UtcMillis,
-    /// The last receipt of the lamppost.
-    pub(super) now: UtcMillis,
-    /// What of the record is tried again; none: all of it comes for the first time.
-    pub(super) again: Option<Waits>,
     pub(super) quarantine: &'a mut Quarantine,
     pub(super) metrics: &'a IngestMetrics,
     pub(super) store: &'a mut Tail,
     pub(super) live: &'a mut dyn FnMut(LiveObservation),
+}
+
+/// Reads the records of one frame that are not held yet.
+pub(super) struct Recorder<'a> {
+    source: Source<'a>,
+    sinks: Sinks<'a>,
+    latest_received: UtcMillis,
+    /// The last receipt of the lamppost.
+    now: UtcMillis,
+    /// What of the record is tried again; none: all of it comes for the first time.
+    again: Option<Waits>,
     /// The newest time of a record so far, of those that can be believed.
-    pub(super) newest: Option<UtcMillis>,
+    newest: Option<UtcMillis>,
     /// From when to when the ticks of a range are, of those that can be believed.
-    pub(super) times: Option<Times>,
+    times: Option<Times>,
     /// What came late or was rejected, by device and series.
-    pub(super) tallied: BTreeMap<(usize, usize, Tallied), Spans>,
+    tallied: BTreeMap<(usize, usize, Tallied), Spans>,
     /// What observations came to.
-    pub(super) verdicts: Verdicts,
+    verdicts: Verdicts,
     /// The newest of each series, if it came late: it is told once the frame is read. Feeds that told all of a backlog would
     /// have no room left for what is live.
-    pub(super) late: BTreeMap<SeriesId, (&'a Arc<LiveSeries>, Point)>,
+    late: BTreeMap<SeriesId, (&'a Arc<LiveSeries>, Point)>,
 }
 
 impl<'a> Recorder<'a> {
+    /// For a frame that comes for the first time.
+    pub(super) fn new(source: Source<'a>, sinks: Sinks<'a>, latest_received: UtcMillis) -> Self {
+        Self {
+            now: source.entry.received,
+            source,
+            sinks,
+            latest_received,
+            again: None,
+            newest: None,
+            times: None,
+            tallied: BTreeMap::new(),
+            verdicts: Verdicts::default(),
+            late: BTreeMap::new(),
+        }
+    }
+
+    /// For what waited of one record and is tried again, its lamppost having been heard last at this time.
+    pub(super) fn again(self, waits: Waits, now: UtcMillis) -> Self {
+        Self { again: Some(waits), now, ..self }
+    }
+
     /// Reads records that were not held before.
     pub(super) fn range(&mut self, first: u64, last: u64) {
         self.times = None;
         for sequence in first..=last {
             self.record(sequence);
         }
-        if self.log == Log::Samples {
-            let span = DescribedSpan { first, last, description: self.frame.description, times: self.times };
-            self.lamppost.ledger.described(self.frame.run, span, self.entry.sequence);
+        if self.source.log == Log::Samples {
+            let span =
+                DescribedSpan { first, last, description: self.source.frame.description, times: self.times };
+            self.sinks.lamppost.ledger.described(self.source.frame.run, span, self.source.entry.sequence);
         }
     }
 
     pub(super) fn record(&mut self, sequence: u64) {
-        let place = usize::try_from(sequence - self.frame.first).unwrap_or(usize::MAX);
-        let Some(bytes) = self.frame.records.get(place) else { return };
+        let place = usize::try_from(sequence - self.source.frame.first).unwrap_or(usize::MAX);
+        let Some(bytes) = self.source.frame.records.get(place) else { return };
         if self.again == Some(Waits::Record) {
-            self.metrics.take_back_refused(Malformed::Record);
-            self.lamppost.ledger.tallies.take_back_unreadable();
+            self.sinks.metrics.take_back_refused(Malformed::Record);
+            self.sinks.lamppost.ledger.tallies.take_back_unreadable();
         }
         match Record::decode(bytes) {
             Ok(Record::Tick(tick)) => self.tick(sequence, tick),
-            Ok(Record::Opening(opening)) if self.log == Log::Events && sequence == 0 => {
+            Ok(Record::Opening(opening)) if self.source.log == Log::Events && sequence == 0 => {
                 self.dated(opening.opened);
-                let written = (self.frame.description, self.known);
-                let brought = (self.entry.received, self.entry.sequence);
-                if self.lamppost.opened(self.frame.run, opening, written, brought).is_err() {
-                    self.metrics.forks.inc();
+                let written = (self.source.frame.description, self.source.known);
+                let brought = (self.source.entry.received, self.source.entry.sequence);
+                if self.sinks.lamppost.opened(self.source.frame.run, opening, written, brought).is_err() {
+                    self.sinks.metrics.forks.inc();
                     tracing::warn!(
-                        lamppost = %self.entry.lamppost, run = %self.frame.run,
+                        lamppost = %self.source.entry.lamppost, run = %self.source.frame.run,
                         "two runs follow the same run: an outbox was copied; both are stored"
                     );
                 }
             }
             Ok(Record::Command(report)) => {
                 self.dated(report.time);
-                self.lamppost.ledger.command(&report, self.entry.sequence);
-                tracing::info!(lamppost = %self.entry.lamppost, command = %report.id, state = ?report.state, "command");
+                self.sinks.lamppost.ledger.command(&report, self.source.entry.sequence);
+                tracing::info!(lamppost = %self.source.entry.lamppost, command = %report.id, state = ?report.state, "command");
             }
-            Ok(Record::Dropped(dropped)) if self.log == Log::Events => {
+            Ok(Record::Dropped(dropped)) if self.source.log == Log::Events => {
                 self.verdicts.add(Verdict::dropped(dropped.reason), dropped.observations());
                 if dropped.reason == DropReason::Damaged {
-                    self.metrics.damaged.inc_by(dropped.pieces.count());
+                    self.sinks.metrics.damaged.inc_by(dropped.pieces.count());
                 }
-                self.lamppost.ledger.dropped(&dropped, self.entry.sequence);
+                self.sinks.lamppost.ledger.dropped(&dropped, self.source.entry.sequence);
             }
-            Ok(Record::Dating(dating)) if self.log == Log::Events => {
+            Ok(Record::Dating(dating)) if self.source.log == Log::Events => {
                 self.dated(dating.time);
-                self.lamppost.ledger.placed(&dating, self.entry.sequence);
+                self.sinks.lamppost.ledger.placed(&dating, self.source.entry.sequence);
                 tracing::info!(
-                    lamppost = %self.entry.lamppost, run = %dating.run, earliest = ?dating.earliest, latest = ?dating.latest,
+                    lamppost = %self.source.entry.lamppost, run = %dating.run, earliest = ?dating.earliest, latest = ?dating.latest,
                     "a run that never learnt the time was placed between its neighbours"
                 );
             }
             // An opening is the first of its run's events, and nothing else (D1); what was dropped, or placed, is told in
             // events (D3, D11).
             Ok(Record::Opening(_) | Record::Dropped(_) | Record::Dating(_)) => {
-                self.metrics.refuse(Malformed::Record);
+                self.sinks.metrics.refuse(Malformed::Record);
             }
             Err(error) => {
-                self.metrics.refuse(Malformed::Record);
+                self.sinks.metrics.refuse(Malformed::Record);
                 self.quarantine(sequence, Waits::Record);
-                self.lamppost.ledger.tallies.unreadable += 1;
-                tracing::debug!(lamppost = %self.entry.lamppost, run = %self.frame.run, sequence, %error, "unreadable");
+                self.sinks.lamppost.ledger.tallies.unreadable += 1;
+                tracing::debug!(lamppost = %self.source.entry.lamppost, run = %self.source.frame.run, sequence, %error, "unreadable");
             }
         }
     }
@@ -125,7 +157,7 @@ impl<'a> Recorder<'a> {
     fn tick(&mut self, sequence: u64, mut tick: Tick) {
         if let Some(Waits::Series(waits)) = &self.again {
             tick.observations.retain(|observation| waits.contains(&observation.series));
-            self.metrics.take_back(Verdict::UnknownProperty, tick.observations.len() as u64);
+            self.sinks.metrics.take_back(Verdict::UnknownProperty, tick.observations.len() as u64);
             self.take_back(&tick);
         }
         let count = tick.observations.len() as u64;
@@ -134,18 +166,18 @@ impl<'a> Recorder<'a> {
             return self.verdicts.add(Verdict::Future, count);
         }
         self.dated(tick.time);
-        if self.entry.received.since_ms(tick.time) > PAST_MS {
+        if self.source.entry.received.since_ms(tick.time) > PAST_MS {
             self.note_all(&tick, Tallied::Rejected(Rejection::Retention));
             return self.verdicts.add(Verdict::Retention, count);
         }
         self.times = Some(Times::with(self.times, tick.time));
-        let known = self.known;
+        let known = self.source.known;
         let Some(kinds) = known.series.get(tick.device) else {
-            self.lamppost.ledger.tallies.unplaced += count;
+            self.sinks.lamppost.ledger.tallies.unplaced += count;
             return self.verdicts.add(Verdict::Type, count);
         };
         let period_ms = self.period_ms(tick.device);
-        let age_ms = self.entry.received.since_ms(tick.time);
+        let age_ms = self.source.entry.received.since_ms(tick.time);
         let is_late = period_ms.is_some_and(|period_ms| age_ms > LATE_PERIODS * i64::from(period_ms));
         let mut unknown = BTreeSet::new();
         for observation in &tick.observations {
@@ -155,7 +187,7 @@ impl<'a> Recorder<'a> {
                 Some(SeriesKind::Taken { resolution, live, .. }) => {
                     let value = observation.value.map(|value| resolution.to_f64(value));
                     let point = Point { time: tick.time, value, reason: observation.reason };
-                    match self.places.id(tick.device, observation.series) {
+                    match self.source.places.id(tick.device, observation.series) {
                         None => Verdict::TooManySeries,
                         Some(id) => self.store(id, live, point, is_late),
                     }
@@ -176,26 +208,26 @@ impl<'a> Recorder<'a> {
         if !unknown.is_empty() {
             self.quarantine(sequence, Waits::Series(unknown));
         }
-        self.lamppost.observed(tick.time, self.now);
+        self.sinks.lamppost.observed(tick.time, self.now);
     }
 
     fn quarantine(&mut self, sequence: u64, waits: Waits) {
         let place = RecordPlace {
-            lamppost: self.entry.lamppost.clone(),
-            run: self.frame.run,
-            log: self.log,
+            lamppost: self.source.entry.lamppost.clone(),
+            run: self.source.frame.run,
+            log: self.source.log,
             sequence,
         };
-        let index = usize::try_from(sequence - self.frame.first).unwrap_or(usize::MAX);
-        let Some(record) = self.frame.records.get(index) else { return };
+        let index = usize::try_from(sequence - self.source.frame.first).unwrap_or(usize::MAX);
+        let Some(record) = self.source.frame.records.get(index) else { return };
         let one = Quarantined {
-            description: self.frame.description,
-            received: self.entry.received,
+            description: self.source.frame.description,
+            received: self.source.entry.received,
             // Copied: it is part of a larger buffer.
             record: record.as_ref().into(),
             waits,
         };
-        self.quarantine.put(place, one, &self.metrics.quarantine);
+        self.sinks.quarantine.put(place, one, &self.sinks.metrics.quarantine);
     }
 
     fn note_all(&mut self, tick: &Tick, why: Tallied) {
@@ -211,8 +243,8 @@ impl<'a> Recorder<'a> {
 
     /// Observations of an unknown property are tried again: they are not tallied as such any more.
     fn take_back(&mut self, tick: &Tick) {
-        let Some(device) = self.known.description.devices.get(tick.device) else { return };
-        let tallies = &mut self.lamppost.ledger.tallies;
+        let Some(device) = self.source.known.description.devices.get(tick.device) else { return };
+        let tallies = &mut self.sinks.lamppost.ledger.tallies;
         for observation in &tick.observations {
             if let Some(series) = device.series.get(observation.series) {
                 let why = Tallied::Rejected(Rejection::UnknownProperty);
@@ -221,17 +253,29 @@ impl<'a> Recorder<'a> {
         }
     }
 
+    /// The records are read: counts and tells what they came to, and if any of them is the newest of its lamppost, describes
+    /// its series by what that one is written in.
+    pub(super) fn finish(mut self) {
+        self.tally();
+        let Source { frame, known, places, .. } = self.source;
+        if let Some(newest) = self.newest
+            && self.sinks.lamppost.written(frame.description, known, newest, self.now)
+        {
+            places.describe(known, self.sinks.store);
+        }
+    }
+
     /// Counts what observations came to, and hands on what came late or was rejected, by the names of its series. Tells of
     /// what came late and is the newest.
-    pub(super) fn tally(&mut self) {
+    fn tally(&mut self) {
         for (series, point) in std::mem::take(&mut self.late).into_values() {
             self.tell(series, point);
         }
-        self.metrics.observed_all(&std::mem::take(&mut self.verdicts));
+        self.sinks.metrics.observed_all(&std::mem::take(&mut self.verdicts));
         for ((device, series, why), spans) in std::mem::take(&mut self.tallied) {
             let period_ms = self.period_ms(device);
-            let tallies = &mut self.lamppost.ledger.tallies;
-            let of_device = self.known.description.devices.get(device);
+            let tallies = &mut self.sinks.lamppost.ledger.tallies;
+            let of_device = self.source.known.description.devices.get(device);
             match of_device.and_then(|device| Some(device.name_of(device.series.get(series)?))) {
                 Some(name) => tallies.add(&name, why, &spans, period_ms),
                 None => tallies.unplaced += spans.iter().map(|span| span.count).sum::<u64>(),
@@ -241,7 +285,7 @@ impl<'a> Recorder<'a> {
 
     /// The period at which the device at this place is read; none: by exception, or there is no such device.
     fn period_ms(&self, device: usize) -> Option<u32> {
-        let description = &self.known.description;
+        let description = &self.source.known.description;
         let grid = description.grid_of(description.devices.get(device)?)?;
         Some(grid.period_ms)
     }
@@ -257,7 +301,7 @@ impl<'a> Recorder<'a> {
     }
 
     fn store(&mut self, id: SeriesId, series: &'a Arc<LiveSeries>, point: Point, is_late: bool) -> Verdict {
-        match self.store.insert(id, point) {
+        match self.sinks.store.insert(id, point) {
             Inserted::Stored { latest } => {
                 if latest && is_late {
                     self.late.insert(id, (series, point));
@@ -269,7 +313,8 @@ impl<'a> Recorder<'a> {
                 Verdict::Stored
             }
             Inserted::Merged(merge) => {
-                let is_latest = || self.store.latest(id).is_some_and(|latest| latest.time == point.time);
+                let is_latest =
+                    || self.sinks.store.latest(id).is_some_and(|latest| latest.time == point.time);
                 if merge == Merge::Replaced && is_latest() {
                     self.late.remove(&id);
                     self.tell(series, point);
@@ -281,13 +326,13 @@ impl<'a> Recorder<'a> {
     }
 
     fn tell(&mut self, series: &Arc<LiveSeries>, point: Point) {
-        (self.live)(LiveObservation {
-            lamppost: Arc::clone(&self.places.lamppost),
+        (self.sinks.live)(LiveObservation {
+            lamppost: Arc::clone(&self.source.places.lamppost),
             series: Arc::clone(series),
             time: point.time,
             value: point.value,
             reason: point.reason,
-            received: self.entry.received,
+            received: self.source.entry.received,
         });
     }
 }

@@ -1,15 +1,12 @@
 //! Trying again what is in quarantine (D12).
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use lamplighter_protocol::{Frame, Leaf, Nonce};
 
-use super::super::metrics::Verdicts;
 use super::super::places::places;
 use super::super::quarantine::{Quarantined, RecordPlace};
 use super::Ingest;
-use super::recorder::Recorder;
+use super::recorder::{Recorder, Sinks, Source};
 use crate::journal::Entry;
 use crate::live::LiveObservation;
 use crate::store::Tail;
@@ -61,32 +58,11 @@ impl Ingest {
         };
         // How recent a lamppost's data is goes by its last receipt, which is not this one.
         let now = last_acknowledged.map_or(received, |last| last.max(received));
-        let mut recorder = Recorder {
-            entry: &entry,
-            frame: &frame,
-            log: place.log,
-            known: &known,
-            places: &places,
-            lamppost,
-            latest_received: self.latest_received,
-            now,
-            again: Some(waits),
-            quarantine: &mut self.quarantine,
-            metrics: &self.metrics,
-            store,
-            live,
-            newest: None,
-            times: None,
-            tallied: BTreeMap::new(),
-            verdicts: Verdicts::default(),
-            late: BTreeMap::new(),
-        };
+        let source = Source { entry: &entry, frame: &frame, log: place.log, known: &known, places: &places };
+        let (quarantine, metrics) = (&mut self.quarantine, &self.metrics);
+        let sinks = Sinks { lamppost, quarantine, metrics, store, live };
+        let mut recorder = Recorder::new(source, sinks, self.latest_received).again(waits, now);
         recorder.record(place.sequence);
-        recorder.tally();
-        if let Some(newest) = recorder.newest
-            && lamppost.written(description, &known, newest, now)
-        {
-            places.describe(&known, store);
-        }
+        recorder.finish();
     }
 }

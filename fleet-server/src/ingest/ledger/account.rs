@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lamplighter_protocol::{Digest, DropReason, Dropped, Log, Pieces, RunId, SeriesName, UtcMillis};
 
-use super::described::Described;
+use super::described::{Described, Times};
 use super::divide::divide;
 use super::span::Span;
 use super::{LogCounts, RecordVerdict};
@@ -86,7 +86,9 @@ pub(in crate::ingest) struct LogAccount {
 pub(in crate::ingest) struct DroppedPart {
     pub(in crate::ingest) pieces: Pieces,
     /// What was in them, as far as they could be read.
-    pub(in crate::ingest) series: BTreeMap<SeriesName, Span>,
+    series: BTreeMap<SeriesName, Span>,
+    /// From when to when all of that is: openings ask for it, as many as there are.
+    times: Option<Times>,
 }
 
 /// What a part takes of the room that there is.
@@ -101,7 +103,7 @@ impl RunAccount {
     pub(super) fn newest(&self) -> Option<UtcMillis> {
         let opened = self.opening.as_ref().map(|opening| opening.opened);
         let dropped = self.logs().into_iter().flat_map(|log| log.dropped.values());
-        let dropped = dropped.flat_map(|part| part.series.values()).map(|span| span.last).max();
+        let dropped = dropped.filter_map(|part| part.times).map(|times| times.last).max();
         opened.max(self.described.last_time()).max(dropped)
     }
 
@@ -168,12 +170,34 @@ impl LogAccount {
 }
 
 impl DroppedPart {
+    /// Of these nothing is known but that they were dropped.
+    pub(super) fn of(pieces: Pieces) -> Self {
+        Self { pieces, ..Self::default() }
+    }
+
     pub(super) fn take(&mut self, dropped: &Dropped) {
         self.pieces.union(&dropped.pieces);
         for series in &dropped.series {
             let span = Span { first: series.first, last: series.last, count: series.count };
-            self.series.entry(series.series.clone()).and_modify(|known| known.blur(span)).or_insert(span);
+            self.add(series.series.clone(), span);
         }
+    }
+
+    /// Notes what was in it of a series.
+    pub(super) fn add(&mut self, series: SeriesName, span: Span) {
+        let times = Times { first: span.first, last: span.last };
+        self.times = Some(self.times.map_or(times, |known| known.union(times)));
+        self.series.entry(series).and_modify(|known| known.blur(span)).or_insert(span);
+    }
+
+    /// What was in it, as far as it could be read.
+    pub(super) fn series(&self) -> impl Iterator<Item = (&SeriesName, Span)> {
+        self.series.iter().map(|(series, span)| (series, *span))
+    }
+
+    /// From when to when that is; none if nothing could be read.
+    pub(super) fn times(&self) -> Option<Times> {
+        self.times
     }
 
     /// How many of them did not come all the same.

@@ -270,10 +270,21 @@ impl Ledger {
         })
     }
 
-    /// Whether more of a run's records may come than its last hello named: somebody who lives speaks for it, or nobody
-    /// was ever heard.
-    fn speaks_for(&self, run: RunId) -> bool {
-        self.outboxes.is_empty() || self.living().any(|life| life.run == run || life.named.contains_key(&run))
+    /// The runs of which more records may come than hellos named; none: nobody was ever heard, and so of any. Of a run that
+    /// does not speak a hello names all that there is, if it has room for it; but a run whose opening is still to come
+    /// may be the one that followed it.
+    fn going_on(&self) -> Option<BTreeSet<RunId>> {
+        if self.outboxes.is_empty() {
+            return None;
+        }
+        let is_opened = |run| self.runs.get(run).is_some_and(|account| account.opening.is_some());
+        let mut going_on = BTreeSet::new();
+        for life in self.living() {
+            let are_opened = is_opened(&life.run) && life.named.keys().all(is_opened);
+            let named = life.named.iter().filter(|(_, named)| !are_opened || named.samples.is_open());
+            going_on.extend(named.map(|(run, _)| *run).chain([life.run]));
+        }
+        Some(going_on)
     }
 
     /// When a hello last named a run.
@@ -291,7 +302,7 @@ impl Ledger {
                 let held = held(run, log).unwrap_or(&nothing);
                 for (&reason, part) in &account.log(log).dropped {
                     let (records, gone) = (part.pieces.count(), part.gone(held));
-                    for (series, &span) in &part.series {
+                    for (series, span) in part.series() {
                         let dropped = DroppedSpan { reason, span, records, gone };
                         spans.entry(series.clone()).or_default().push(dropped);
                     }

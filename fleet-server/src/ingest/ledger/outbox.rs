@@ -223,9 +223,16 @@ impl Life {
             Log::Events => &named.events,
         };
         claimed.union(&named.pieces);
-        if named.open_from < u64::MAX {
+        if named.is_open() {
             claimed.insert(named.open_from, u64::MAX - 1);
         }
+    }
+}
+
+impl NamedLog {
+    /// Whether there may be more than it says.
+    pub(super) fn is_open(&self) -> bool {
+        self.open_from < u64::MAX
     }
 }
 

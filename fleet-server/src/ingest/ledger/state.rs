@@ -111,10 +111,10 @@ impl LedgerRestore {
             wire::DropReason::Damaged => DropReason::Damaged,
             wire::DropReason::Unspecified => return Err(WrongPart("a reason that is none")),
         };
-        let mut part = DroppedPart { pieces: pieces(&message.pieces)?, ..DroppedPart::default() };
+        let mut part = DroppedPart::of(pieces(&message.pieces)?);
         for one in message.series {
             let span = one.span.ok_or(WrongPart("a series without its span"))?;
-            part.series.insert(name_of(one.name)?, span_of(&span));
+            part.add(name_of(one.name)?, span_of(&span));
         }
         let account = self.run.and_then(|run| ledger.runs.get_mut(&run));
         let account = account.ok_or(WrongPart("what was dropped without its run"))?;
@@ -199,9 +199,9 @@ fn dropped_message(log: Log, reason: DropReason, part: &DroppedPart) -> wire::Dr
         DropReason::Age => wire::DropReason::Age,
         DropReason::Damaged => wire::DropReason::Damaged,
     };
-    let series = part.series.iter().map(|(name, span)| wire::SeriesSpan {
+    let series = part.series().map(|(name, span)| wire::SeriesSpan {
         name: Some(name_message(name)),
-        span: Some(span_message(*span)),
+        span: Some(span_message(span)),
     });
     wire::DroppedPart {
         events: log == Log::Events,

@@ -3,12 +3,12 @@
 //! Sequences become times by the ticks that are held before and after them, by what reports of drops say, and by when the
 //! run opened and ended; in between they are taken to be even.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lamplighter_protocol::{Digest, Log, Pieces, RunId, UtcMillis};
 
 use super::account::{LogAccount, RunAccount, RunEnd};
-use super::{Held, Ledger, Missing, RecordVerdict};
+use super::{Held, Ledger, Missing, RecordVerdict, Times};
 
 /// A record comes this long after its tick at most, so that what is missing may be of so much earlier.
 const READ_MS: i64 = 10_000;
@@ -39,8 +39,12 @@ struct Teller<'a> {
     from: UtcMillis,
     to: UtcMillis,
     sequels: BTreeMap<RunId, Sequel>,
-    /// Instants at which some run is known to have ended, or been alive last.
+    /// Instants at which some run is known to have ended, or been alive last, in ascending order.
     ends: Vec<UtcMillis>,
+    /// When runs opened, in ascending order.
+    openings: Vec<UtcMillis>,
+    /// As [`Ledger::going_on`].
+    going_on: Option<BTreeSet<RunId>>,
     told: Vec<Stretch>,
 }
 
@@ -53,11 +57,12 @@ impl Ledger {
         to: UtcMillis,
     ) -> Vec<Stretch> {
         let mut sequels: BTreeMap<RunId, Sequel> = BTreeMap::new();
-        let mut ends = Vec::new();
+        let (mut ends, mut openings) = (Vec::new(), Vec::new());
         for account in self.runs.values() {
             ends.extend(account.described.last_time());
             let Some(opening) = &account.opening else { continue };
             ends.extend(opening.ended);
+            openings.push(opening.opened);
             let Some(before) = opening.before else { continue };
             let (opened, description) = (opening.opened, opening.description);
             let (ended, is_stated) = (self.end_before(before, opening.ended), opening.ended.is_some());
@@ -70,7 +75,11 @@ impl Ledger {
             }
             (sequel.ended, sequel.is_stated) = (ended, is_stated);
         }
-        let mut teller = Teller { ledger: self, held, from, to, sequels, ends, told: Vec::new() };
+        ends.sort_unstable();
+        openings.sort_unstable();
+        let (ledger, going_on) = (self, self.going_on());
+        let mut teller =
+            Teller { ledger, held, from, to, sequels, ends, openings, going_on, told: Vec::new() };
         for (&run, account) in &self.runs {
             teller.stop(account);
             teller.run(run, account);
@@ -122,7 +131,7 @@ impl Teller<'_> {
         let layers = in_force(account, sequel, begin, end);
         let tail = if sequel.is_some() {
             Missing::NotRecorded
-        } else if self.ledger.speaks_for(run) {
+        } else if self.going_on.as_ref().is_none_or(|runs| runs.contains(&run)) {
             Missing::NotYetHere
         } else {
             Missing::Unknown
@@ -157,14 +166,14 @@ impl Teller<'_> {
             || account.described.0.iter().filter_map(|span| span.times).map(|times| times.first).min();
         let after_another = || {
             let ended = sequel.and_then(|sequel| sequel.ended)?;
-            self.ends.iter().filter(|end| **end < ended).max().copied()
+            let behind = self.ends.partition_point(|end| *end < ended);
+            self.ends.get(behind.checked_sub(1)?).copied()
         };
         opened.or_else(first).or_else(after_another)
     }
 
     fn next_opening_after(&self, time: UtcMillis) -> Option<UtcMillis> {
-        let openings = self.ledger.runs.values().filter_map(|account| account.opening.as_ref());
-        openings.map(|opening| opening.opened).filter(|opened| *opened >= time).min()
+        self.openings.get(self.openings.partition_point(|opened| *opened < time)).copied()
     }
 
     /// All descriptions in force in this time.
@@ -254,10 +263,8 @@ impl Knots {
 fn reported(log: &LogAccount) -> Vec<(u128, UtcMillis)> {
     let mut knots = Vec::new();
     for part in log.dropped.values() {
-        let first = part.series.values().map(|span| span.first).min();
-        let last = part.series.values().map(|span| span.last).max();
         let mut ranges = part.pieces.ranges();
-        if let (Some(first), Some(last), Some((begin, end))) = (first, last, ranges.next()) {
+        if let (Some(Times { first, last }), Some((begin, end))) = (part.times(), ranges.next()) {
             knots.push((u128::from(begin) + 1, first));
             knots.push((u128::from(ranges.next_back().map_or(end, |(_, end)| end)) + 1, last));
         }

@@ -16,7 +16,7 @@ const OUTBOX: OutboxId = OutboxId([3; 16]);
 const OTHER: OutboxId = OutboxId([4; 16]);
 
 /// A hello of this outbox and run, by its `nth` connection, that names these ranges of samples of runs.
-fn hello(outbox: OutboxId, run: RunId, nth: u8, runs: &[(RunId, &[(u64, u64)])]) -> Hello {
+pub(super) fn hello(outbox: OutboxId, run: RunId, nth: u8, runs: &[(RunId, &[(u64, u64)])]) -> Hello {
     let named = runs.iter().map(|(run, ranges)| RunHeld {
         run: *run,
         samples: pieces_of(ranges),

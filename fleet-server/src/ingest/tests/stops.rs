@@ -3,6 +3,7 @@
 use lamplighter_protocol::{DropReason, Dropped, DroppedSeries};
 
 use super::super::{CoursePart, Missing, Stop};
+use super::ledger::hello;
 use super::*;
 
 const BEFORE: RunId = RunId([8; 16]);
@@ -88,4 +89,26 @@ fn a_stop_begins_at_the_newest_time_that_is_known_of_a_run_whose_end_nobody_can_
     assert_eq!(bench.stops()[0].ended, RunEnd::NotBefore(NOW.plus_ms(40_000)));
     assert_eq!(bench.missing_at(35_000), Some(Missing::Dropped(reason)));
     assert_eq!(bench.missing_at(45_000), Some(Missing::AgentStopped));
+}
+
+#[test]
+fn d14_of_a_run_that_another_outbox_has_adopted_nothing_more_is_awaited_once_all_of_it_is_here() {
+    let (set_aside, living) = (OutboxId([3; 16]), OutboxId([4; 16]));
+    let mut bench = Bench::new();
+    let digest = bench.describe();
+    let says = |bench: &mut Bench, hello: &Hello, at_ms| {
+        bench.receive(NOW.plus_ms(at_ms), Leaf::Hello, hello.encode());
+    };
+    says(&mut bench, &hello(set_aside, BEFORE, 1, &[(BEFORE, &[(0, 0)])]), 6_000);
+    bench.opens(BEFORE, None, 5_000);
+    let records = vec![tick(30_000, Some(1), Reason::GOOD)];
+    bench.receive(NOW.plus_ms(30_000), SAMPLES, frame(1, BEFORE, 0, digest, records));
+    bench.opens(RUN, None, OPENED_MS);
+    assert_eq!(bench.missing_at(45_000), Some(Missing::NotYetHere), "it may have been read, and be sent yet");
+
+    // Its outbox is released, and the one that lives names its run.
+    says(&mut bench, &hello(living, RUN, 2, &[(RUN, &[]), (BEFORE, &[(0, 0)])]), OPENED_MS);
+    assert_eq!(bench.missing_at(29_000), Some(Missing::NotRecorded));
+    assert_eq!(bench.missing_at(45_000), Some(Missing::Unknown), "nothing more of it is anywhere");
+    assert_eq!(bench.stops(), [], "neither run follows the other");
 }

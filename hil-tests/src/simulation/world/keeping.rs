@@ -67,6 +67,9 @@ impl World {
     /// The server's disk is replaced by a copy that was made earlier.
     pub(super) fn restore(&mut self, dice: &mut Dice) {
         let Some(backup) = self.backup.clone() else { return };
+        if dice.chance(60) {
+            self.evening_before(dice);
+        }
         self.copying = None;
         self.kill_server();
         self.server.restore(&backup, dice.next_u64());
@@ -79,15 +82,35 @@ impl World {
         }
         let all: BTreeSet<RecordKey> = self.model.records.keys().copied().collect();
         self.excuse_unless_safe(&all, RESTORED);
-        // Often enough lampposts hear of it before anything else happens, those that a broker kept by the hour; and the
-        // network that carried a restore is often not yet what it was.
         if dice.chance(60) {
-            self.now_ms += if dice.chance(50) { HOUR_MS } else { 0 };
-            (0..self.posts.len()).for_each(|post| self.greet(post, dice));
-            if dice.chance(70) {
-                self.cut_all_links();
-                (0..self.posts.len()).for_each(|post| self.greet(post, dice));
+            self.morning_after(dice);
+        }
+    }
+
+    /// The fleet was at work until its server went: lampposts read, sent, and heard that it is held.
+    fn evening_before(&mut self, dice: &mut Dice) {
+        self.start_server();
+        for post in 0..self.posts.len() {
+            self.start_agent(post);
+            (0..dice.below(MOST_SAMPLES_AT_ONCE / 4)).for_each(|_| self.sample(post, dice));
+            self.round(post, dice);
+        }
+    }
+
+    /// Often enough lampposts hear of a restore before anything else happens, those that a broker kept by the hour. Then
+    /// a broker tells them once more what it had told them before; or the network that carried a restore breaks again.
+    fn morning_after(&mut self, dice: &mut Dice) {
+        self.now_ms += if dice.chance(80) { HOUR_MS } else { 0 };
+        (0..self.posts.len()).for_each(|post| self.greet(post, dice));
+        if self.broker && dice.chance(60) {
+            for post in 0..self.posts.len() {
+                (0..=dice.below(4)).for_each(|_| self.broker_repeats(post, dice));
+                let reads = MOST_SAMPLES_AT_ONCE / 2 + dice.below(MOST_SAMPLES_AT_ONCE / 2);
+                self.read_alone(post, reads, dice);
             }
+        } else if dice.chance(70) {
+            self.cut_all_links();
+            (0..self.posts.len()).for_each(|post| self.greet(post, dice));
         }
     }
 
@@ -95,12 +118,18 @@ impl World {
     pub(super) fn greet(&mut self, post: usize, dice: &mut Dice) {
         self.connect(post, true);
         self.deliver_all(dice);
-        // It reads its devices meanwhile, however long that takes.
+        // It reads its devices meanwhile.
         if dice.chance(60) {
-            (0..dice.below(MOST_SAMPLES_AT_ONCE)).for_each(|_| self.sample(post, dice));
-            self.outbox(post, |agent| Ok(agent.outbox.write()?));
+            let times = dice.below(MOST_SAMPLES_AT_ONCE);
+            self.read_alone(post, times, dice);
         }
         self.pump(post, 1);
         self.deliver_all(dice);
+    }
+
+    /// A lamppost reads its devices so often, and nothing else happens.
+    fn read_alone(&mut self, post: usize, times: usize, dice: &mut Dice) {
+        (0..times).for_each(|_| self.sample(post, dice));
+        self.outbox(post, |agent| Ok(agent.outbox.write()?));
     }
 }

@@ -17,6 +17,9 @@ use crate::simulation::server::{LinkId, Said};
 /// for a commit that failed is tried again, and then lets the next packet in.
 const MOST_IDLE_PASSES: usize = 4;
 
+/// So many positions a broker keeps for a lamppost that has not yet said that they arrived.
+const MOST_REPEATED: usize = 8;
+
 /// One connection.
 #[derive(Debug, Default)]
 pub(super) struct Link {
@@ -330,9 +333,12 @@ impl World {
         self.tally("times that a broker forgot what it had acknowledged");
     }
 
-    /// A broker sends again what it sent on this connection or an earlier one.
+    /// A broker sends again what it sent on this connection or an earlier one: as often as not something of late, which
+    /// it was not told to have arrived.
     pub(super) fn broker_repeats(&mut self, post: usize, dice: &mut Dice) {
-        let sent = self.positions_sent.get(post).and_then(|sent| dice.pick(sent));
+        let Some(sent) = self.positions_sent.get(post) else { return };
+        let late = if dice.chance(50) { sent.len().saturating_sub(MOST_REPEATED) } else { 0 };
+        let sent = dice.pick(&sent[late..]);
         let Some(Outgoing::Publish { payload, .. }) = sent.cloned() else { return };
         let now_ms = self.now_ms;
         let Some(agent) = self.posts[post].agent.as_mut().filter(|agent| agent.connected) else { return };
