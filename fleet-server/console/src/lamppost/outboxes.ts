@@ -49,13 +49,13 @@ export function besideOf({ outboxes, decisions }: Outboxes): Beside[] {
 
 /** Whether the lamppost has still to say what became of it. */
 export function isPending({ state }: Decision): boolean {
-  return state === "waiting" || state === "sent" || state === "acknowledged";
+  return state === "waiting" || state === "sent" || state === "expired" || state === "acknowledged";
 }
 
 /** `Release: waits for the lamppost` */
 export function decisionText(decision: Decision): string {
   const what = t(`lamppost.decision.${decision.decision}`);
-  const state = t(`lamppost.decision.${decision.state}`, { detail: decision.detail ?? "" });
+  const state = t(`lamppost.decision.${decision.state}`, { reason: decision.reason ?? "" });
   return t("lamppost.decision", { what, state, time: formatTime(Date.parse(decision.decided)) });
 }
 
