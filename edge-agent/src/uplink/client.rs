@@ -45,12 +45,21 @@ pub struct Uplink {
     /// Records acknowledged in this life.
     acknowledged: u64,
     acknowledgements: Meter,
+    /// When this task last had its turn.
+    turned: Duration,
     /// When the status was last told what is to be sent, and how much that was.
     told: (Duration, u64),
 }
 
 /// How often the status is told what is to be sent, while something is.
 const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// How often this task has its turn at least, while anything is in flight.
+const TURN_EVERY: Duration = Duration::from_millis(100);
+
+/// A turn that lasts longer than this, or begins so late, is a stall of the agent: its disk was slow, or its thread or the
+/// whole machine stood still.
+const STALL: Duration = Duration::from_millis(200);
 
 /// Why the uplink ended.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +132,7 @@ impl Uplink {
             started: Instant::now(),
             acknowledged: 0,
             acknowledgements: Meter::over(Duration::from_mins(1)),
+            turned: Duration::ZERO,
             told: (Duration::ZERO, 0),
         }
     }
@@ -194,6 +204,7 @@ impl Uplink {
     ) -> Result<(), LinkError> {
         let spread = self.spread();
         let mut changes = self.outbox.state();
+        self.turn();
         let mut idle_until = self.pump(client).await?;
         loop {
             // The future lives until it is done: cut off in mid-flush it would leave bytes behind.
@@ -210,14 +221,19 @@ impl Uplink {
                     }
                     news = changes.changed() => {
                         news.map_err(|_| LinkError::Ended(OutboxClosed.into()))?;
+                        self.turn();
                         self.session.outbox_changed(changes.borrow_and_update().clone());
                         idle_until = idle_until.min(self.now() + spread);
                     }
+                    () = tokio::time::sleep_until(self.started + self.turned + TURN_EVERY),
+                        if self.session.awaits_acknowledgement() => self.turn(),
                     () = tokio::time::sleep_until(self.started + idle_until) => {
+                        self.turn();
                         idle_until = self.pump(client).await?;
                     }
                 }
             };
+            self.turn();
             match event.map_err(|error| LinkError::Connection(chain(&error)))? {
                 Event::Incoming(Packet::PubAck(_)) => {
                     self.acknowledged();
@@ -246,6 +262,7 @@ impl Uplink {
             let now = self.now();
             match self.session.next(now) {
                 Next::Idle { until } => {
+                    self.turn();
                     self.tell_progress(now);
                     let in_flight = self.session.records_in_flight();
                     self.status.send_if_modified(|status| {
@@ -431,6 +448,16 @@ impl Uplink {
         let mut hasher = DefaultHasher::new();
         self.lamppost.hash(&mut hasher);
         Duration::from_millis(hasher.finish() % SPREAD_MS)
+    }
+
+    /// This task has its turn, or is at its end. What it has not seen since the last one is a stall if it was longer than
+    /// it should have been; with nothing in flight nobody waits for its turns.
+    fn turn(&mut self) {
+        let now = self.now();
+        let since_last = now.saturating_sub(std::mem::replace(&mut self.turned, now));
+        if since_last > STALL && self.session.awaits_acknowledgement() {
+            self.session.stalled(since_last);
+        }
     }
 
     fn now(&self) -> Duration {

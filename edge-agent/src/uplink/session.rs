@@ -20,7 +20,7 @@ use lamplighter_protocol::{
     Digest, Frame, Hello, Log, Nonce, Pieces, Position, RunHeld, RunId, UtcMillis, limits,
 };
 
-use super::share::Share;
+use super::share::{Departure, Share};
 use super::stretch::{Resends, Sent, SentList, Stretch};
 use crate::clock::ClockTrust;
 use crate::outbox::{Chunk, MOST_RUNS, OutboxState, Place, ReadLimit, RunState};
@@ -123,7 +123,7 @@ struct InFlight {
     bytes: usize,
     is_hello: bool,
     is_backlog: bool,
-    frame: Option<Sent>,
+    frame: Option<(Sent, Departure)>,
 }
 
 impl Session {
@@ -190,7 +190,7 @@ impl Session {
     /// What was in flight is owed again; what was acknowledged counts as before everything of the next connection.
     pub fn disconnected(&mut self) {
         let Some(link) = self.link.take() else { return };
-        for sent in link.in_flight.into_iter().filter_map(|one| one.frame) {
+        for (sent, _) in link.in_flight.into_iter().filter_map(|one| one.frame) {
             self.forget(sent.stretch);
         }
         self.sent.of_an_earlier_connection();
@@ -286,7 +286,15 @@ impl Session {
         let sent = Sent { stretch, count: Some(frame.count), at: now };
         let live_from = link.live_from[place_of(stretch.log)];
         let is_backlog = stretch.run != self.outbox.run || stretch.first < live_from;
-        link.put(InFlight { bytes: payload.len(), is_hello: false, is_backlog, frame: Some(sent) }, now);
+        link.put(
+            InFlight {
+                bytes: payload.len(),
+                is_hello: false,
+                is_backlog,
+                frame: Some((sent, link.share.sent(now))),
+            },
+            now,
+        );
         self.under_way.entry((stretch.run, stretch.log)).or_default().insert(stretch.first, stretch.last);
         Some(payload)
     }
@@ -314,8 +322,8 @@ impl Session {
         self.silences = 0;
         let Some(done) = link.in_flight.pop_front() else { return 0 };
         link.bytes -= done.bytes;
-        let Some(sent) = done.frame else { return 0 };
-        link.share.acknowledged(done.bytes, sent.at, now);
+        let Some((sent, departure)) = done.frame else { return 0 };
+        link.share.acknowledged(done.bytes, departure, now);
         if done.is_backlog {
             link.backlog_bytes -= done.bytes;
         }
@@ -359,6 +367,18 @@ impl Session {
             self.settle(sent, position, now);
         }
         Heard::Believed { asked }
+    }
+
+    /// The agent itself stood still for so long just now: how long acknowledgements took says nothing of the server then.
+    pub fn stalled(&mut self, time: Duration) {
+        if let Some(link) = &mut self.link {
+            link.share.stalled(time);
+        }
+    }
+
+    /// Whether anything is in flight.
+    pub fn awaits_acknowledgement(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| !link.in_flight.is_empty())
     }
 
     /// Nothing is awaited any more from a silent server: the next connection waits longer (D6).
@@ -512,7 +532,7 @@ impl Session {
         if link.hello_wanted {
             return Duration::ZERO;
         }
-        let first_in_flight = link.in_flight.iter().find_map(|one| one.frame.as_ref()).map(|sent| sent.at);
+        let first_in_flight = link.in_flight.iter().find_map(|one| one.frame).map(|(sent, _)| sent.at);
         let asks_for_time = (self.clock == ClockTrust::Unknown).then_some(said);
         let waits = self.sent.oldest().into_iter().chain(first_in_flight).chain(asks_for_time);
         let Some(oldest) = waits.min() else {
@@ -550,7 +570,7 @@ impl Link {
             self.last_puback = now;
         }
         self.bytes += publish.bytes;
-        self.records += publish.frame.as_ref().map_or(0, |sent| sent.stretch.len());
+        self.records += publish.frame.map_or(0, |(sent, _)| sent.stretch.len());
         self.backlog_bytes += if publish.is_backlog { publish.bytes } else { 0 };
         self.in_flight.push_back(publish);
     }
