@@ -62,7 +62,7 @@ impl Share {
         let took = now.saturating_sub(departure.at);
         // With the agent's stalls: what is shorter than it can be would make all others late.
         let shortest = self.shortest.with(took, now);
-        let waited = took.saturating_sub(self.stalled - departure.stalled);
+        let waited = took.saturating_sub(self.stalled.saturating_sub(departure.stalled));
         if waited <= shortest + PATIENCE {
             self.bytes = (self.bytes + bytes / GROWTH).min(WINDOW_BYTES);
         } else if departure.at >= self.gave_way {
