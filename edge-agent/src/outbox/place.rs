@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use lamplighter_protocol::UtcMillis;
+use lamplighter_protocol::{UtcMillis, whole_ms};
 
 use super::dating::{BootTime, Bounds, How};
 
@@ -99,7 +99,7 @@ impl Between {
         let before = |place: usize| lengths.iter().take(place).sum::<i64>();
         let after = |place: usize| lengths.iter().skip(place + 1).sum::<i64>();
         // As late as it can be kept: what is older would be dropped for its age at once.
-        let not_older = self.next.plus_ms(ms(self.max_age).saturating_neg());
+        let not_older = self.next.plus_ms(whole_ms(self.max_age).saturating_neg());
 
         // Whatever is placed ends before this.
         let mut limit = self.next;
@@ -158,10 +158,6 @@ fn blocks(lives: &[Life]) -> (Vec<Block>, Vec<i64>) {
         last_boot = boot.map(|at| BootAt { boot: at.boot, booted: life.opened.plus_ms(-at.ms) });
     }
     (blocks, offsets)
-}
-
-fn ms(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use lamplighter_protocol::{Description, DropReason, Dropped, DroppedSeries, Log, Pieces, Record, RunId};
+use lamplighter_protocol::{
+    Description, DropReason, Dropped, DroppedSeries, Log, Pieces, Record, RunId, whole_ms,
+};
 
 use super::dating::RunTime;
 use super::dropping::{self, Decision, Drops, Tally};
@@ -60,7 +62,7 @@ impl Bound {
 
     /// Longest time from a segment's first record to its last.
     pub(super) fn span_ms(&self) -> i64 {
-        i64::try_from((self.max_age / SPANS_PER_AGE).as_millis()).unwrap_or(i64::MAX)
+        whole_ms(self.max_age / SPANS_PER_AGE)
     }
 }
 
@@ -177,8 +179,7 @@ impl Files {
         if !self.time.hear(now) {
             return Ok(());
         }
-        let age_ms = i64::try_from(self.bound.max_age.as_millis()).unwrap_or(i64::MAX);
-        let before = now.wall.plus_ms(age_ms.saturating_neg());
+        let before = now.wall.plus_ms(whole_ms(self.bound.max_age).saturating_neg());
         for log in Log::ALL {
             // A segment that is being written, and to which nothing was added for so long, is closed first.
             let written = self.pen(log).as_ref().map(|pen| pen.drops);
