@@ -12,7 +12,8 @@ use crate::simulation::model::{RecordKey, State};
 pub(super) const RESTORED: &str = "the server was restored, and no outbox had to keep it";
 
 impl World {
-    /// A position of the restored server came: what it does not list, and the outbox still has, is to be kept again.
+    /// A position of the restored server came: what it does not list, and the outbox still has, is to be kept again; what is
+    /// not synced there may still go with the power.
     pub(super) fn claim_back(&mut self, post: usize) {
         let Some(agent) = &mut self.posts[post].agent else { return };
         let state = agent.outbox.state();
@@ -23,9 +24,10 @@ impl World {
                     for (first, last) in named.held.missing_in(first, last) {
                         let known =
                             self.model.records.range_mut((run.run, log, first)..=(run.run, log, last));
-                        for (_, known) in known {
+                        for (key, known) in known {
                             if known.state == State::Excused(RESTORED) {
-                                known.state = State::Read;
+                                let is_synced = key.2 < named.synced_end;
+                                known.state = if is_synced { State::Read } else { State::Appended };
                             }
                         }
                     }
