@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use lamplighter_protocol::{UtcMillis, whole_ms};
+use lamplighter_protocol::UtcMillis;
 
 use super::{ClockTrust, Learnt, LearntFrom};
 
@@ -107,8 +107,7 @@ impl Learning {
     /// The server said what time it is. `began` is the provisional time at monotonic zero.
     pub(super) fn heard(&mut self, heard: Heard, machine: UtcMillis, began: UtcMillis) {
         let agreement = judge(machine.since_ms(heard.server));
-        let answer =
-            (heard.server.plus_ms(-whole_ms(heard.at)).0, heard.server.plus_ms(-whole_ms(heard.asked)).0);
+        let answer = (heard.server.plus_ms(-ms(heard.at)).0, heard.server.plus_ms(-ms(heard.asked)).0);
         let bounds = self.narrowed(answer);
         self.stage = match (self.stage, agreement) {
             (Stage::Provisional, Agreement::Agrees) => {
@@ -184,6 +183,10 @@ fn judge(ahead_ms: i64) -> Agreement {
     } else {
         Agreement::Contradicts
     }
+}
+
+fn ms(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

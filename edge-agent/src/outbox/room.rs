@@ -4,9 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use lamplighter_protocol::{
-    Description, DropReason, Dropped, DroppedSeries, Log, Pieces, Record, RunId, whole_ms,
-};
+use lamplighter_protocol::{Description, DropReason, Dropped, DroppedSeries, Log, Pieces, Record, RunId};
 
 use super::dating::RunTime;
 use super::dropping::{self, Decision, Drops, Tally};
@@ -62,7 +60,7 @@ impl Bound {
 
     /// Longest time from a segment's first record to its last.
     pub(super) fn span_ms(&self) -> i64 {
-        whole_ms(self.max_age / SPANS_PER_AGE)
+        lamplighter_protocol::whole_ms(self.max_age / SPANS_PER_AGE)
     }
 }
 
@@ -179,7 +177,8 @@ impl Files {
         if !self.time.hear(now) {
             return Ok(());
         }
-        let before = now.wall.plus_ms(whole_ms(self.bound.max_age).saturating_neg());
+        let age_ms = lamplighter_protocol::whole_ms(self.bound.max_age);
+        let before = now.wall.plus_ms(age_ms.saturating_neg());
         for log in Log::ALL {
             // A segment that is being written, and to which nothing was added for so long, is closed first.
             let written = self.pen(log).as_ref().map(|pen| pen.drops);
