@@ -163,11 +163,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// So many bytes; none if the file has no more.
+    /// So many bytes; none if the file has no more. No more room is made than the file has bytes.
     fn take(&mut self, bytes: usize) -> io::Result<Option<Bytes>> {
         while self.buffer.len() < bytes {
             let held = self.buffer.len();
-            self.buffer.resize(bytes.max(BUFFER_BYTES), 0);
+            let rest = self.file.length()?.saturating_sub(self.offset);
+            let room = usize::try_from(rest).unwrap_or(usize::MAX).min(bytes.max(BUFFER_BYTES));
+            if room <= held {
+                return Ok(None);
+            }
+            self.buffer.resize(room, 0);
             let read = self.file.read_at(&mut self.buffer[held..], self.offset + held as u64);
             self.buffer.truncate(held + *read.as_ref().unwrap_or(&0));
             if read? == 0 {

@@ -79,11 +79,16 @@ impl<'a> Reader<'a> {
         self.offset += ahead as u64;
     }
 
-    /// Reads on until the buffer has this many bytes, or the file no more.
+    /// Reads on until the buffer has this many bytes, or the file no more. No more room is made than the file has bytes.
     fn fill(&mut self, bytes: usize) -> io::Result<()> {
         while self.buffer.len() < bytes {
             let held = self.buffer.len();
-            self.buffer.resize(bytes.max(READ_BYTES), 0);
+            let rest = self.file.length()?.saturating_sub(self.offset);
+            let room = usize::try_from(rest).unwrap_or(usize::MAX).min(bytes.max(READ_BYTES));
+            if room <= held {
+                break;
+            }
+            self.buffer.resize(room, 0);
             let read = self.file.read_at(&mut self.buffer[held..], self.offset + held as u64);
             self.buffer.truncate(held + *read.as_ref().unwrap_or(&0));
             if read? == 0 {
