@@ -8,10 +8,10 @@ use tokio::task::JoinSet;
 use super::super::{DiskFile, FileDisk, Space};
 use super::*;
 
-const SYNC: Duration = Duration::from_millis(100);
+const SYNC: Duration = Duration::from_millis(200);
 
-/// Lampposts, each with so many payloads of this size: 24 MiB in all.
-const LAMPPOSTS: u64 = 48;
+/// Lampposts, each with so many payloads of this size: 12 MiB in all.
+const LAMPPOSTS: u64 = 24;
 const PAYLOADS: u64 = 16;
 const PAYLOAD_BYTES: usize = 32 << 10;
 
@@ -22,8 +22,7 @@ fn a_disk_that_takes_its_time_to_sync_is_given_more_with_each() {
         largest_batch_bytes: 1 << 20,
         ..JournalOptions::in_directory(directory)
     });
-    assert!(small >= 24, "{small}");
-    assert!(grown <= 16, "{grown}");
+    assert!(small >= 12 && grown * 2 <= small, "{grown} instead of {small}");
 }
 
 #[test]
@@ -61,14 +60,13 @@ fn commits(options: impl FnOnce(std::path::PathBuf) -> JournalOptions) -> u64 {
     block_on(async {
         let running = start(Journal::open_on(options, Box::new(disk)).unwrap());
         let mut lampposts = JoinSet::new();
-        for lamppost in 0..LAMPPOSTS {
-            let handle = running.handle.clone();
+        let draft = draft(0, PAYLOAD_BYTES);
+        for _ in 0..LAMPPOSTS {
+            let (handle, draft) = (running.handle.clone(), draft.clone());
             lampposts.spawn(async move {
                 let mut last = None;
-                for payload in 0..PAYLOADS {
-                    last = Some(
-                        handle.append(draft(lamppost * PAYLOADS + payload, PAYLOAD_BYTES)).await.unwrap(),
-                    );
+                for _ in 0..PAYLOADS {
+                    last = Some(handle.append(draft.clone()).await.unwrap());
                 }
                 assert_eq!(settled(&handle, last.unwrap()).await, Fate::Committed);
             });
