@@ -31,7 +31,8 @@ pub struct Now {
 pub enum ClockTrust {
     /// It was synchronised, or is the server's, or agrees with it.
     Sure,
-    /// It was known, and the server contradicts it: observations are uncertain (clock unsure).
+    /// It was known, and the server contradicts it, or the server has told it roughly: observations are uncertain (clock
+    /// unsure).
     Unsure,
     /// Nobody has said what time it is: the wall time is provisional, and what it stamps is dated later (D3).
     Unknown,
@@ -53,6 +54,8 @@ pub enum LearntFrom {
     OwnClock,
     /// The server: the last resort.
     Server,
+    /// A server that never answered fast enough to be exact. What is dated by it is uncertain (clock unsure).
+    SlowServer,
 }
 
 /// One boot of the machine. Its time runs on while agents come and go.

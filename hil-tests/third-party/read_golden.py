@@ -25,6 +25,7 @@ def main() -> None:
         ("frame", messages.Frame),
         ("dropped", messages.Frame),
         ("position", messages.Position),
+        ("position-clock", messages.Position),
     ]:
         message = read(kind, (golden_dir / f"{name}.bin").read_bytes(), name)
         seen[name] = as_json(message)

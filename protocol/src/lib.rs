@@ -18,6 +18,7 @@ mod hello;
 mod id;
 pub mod limits;
 mod pieces;
+mod plausible;
 mod position;
 mod quality;
 mod set_aside;
@@ -38,7 +39,8 @@ pub use id::{
     RunId, SeriesName,
 };
 pub use pieces::{Pieces, PiecesError};
-pub use position::{LogHeld, Position, PositionError, RunPosition};
+pub use plausible::{ImplausibleTime, RELEASED, TOO_LATE};
+pub use position::{LogHeld, Position, PositionError, RunPosition, ServerClock};
 pub use quality::{Quality, Reason};
 pub use set_aside::{SetAside, SetAsideReason};
 pub use statistic::Statistic;

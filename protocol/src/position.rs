@@ -15,7 +15,8 @@ pub struct Position {
     pub nonce: Nonce,
     /// The greatest count read under that nonce.
     pub count: u64,
-    /// The server's time.
+    /// Greater than that of every position before it (D8). It says nothing of the time: a server whose clock was set back
+    /// only counts on.
     pub server_time: UtcMillis,
     /// What is held of each run that the hello names.
     pub runs: Vec<RunPosition>,
@@ -23,7 +24,23 @@ pub struct Position {
     pub lacking: Vec<Digest>,
     /// The newest version of the language that the server reads.
     pub newest_version: u32,
+    /// What the server's clock showed.
+    pub clock: ServerClock,
 }
+
+/// What a server says of its clock in a position (D3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerClock {
+    /// It shows this.
+    Shows(UtcMillis),
+    /// It cannot be right: nobody is to go by it.
+    Wrong,
+    /// Nothing: the server is older than the field.
+    Unsaid,
+}
+
+/// Stands for the time of a clock that cannot be right: no clock that is shows 1970.
+const WRONG: i64 = 0;
 
 /// What the server holds of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +127,11 @@ impl Position {
             runs: message.runs.into_iter().map(run_position).collect::<Result<_, _>>()?,
             lacking: lacking.collect::<Result<_, _>>()?,
             newest_version: message.newest_version,
+            clock: match message.clock_ms {
+                None => ServerClock::Unsaid,
+                Some(WRONG) => ServerClock::Wrong,
+                Some(ms) => ServerClock::Shows(UtcMillis(ms)),
+            },
         })
     }
 
@@ -143,6 +165,21 @@ impl Position {
             runs: runs.collect(),
             lacking_descriptions: self.lacking.iter().map(|digest| digest.0.to_vec()).collect(),
             newest_version: self.newest_version,
+            clock_ms: match self.clock {
+                ServerClock::Unsaid => None,
+                ServerClock::Wrong => Some(WRONG),
+                ServerClock::Shows(time) => Some(time.0),
+            },
+        }
+    }
+
+    /// What time it was, by the server's clock; none if that cannot be right. Of a server that says nothing of its clock,
+    /// the [order](Self::server_time) is taken, which is its time unless it was set back.
+    pub fn time(&self) -> Option<UtcMillis> {
+        match self.clock {
+            ServerClock::Shows(time) => Some(time),
+            ServerClock::Wrong => None,
+            ServerClock::Unsaid => Some(self.server_time),
         }
     }
 

@@ -6,7 +6,7 @@ use lamplighter_protocol::wire::CommandState;
 use lamplighter_protocol::{
     CommandId, CommandReport, Decimal, Description, Device, Digest, DropReason, Dropped, DroppedSeries,
     Frame, Grid, Hello, Log, LogHeld, Nonce, Observation, Opening, OutboxId, Pieces, Position, Reason,
-    Record, RunHeld, RunId, RunPosition, Series, SeriesName, Tick, UtcMillis, ValueType,
+    Record, RunHeld, RunId, RunPosition, Series, SeriesName, ServerClock, Tick, UtcMillis, ValueType,
 };
 use prost::bytes::Bytes;
 
@@ -15,6 +15,7 @@ const DESCRIPTION: &[u8] = include_bytes!("../golden/description.bin");
 const FRAME: &[u8] = include_bytes!("../golden/frame.bin");
 const DROPPED: &[u8] = include_bytes!("../golden/dropped.bin");
 const POSITION: &[u8] = include_bytes!("../golden/position.bin");
+const POSITION_CLOCK: &[u8] = include_bytes!("../golden/position-clock.bin");
 
 #[test]
 fn the_golden_hello_is_read_and_written_to_the_byte() {
@@ -51,6 +52,17 @@ fn the_golden_reports_of_what_was_dropped_are_read_and_written_to_the_byte() {
 fn the_golden_position_is_read_and_written_to_the_byte() {
     assert_eq!(Position::decode(POSITION).unwrap(), position());
     assert_same_bytes(&position().encode(), POSITION);
+    // Of a server that does not say yet what its clock shows.
+    assert_eq!(position().time(), Some(UtcMillis(1_539_846_002_000)));
+}
+
+#[test]
+fn d3_the_golden_position_of_a_clock_that_was_set_back_is_read_and_written_to_the_byte() {
+    let set_back = UtcMillis(1_539_842_402_000);
+    let position = Position { clock: ServerClock::Shows(set_back), ..position() };
+    assert_eq!(Position::decode(POSITION_CLOCK).unwrap(), position);
+    assert_same_bytes(&position.encode(), POSITION_CLOCK);
+    assert_eq!(position.time(), Some(set_back));
 }
 
 #[test]
@@ -199,6 +211,7 @@ fn position() -> Position {
         runs: vec![before, current],
         lacking: vec![Digest::of(DESCRIPTION)],
         newest_version: 1,
+        clock: ServerClock::Unsaid,
     }
 }
 

@@ -9,8 +9,8 @@ use lamplighter_protocol::{
     Command, CommandAction, CommandId, CommandReport, Dating, Decimal, Description, DescriptionError, Device,
     Digest, DropReason, Dropped, DroppedSeries, Frame, FrameError, Grid, Hello, HelloError, LamppostNumber,
     Leaf, Log, LogHeld, Nonce, Observation, Opening, OutboxId, Pieces, Position, PositionError, Quality,
-    Reason, Record, RecordError, RunHeld, RunId, RunPosition, Series, SeriesName, SetAside, SetAsideReason,
-    Tick, Topic, UtcMillis, ValueType, limits,
+    Reason, Record, RecordError, RunHeld, RunId, RunPosition, Series, SeriesName, ServerClock, SetAside,
+    SetAsideReason, Tick, Topic, UtcMillis, ValueType, limits,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -465,14 +465,20 @@ fn position() -> impl Strategy<Value = Position> {
     let run = (any::<[u8; 16]>(), held(), held());
     let run = run.prop_map(|(run, samples, events)| RunPosition { run: RunId(run), samples, events });
     let lacking = vec(any::<[u8; 32]>().prop_map(Digest), 0..4);
-    (any::<[u8; 16]>(), any::<u64>(), any::<i64>(), vec(run, 0..4), lacking, any::<u32>()).prop_map(
-        |(nonce, count, time, runs, lacking, newest_version)| Position {
+    let clock = prop_oneof![
+        Just(ServerClock::Unsaid),
+        Just(ServerClock::Wrong),
+        (1..i64::MAX).prop_map(|time| ServerClock::Shows(UtcMillis(time))),
+    ];
+    (any::<[u8; 16]>(), any::<u64>(), any::<i64>(), vec(run, 0..4), lacking, any::<u32>(), clock).prop_map(
+        |(nonce, count, time, runs, lacking, newest_version, clock)| Position {
             nonce: Nonce(nonce),
             count,
             server_time: UtcMillis(time),
             runs,
             lacking,
             newest_version,
+            clock,
         },
     )
 }

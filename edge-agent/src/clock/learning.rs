@@ -8,11 +8,16 @@
 //! | *known, by the server* | monotonic time, on from what the server said | the machine's clock is synchronised |
 //!
 //! A position answers a hello, so the server's time lies between the two: each answer says between which bounds the true
-//! time is, and several say it better than one.
+//! time is, and several say it better than one. A server that is always slow is believed roughly, once nothing better came
+//! for [a while](PATIENCE): a time that is a few minutes off and says so is worth more than one that is not told. What is
+//! dated and read by it is uncertain, until better answers come. Of all answers one pair of bounds is kept.
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
-use lamplighter_protocol::UtcMillis;
+use lamplighter_protocol::{ImplausibleTime, UtcMillis};
 
 use super::{ClockTrust, Learnt, LearntFrom};
 
@@ -25,12 +30,33 @@ const DELAYED_WITHIN_MS: i64 = 60_000;
 /// The server's time is taken once it is known so well. Its middle is then wrong by half of it at most.
 const KNOWN_WITHIN_MS: i64 = 2_000;
 
+/// So long after the first answer that agrees with all later ones, it is taken roughly: as well as they say it together,
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// and they have to say it so well. What is then ahead of the true time by half of it, the server still takes for no time in
+/// the future (D12).
+const ROUGHLY_WITHIN_MS: i64 = 600_000;
+
+/// Monotonic time gains or loses at most a millisecond in so many: 100 ppm, twice what crystals are sold for.
+const DRIFTS_ONE_IN: i64 = 10_000;
+
 /// What a machine knows of the time.
 #[derive(Debug)]
 pub(super) struct Learning {
     stage: Stage,
-    /// The least and the greatest wall time at monotonic zero that the server's answers allow.
-    bounds: Option<(i64, i64)>,
+    /// What the server's answers allow.
+    bounds: Option<Bounds>,
+}
+
+/// Between which wall times monotonic zero was.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    least: i64,
+    greatest: i64,
+    /// When the first answer came that they are made of,
+    since: Duration,
+    /// and the last one.
+    at: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +71,8 @@ enum Stage {
 enum Source {
     /// The machine's, which agrees or is contradicted.
     Machine(ClockTrust),
-    /// The server's: wall time at monotonic zero.
-    Server { zero_ms: i64 },
+    /// The server's: wall time at monotonic zero. Unsure: it is known roughly.
+    Server { zero_ms: i64, trust: ClockTrust },
 }
 
 /// What the server said, and when, in monotonic time.
@@ -80,9 +106,7 @@ impl Learning {
         match self.stage {
             Stage::Provisional | Stage::Learnt(..) => (provisional, ClockTrust::Unknown),
             Stage::Known(Source::Machine(trust)) => (machine(), trust),
-            Stage::Known(Source::Server { zero_ms }) => {
-                (UtcMillis(zero_ms).plus(monotonic), ClockTrust::Sure)
-            }
+            Stage::Known(Source::Server { zero_ms, trust }) => (UtcMillis(zero_ms).plus(monotonic), trust),
         }
     }
 
@@ -105,10 +129,26 @@ impl Learning {
     }
 
     /// The server said what time it is. `began` is the provisional time at monotonic zero.
-    pub(super) fn heard(&mut self, heard: Heard, machine: UtcMillis, began: UtcMillis) {
+    ///
+    /// # Errors
+    /// It cannot be that late, or that early: it teaches nothing.
+    pub(super) fn heard(
+        &mut self,
+        heard: Heard,
+        machine: UtcMillis,
+        began: UtcMillis,
+    ) -> Result<(), ImplausibleTime> {
+        heard.server.plausible()?;
         let agreement = judge(machine.since_ms(heard.server));
-        let answer = (heard.server.plus_ms(-ms(heard.at)).0, heard.server.plus_ms(-ms(heard.asked)).0);
-        let bounds = self.narrowed(answer);
+        let answer = Bounds {
+            least: heard.server.plus_ms(-ms(heard.at)).0,
+            greatest: heard.server.plus_ms(-ms(heard.asked)).0,
+            since: heard.at,
+            at: heard.at,
+        };
+        let bounds = self.bounds.and_then(|known| known.narrowed(answer)).unwrap_or(answer);
+        self.bounds = Some(bounds);
+        let is_known_well = bounds.width() <= KNOWN_WITHIN_MS;
         self.stage = match (self.stage, agreement) {
             (Stage::Provisional, Agreement::Agrees) => {
                 let shift_ms = machine.since_ms(began.plus(heard.at));
@@ -117,28 +157,35 @@ impl Learning {
                     Source::Machine(ClockTrust::Sure),
                 )
             }
-            (Stage::Provisional, Agreement::SaysNothing | Agreement::Contradicts) => {
-                let (least, greatest) = bounds;
-                let width = greatest.saturating_sub(least);
-                if width > KNOWN_WITHIN_MS {
-                    return;
-                }
-                let zero_ms = least + width / 2;
-                let shift_ms = UtcMillis(zero_ms).since_ms(began);
-                Stage::Learnt(Learnt { shift_ms, from: LearntFrom::Server }, Source::Server { zero_ms })
-            }
-            (Stage::Known(Source::Machine(_)), Agreement::Agrees) => {
-                Stage::Known(Source::Machine(ClockTrust::Sure))
+            (Stage::Provisional, Agreement::SaysNothing | Agreement::Contradicts) if is_known_well => {
+                bounds.learnt(began, LearntFrom::Server)
             }
             (Stage::Known(Source::Machine(_)), Agreement::Contradicts) => {
                 Stage::Known(Source::Machine(ClockTrust::Unsure))
             }
-            // Monotonic time drifts: it is corrected by no more than the server contradicts it.
-            (Stage::Known(Source::Server { zero_ms }), _) => {
-                Stage::Known(Source::Server { zero_ms: zero_ms.max(answer.0).min(answer.1) })
+            (
+                Stage::Known(Source::Machine(_) | Source::Server { trust: ClockTrust::Unsure, .. }),
+                Agreement::Agrees,
+            ) => Stage::Known(Source::Machine(ClockTrust::Sure)),
+            (Stage::Known(Source::Server { trust: ClockTrust::Unsure, .. }), _) if is_known_well => {
+                Stage::Known(Source::Server { zero_ms: bounds.middle(), trust: ClockTrust::Sure })
             }
-            (stage @ (Stage::Learnt(..) | Stage::Known(Source::Machine(_))), _) => stage,
+            // Monotonic time drifts: it is corrected by no more than the server contradicts it.
+            (Stage::Known(Source::Server { zero_ms, trust }), _) => {
+                let zero_ms = zero_ms.max(answer.least).min(answer.greatest);
+                Stage::Known(Source::Server { zero_ms, trust })
+            }
+            (stage @ (Stage::Provisional | Stage::Learnt(..) | Stage::Known(Source::Machine(_))), _) => stage,
         };
+        Ok(())
+    }
+
+    /// Time goes by: what the server said roughly is taken if nothing better came for long enough.
+    pub(super) fn waited(&mut self, now: Duration, began: UtcMillis) {
+        let Some(bounds) = self.bounds.filter(|_| self.stage == Stage::Provisional) else { return };
+        if now.saturating_sub(bounds.since) >= PATIENCE && bounds.width() <= ROUGHLY_WITHIN_MS {
+            self.stage = bounds.learnt(began, LearntFrom::SlowServer);
+        }
     }
 
     /// The time, while it is learnt and not yet told.
@@ -155,13 +202,34 @@ impl Learning {
             self.stage = Stage::Known(source);
         }
     }
+}
 
-    /// What all answers allow; if they contradict each other, what the last one does.
-    fn narrowed(&mut self, answer: (i64, i64)) -> (i64, i64) {
-        let known = self.bounds.map(|known| (known.0.max(answer.0), known.1.min(answer.1)));
-        let bounds = known.filter(|(least, greatest)| least <= greatest).unwrap_or(answer);
-        self.bounds = Some(bounds);
-        bounds
+impl Bounds {
+    /// What these and a later answer allow together; none if they contradict each other, and only the last one counts.
+    fn narrowed(self, answer: Self) -> Option<Self> {
+        let drift_ms = ms(answer.at.saturating_sub(self.at)) / DRIFTS_ONE_IN;
+        let least = self.least.saturating_sub(drift_ms).max(answer.least);
+        let greatest = self.greatest.saturating_add(drift_ms).min(answer.greatest);
+        (least <= greatest).then_some(Self { least, greatest, since: self.since, at: answer.at })
+    }
+
+    fn width(self) -> i64 {
+        self.greatest.saturating_sub(self.least)
+    }
+
+    fn middle(self) -> i64 {
+        self.least.saturating_add(self.width() / 2)
+    }
+
+    /// The middle is taken for the time.
+    fn learnt(self, began: UtcMillis, from: LearntFrom) -> Stage {
+        let zero_ms = self.middle();
+        let trust = match from {
+            LearntFrom::OwnClock | LearntFrom::Server => ClockTrust::Sure,
+            LearntFrom::SlowServer => ClockTrust::Unsure,
+        };
+        let shift_ms = UtcMillis(zero_ms).since_ms(began);
+        Stage::Learnt(Learnt { shift_ms, from }, Source::Server { zero_ms, trust })
     }
 }
 
@@ -187,104 +255,4 @@ fn judge(ahead_ms: i64) -> Agreement {
 
 fn ms(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BEGAN: UtcMillis = UtcMillis(1_000);
-    /// The true wall time at monotonic zero.
-    const ZERO: i64 = 1_767_225_600_000;
-
-    fn s(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    /// Told at monotonic `at` that the server's clock showed the true time of `said`; the machine's shows `machine`.
-    fn tell(learning: &mut Learning, asked: Duration, said: Duration, at: Duration, machine: UtcMillis) {
-        learning.heard(Heard { server: UtcMillis(ZERO).plus(said), asked, at }, machine, BEGAN);
-    }
-
-    fn time(learning: &Learning, at: Duration) -> (UtcMillis, ClockTrust) {
-        learning.time(BEGAN.plus(at), at, || UtcMillis(7))
-    }
-
-    #[test]
-    fn a_late_position_contradicts_nothing_and_a_wrong_clock_is_found_out() {
-        assert_eq!(judge(0), Agreement::Agrees);
-        assert_eq!(judge(-2_000), Agreement::Agrees);
-        assert_eq!(judge(30_000), Agreement::SaysNothing);
-        assert_eq!(judge(-2_001), Agreement::Contradicts);
-        assert_eq!(judge(3_600_000), Agreement::Contradicts);
-        assert_eq!(judge(i64::MIN), Agreement::Contradicts);
-    }
-
-    #[test]
-    fn d3_time_is_provisional_until_what_was_learnt_is_on_disk() {
-        let mut learning = Learning::unknown();
-        assert_eq!(time(&learning, s(5)), (BEGAN.plus(s(5)), ClockTrust::Unknown));
-        learning.synchronised(500);
-        assert_eq!(learning.learnt(), Some(Learnt { shift_ms: 500, from: LearntFrom::OwnClock }));
-        assert_eq!(time(&learning, s(6)), (BEGAN.plus(s(6)), ClockTrust::Unknown));
-        learning.dated();
-        assert_eq!(learning.learnt(), None);
-        assert_eq!(time(&learning, s(7)), (UtcMillis(7), ClockTrust::Sure));
-    }
-
-    #[test]
-    fn d3_the_last_resort_is_a_server_that_answers_within_two_seconds() {
-        let mut learning = Learning::unknown();
-        tell(&mut learning, s(10), s(11), s(13), BEGAN);
-        assert_eq!(learning.learnt(), None, "three seconds");
-        tell(&mut learning, s(20), s(21), s(22), BEGAN);
-        let shift_ms = ZERO - BEGAN.0;
-        assert_eq!(learning.learnt(), Some(Learnt { shift_ms, from: LearntFrom::Server }));
-        learning.dated();
-        assert_eq!(time(&learning, s(30)), (UtcMillis(ZERO).plus(s(30)), ClockTrust::Sure));
-    }
-
-    #[test]
-    fn d3_slow_answers_tell_the_time_together() {
-        let mut learning = Learning::unknown();
-        // It was said at once, and then at the last moment.
-        tell(&mut learning, s(10), s(10), s(20), BEGAN);
-        assert_eq!(learning.learnt(), None);
-        tell(&mut learning, s(30), s(39), s(40), BEGAN);
-        let learnt = learning.learnt().unwrap();
-        assert!((learnt.shift_ms - (ZERO - BEGAN.0)).abs() <= 1_000, "{learnt:?}");
-    }
-
-    #[test]
-    fn d3_a_server_agrees_with_a_machine_that_nobody_synchronises() {
-        let mut learning = Learning::unknown();
-        let machine = UtcMillis(ZERO).plus(s(20)).plus_ms(700);
-        tell(&mut learning, s(10), s(19), s(20), machine);
-        let from = LearntFrom::OwnClock;
-        assert_eq!(learning.learnt(), Some(Learnt { shift_ms: machine.since_ms(BEGAN.plus(s(20))), from }));
-    }
-
-    #[test]
-    fn once_the_time_is_the_servers_it_is_corrected_by_what_the_server_contradicts_and_no_more() {
-        let mut learning = Learning::unknown();
-        tell(&mut learning, s(10), s(11), s(12), BEGAN);
-        learning.dated();
-        // A late position says nothing new.
-        tell(&mut learning, s(10), s(11), s(90), BEGAN);
-        assert_eq!(time(&learning, s(100)).0, UtcMillis(ZERO).plus(s(100)));
-        // Ours has gained three seconds: it is set back to what is possible.
-        tell(&mut learning, s(1_000), s(998), s(1_001), BEGAN);
-        assert_eq!(time(&learning, s(1_001)).0, UtcMillis(ZERO).plus(s(999)));
-        learning.synchronised(0);
-        assert_eq!(time(&learning, s(1_002)), (UtcMillis(7), ClockTrust::Sure));
-    }
-
-    #[test]
-    fn a_machine_that_the_server_contradicts_is_not_sure_of_its_time() {
-        let mut learning = Learning::known();
-        tell(&mut learning, s(10), s(11), s(12), UtcMillis(ZERO));
-        assert_eq!(time(&learning, s(13)).1, ClockTrust::Unsure);
-        tell(&mut learning, s(20), s(21), s(22), UtcMillis(ZERO).plus(s(21)));
-        assert_eq!(time(&learning, s(23)).1, ClockTrust::Sure);
-    }
 }

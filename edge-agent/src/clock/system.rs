@@ -27,6 +27,14 @@ struct State {
     learning: Learning,
     /// When systemd-timesyncd's word is looked for again; none: never.
     look_at: Option<Duration>,
+    /// The server's last time was not believed, which is said once.
+    has_refused: bool,
+}
+
+impl State {
+    fn of(learning: Learning, look_at: Option<Duration>) -> Mutex<Self> {
+        Mutex::new(Self { learning, look_at, has_refused: false })
+    }
 }
 
 /// systemd-timesyncd keeps this file while it has synchronised the clock since boot (systemd-timesyncd.service(8)).
@@ -43,29 +51,29 @@ impl SystemClock {
     pub fn new() -> Self {
         let mut clock = Self::provisional();
         if is_synchronised() {
-            clock.state = Mutex::new(State { learning: Learning::known(), look_at: None });
+            clock.state = State::of(Learning::known(), None);
         }
         clock
     }
 
     /// The machine's clock, believed as it is.
     pub fn believed() -> Self {
-        let state = Mutex::new(State { learning: Learning::known(), look_at: None });
+        let state = State::of(Learning::known(), None);
         Self { state, ..Self::provisional() }
     }
 
     /// The clock of a machine that nobody synchronises and that is so many milliseconds ahead: a rig's.
     pub fn off_by(off_ms: i64) -> Self {
         let clock = Self::provisional();
-        let state = Mutex::new(State { learning: Learning::unknown(), look_at: None });
+        let state = State::of(Learning::unknown(), None);
         Self { off_ms, began: clock.began.plus_ms(off_ms), state, ..clock }
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the clock adapter")]
     fn provisional() -> Self {
         let start = Instant::now();
-        let state = State { learning: Learning::unknown(), look_at: Some(Duration::ZERO) };
-        Self { start, off_ms: 0, began: machine_time(), boot: boot(), state: Mutex::new(state) }
+        let state = State::of(Learning::unknown(), Some(Duration::ZERO));
+        Self { start, off_ms: 0, began: machine_time(), boot: boot(), state }
     }
 
     fn machine_time(&self) -> UtcMillis {
@@ -82,6 +90,7 @@ impl SystemClock {
             }
             state.look_at = (!state.learning.is_confirmed()).then(|| elapsed + LOOK_EVERY);
         }
+        state.learning.waited(elapsed, self.began);
         state
     }
 }
@@ -109,7 +118,14 @@ impl Clock for SystemClock {
         let at = self.start.elapsed();
         let heard = Heard { server, asked: at.saturating_sub(within), at };
         let mut state = self.state(at);
-        state.learning.heard(heard, self.machine_time(), self.began);
+        match state.learning.heard(heard, self.machine_time(), self.began) {
+            Ok(()) => state.has_refused = false,
+            Err(why) if !state.has_refused => {
+                tracing::warn!(%why, "the server's time is not believed");
+                state.has_refused = true;
+            }
+            Err(_) => {}
+        }
         if self.off_ms == 0 && !state.learning.is_confirmed() {
             // Whoever synchronises it may confirm it again.
             state.look_at = state.look_at.or(Some(at + LOOK_EVERY));
@@ -153,6 +169,7 @@ fn boot() -> Option<Boot> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::LearntFrom;
     use super::*;
 
     #[test]
@@ -162,5 +179,18 @@ mod tests {
         assert_eq!(one.id, next.id);
         assert_ne!(one.id, [0; 16]);
         assert!(one.at_zero <= next.at_zero);
+    }
+
+    #[test]
+    fn d3_a_slow_server_is_believed_roughly_once_time_has_gone_by_and_one_that_shows_1970_never() {
+        let day = UtcMillis(lamplighter_protocol::RELEASED.0 + 86_400_000);
+        for (server, from) in [(day, Some(LearntFrom::SlowServer)), (UtcMillis(86_400_000), None)] {
+            let mut clock = SystemClock::off_by(-10 * 365 * 86_400_000);
+            clock.start = clock.start.checked_sub(Duration::from_mins(1)).unwrap();
+            clock.hear_server_time(server, Duration::from_secs(10));
+            assert_eq!(clock.learnt(), None);
+            clock.start = clock.start.checked_sub(Duration::from_mins(10)).unwrap();
+            assert_eq!(clock.learnt().map(|learnt| learnt.from), from);
+        }
     }
 }

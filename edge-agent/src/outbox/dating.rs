@@ -76,8 +76,12 @@ pub(super) enum How {
     OwnClock,
     /// The server told the time during the run.
     Server,
+    /// A server told the time during the run that never answered fast enough to be exact.
+    SlowServer,
     /// A later run of the same boot learnt the time.
     SameBoot,
+    /// A later run of the same boot learnt the time, not exactly.
+    SameBootRoughly,
     /// Not at all: the run was placed between its neighbours.
     Placed(Bounds),
 }
@@ -140,11 +144,22 @@ impl Dating {
         let shift_ms = self.shift_of(log, sequence);
         let Ok(mut record) = Record::decode(bytes) else { return bytes.clone() };
         shift(&mut record, shift_ms, spans_off);
-        if let (How::Placed(_), Record::Tick(tick)) = (self.how, &mut record) {
+        if self.is_provisional(log, sequence) {
+            self.doubt(&mut record);
+        }
+        record.encode().into()
+    }
+
+    /// What was good in a record with a provisional time is uncertain, if that is not dated exactly.
+    pub(super) fn doubt(&self, record: &mut Record) {
+        let is_exact = match self.how {
+            How::OwnClock | How::Server | How::SameBoot => true,
+            How::SlowServer | How::SameBootRoughly | How::Placed(_) => false,
+        };
+        if let (false, Record::Tick(tick)) = (is_exact, record) {
             let good = tick.observations.iter_mut().filter(|one| one.reason == Reason::GOOD);
             good.for_each(|one| one.reason = Reason::CLOCK_UNSURE);
         }
-        record.encode().into()
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -152,6 +167,8 @@ impl Dating {
             How::OwnClock => (0, None),
             How::Server => (1, None),
             How::SameBoot => (2, None),
+            How::SlowServer => (5, None),
+            How::SameBootRoughly => (6, None),
             How::Placed(bounds) => (if bounds.earliest.is_some() { 4 } else { 3 }, Some(bounds)),
         };
         let earliest = bounds.and_then(|bounds| bounds.earliest).unwrap_or_default();
@@ -182,6 +199,8 @@ impl Dating {
             2 => How::SameBoot,
             3 => How::Placed(Bounds { earliest: None, latest }),
             4 => How::Placed(Bounds { earliest: Some(earliest), latest }),
+            5 => How::SlowServer,
+            6 => How::SameBootRoughly,
             _ => return None,
         };
         Some(Self {
@@ -307,7 +326,9 @@ mod tests {
 
     #[test]
     fn what_dates_a_run_is_read_as_it_was_written() {
-        for how in [How::OwnClock, How::Server, How::SameBoot, bounds(None), bounds(Some(-1))] {
+        let exactly = [How::OwnClock, How::Server, How::SameBoot];
+        let roughly = [How::SlowServer, How::SameBootRoughly, bounds(None), bounds(Some(-1))];
+        for how in exactly.into_iter().chain(roughly) {
             let dating = Dating { how, ..DATING };
             assert_eq!(Dating::decode(&dating.encode()), Some(dating));
             assert_eq!(Dating::decode(&dating.encode()[1..]), None);
@@ -342,11 +363,14 @@ mod tests {
         assert_eq!(dated(&DATING, 10).time, UtcMillis(7));
         let reasons = |tick: Tick| tick.observations.iter().map(|one| one.reason).collect::<Vec<_>>();
         assert_eq!(reasons(dated(&DATING, 9)), [Reason::GOOD, Reason::OUT_OF_RANGE, Reason::NO_ANSWER]);
-        let placed = Dating { how: bounds(None), ..DATING };
-        assert_eq!(
-            reasons(dated(&placed, 9)),
-            [Reason::CLOCK_UNSURE, Reason::OUT_OF_RANGE, Reason::NO_ANSWER],
-            "a worse reason stays"
-        );
+        for how in [bounds(None), How::SlowServer, How::SameBootRoughly] {
+            let roughly = Dating { how, ..DATING };
+            assert_eq!(
+                reasons(dated(&roughly, 9)),
+                [Reason::CLOCK_UNSURE, Reason::OUT_OF_RANGE, Reason::NO_ANSWER],
+                "a worse reason stays"
+            );
+            assert_eq!(reasons(dated(&roughly, 10))[0], Reason::GOOD, "read by a time that is known");
+        }
     }
 }

@@ -25,7 +25,8 @@ impl Files {
             let before_ended = before.and_then(|before| self.life(before)).map(|life| life.ended);
             return Ok(RunTime::Undated(Undated { opened, before_ended, boot }));
         }
-        let boot = boot.map(|at| BootAt { boot: at.boot, booted: opened.plus_ms(-at.ms) });
+        let trust = beginning.now.trust;
+        let boot = boot.map(|at| BootAt { boot: at.boot, booted: opened.plus_ms(-at.ms), trust });
         self.boot = boot;
         for (place, dating) in self.date_earlier(self.runs.len(), opened, boot, Purpose::Report)? {
             self.runs[place].date(dating);
@@ -38,6 +39,7 @@ impl Files {
         let RunTime::Dated(_, dating) = self.current().time else { return };
         if let Ok(mut record) = Record::decode(bytes) {
             dating::shift(&mut record, dating.shift_ms, &|_| SpansOff::By(0));
+            dating.doubt(&mut record);
             *bytes = record.encode();
             *time = opening::time_in(&record);
         }
@@ -55,13 +57,14 @@ impl Files {
         let RunTime::Undated(undated) = self.current().time else { return Ok(()) };
         self.write()?;
         let opened = undated.opened.plus_ms(learnt.shift_ms);
-        let boot = undated.boot.map(|at| BootAt { boot: at.boot, booted: opened.plus_ms(-at.ms) });
+        let (how, trust) = match learnt.from {
+            LearntFrom::OwnClock => (How::OwnClock, ClockTrust::Sure),
+            LearntFrom::Server => (How::Server, ClockTrust::Sure),
+            LearntFrom::SlowServer => (How::SlowServer, ClockTrust::Unsure),
+        };
+        let boot = undated.boot.map(|at| BootAt { boot: at.boot, booted: opened.plus_ms(-at.ms), trust });
         // What this run knows is written last: without it the next run finds out the rest again.
         let earlier = self.date_earlier(place, opened, boot, Purpose::Kept)?;
-        let how = match learnt.from {
-            LearntFrom::OwnClock => How::OwnClock,
-            LearntFrom::Server => How::Server,
-        };
         let own = self.in_space(Purpose::Kept, |files| {
             // A segment has times of one kind.
             Log::ALL.into_iter().try_for_each(|log| files.close_segment(log))?;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use lamplighter_protocol::{UtcMillis, whole_ms};
 
 use super::dating::{BootTime, Bounds, How};
+use crate::clock::ClockTrust;
 
 /// A run: from its opening to its last record, by whatever times it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub(super) enum Known {
 pub(super) struct BootAt {
     pub(super) boot: [u8; 16],
     pub(super) booted: UtcMillis,
+    /// Whether that is known exactly.
+    pub(super) trust: ClockTrust,
 }
 
 /// What is found out of one run: what is to be added to its times, and how that is known.
@@ -71,7 +74,11 @@ pub(super) fn date(lives: &[Life], now: Option<BootAt>, max_age: Duration) -> Ve
 fn same_boot(life: &Life, now: Option<BootAt>) -> Found {
     let (Known::Not(Some(at)), Some(now)) = (life.known, now) else { return None };
     let opened = now.booted.plus_ms(at.ms);
-    (at.boot == now.boot).then(|| (opened.since_ms(life.opened), How::SameBoot))
+    let how = match now.trust {
+        ClockTrust::Sure => How::SameBoot,
+        ClockTrust::Unsure | ClockTrust::Unknown => How::SameBootRoughly,
+    };
+    (at.boot == now.boot).then(|| (opened.since_ms(life.opened), how))
 }
 
 /// Where runs lie whose times are not known.
@@ -137,7 +144,7 @@ impl Between {
 fn blocks(lives: &[Life]) -> (Vec<Block>, Vec<i64>) {
     let mut blocks: Vec<Block> = Vec::new();
     let mut offsets = Vec::new();
-    // The boot of the last block, and when it was by the clock of its first life.
+    // The boot of the last block, and when it was by the provisional clock of its first life.
     let mut last_boot: Option<BootAt> = None;
     for life in lives {
         let boot = match life.known {
@@ -155,7 +162,8 @@ fn blocks(lives: &[Life]) -> (Vec<Block>, Vec<i64>) {
         let is_placed = life.known == Known::Placed;
         blocks.push(Block { count: 1, first: life.opened, last: life.ended.max(life.opened), is_placed });
         offsets.push(0);
-        last_boot = boot.map(|at| BootAt { boot: at.boot, booted: life.opened.plus_ms(-at.ms) });
+        let trust = ClockTrust::Unknown;
+        last_boot = boot.map(|at| BootAt { boot: at.boot, booted: life.opened.plus_ms(-at.ms), trust });
     }
     (blocks, offsets)
 }
@@ -196,11 +204,13 @@ mod tests {
     #[test]
     fn d3_a_run_of_the_present_boot_is_dated_exactly() {
         let lives = [exact(0, 10), booted(1, 500, 7, 90), booted(2, 70, 7, 90), exact(2_000, 2_000)];
-        let now = BootAt { boot: [2; 16], booted: UtcMillis(1_500) };
-        let found = date(&lives, Some(now), MONTH);
-        assert_eq!(found[2], Some((1_563, How::SameBoot)));
-        // The one before it ends before that.
-        assert_eq!(bounds(found[1]), (Some(10), 1_570));
+        for (trust, how) in [(ClockTrust::Sure, How::SameBoot), (ClockTrust::Unsure, How::SameBootRoughly)] {
+            let now = BootAt { boot: [2; 16], booted: UtcMillis(1_500), trust };
+            let found = date(&lives, Some(now), MONTH);
+            assert_eq!(found[2], Some((1_563, how)), "as exactly as the boot is known");
+            // The one before it ends before that.
+            assert_eq!(bounds(found[1]), (Some(10), 1_570));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lamplighter_protocol::{
     CommandId, DeviceName, Digest, Grid, Hello, Log, LogHeld, Nonce, Opening, OutboxId, Pieces, Position,
-    RunId, RunPosition, SeriesName, UtcMillis, limits,
+    RunId, RunPosition, SeriesName, ServerClock, UtcMillis, limits,
 };
 
 use super::current::{Current, CurrentSeries};
@@ -51,6 +51,7 @@ pub(super) struct Lamppost {
     current: Option<Current>,
     last_observation: Option<UtcMillis>,
     freshness: Option<UtcMillis>,
+    /// The order of the last position (D8).
     last_position: UtcMillis,
     /// Of the connection that last said hello. Not part of a checkpoint: a start ends all connections.
     intake: Intake,
@@ -295,8 +296,10 @@ impl Lamppost {
                 events: held(run.map(|run| &run.events)),
             }
         });
-        // Strictly newer than the one before, so that the agent can tell which of two is.
-        self.last_position = now.max(self.last_position.plus_ms(1));
+        // Strictly newer than the one before, so that the agent can tell which of two is. It goes by the clock, which counts on
+        // where a checkpoint was lost, but not by one that cannot be right: that would hold for as long as it was ahead.
+        let clock = now.plausible();
+        self.last_position = clock.unwrap_or_default().max(self.last_position.plus_ms(1));
         let mut position = Position {
             nonce: said.hello.nonce,
             count: said.count,
@@ -304,6 +307,7 @@ impl Lamppost {
             runs: runs.collect(),
             lacking: self.lacking.iter().copied().filter(|digest| !is_known(*digest)).collect(),
             newest_version: limits::VERSION,
+            clock: clock.map_or(ServerClock::Wrong, ServerClock::Shows),
         };
         shorten(&mut position);
         Some(position)

@@ -10,8 +10,8 @@ mod stops;
 use bytes::Bytes;
 use lamplighter_protocol::{
     Catalogue, Description, Device, Digest, Frame, Grid, Hello, Leaf, Log, Nonce, Observation, Opening,
-    OutboxId, Pieces, Position, Reason, Record, RunHeld, RunId, Series, SeriesName, Tick, UtcMillis,
-    ValueType, limits,
+    OutboxId, Pieces, Position, RELEASED, Reason, Record, RunHeld, RunId, Series, SeriesName, ServerClock,
+    TOO_LATE, Tick, UtcMillis, ValueType, limits,
 };
 use proptest::prelude::*;
 
@@ -131,6 +131,26 @@ fn frame(count: u64, run: RunId, first: u64, description: Digest, records: Vec<B
 
 const SAMPLES: Leaf = Leaf::Frames(Log::Samples);
 const EVENTS: Leaf = Leaf::Frames(Log::Events);
+
+#[test]
+fn d3_a_server_whose_clock_cannot_be_right_says_no_time_and_orders_its_positions_without_it() {
+    let mut bench = Bench::new();
+    bench.hello();
+    let mut position = |now| {
+        let position = bench.ingest.position(&"A1".parse().unwrap(), now).unwrap();
+        let position = Position::decode(&position).unwrap();
+        (position.server_time, position.clock)
+    };
+    assert_eq!(position(RELEASED.plus_ms(-1)), (UtcMillis(1), ServerClock::Wrong));
+    assert_eq!(position(NOW), (NOW, ServerClock::Shows(NOW)));
+    assert_eq!(position(UtcMillis(0)), (NOW.plus_ms(1), ServerClock::Wrong));
+    // A clock that is that far ahead does not put the order there for good.
+    assert_eq!(position(TOO_LATE), (NOW.plus_ms(2), ServerClock::Wrong));
+    let set_back = NOW.plus_ms(-3_600_000);
+    assert_eq!(position(set_back), (NOW.plus_ms(3), ServerClock::Shows(set_back)));
+    let later = NOW.plus_ms(500);
+    assert_eq!(position(later), (later, ServerClock::Shows(later)));
+}
 
 #[test]
 fn values_come_out_in_their_unit_and_once() {

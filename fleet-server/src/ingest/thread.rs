@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lamplighter_protocol::LamppostNumber;
 
+use super::clock_watch::ClockWatch;
 use super::core::{Fresh, Ingest};
 use super::pace::Pace;
 use crate::clock;
@@ -33,6 +34,7 @@ pub struct IngestThread {
     greet: Greeter,
     lag: Lag,
     pace: Pace,
+    clock: ClockWatch,
 }
 
 impl std::fmt::Debug for IngestThread {
@@ -51,7 +53,7 @@ impl IngestThread {
         greet: Greeter,
         lag: Lag,
     ) -> Self {
-        Self { ingest, store, live, send, greet, lag, pace: Pace::default() }
+        Self { ingest, store, live, send, greet, lag, pace: Pace::default(), clock: ClockWatch::default() }
     }
 
     /// Runs until the journal has ended and all that it committed is taken.
@@ -93,9 +95,11 @@ impl IngestThread {
         }
     }
 
-    fn position(&self, number: &LamppostNumber) {
+    fn position(&mut self, number: &LamppostNumber) {
+        let now = clock::wall();
+        self.clock.look(now);
         let mut ingest = self.ingest.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(payload) = ingest.position(number, clock::wall()) {
+        if let Some(payload) = ingest.position(number, now) {
             drop(ingest);
             (self.send)(number, payload.into());
         }

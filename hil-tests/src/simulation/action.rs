@@ -58,6 +58,7 @@ pub(super) enum What {
     // Clocks.
     ClockJumps,
     ClockLearns,
+    ServerClockJumps,
     // People.
     Reconfigure,
     ServerReplaced,
@@ -107,6 +108,7 @@ const WEIGHTS: &[(What, usize)] = &[
     (What::CheckpointDamaged, 2),
     (What::ClockJumps, 4),
     (What::ClockLearns, 12),
+    (What::ServerClockJumps, 6),
     (What::Reconfigure, 8),
     (What::ServerReplaced, 6),
     (What::BackUp, 30),

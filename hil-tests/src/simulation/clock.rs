@@ -2,6 +2,7 @@
 
 use edge_agent::clock::{Boot, ClockTrust, Now};
 use edge_agent::outbox::Beginning;
+use lamplighter_protocol::UtcMillis;
 use std::time::Duration;
 
 use super::dice::Dice;
@@ -32,6 +33,38 @@ pub(super) struct PostClock {
     pub(super) off_ms: i64,
     pub(super) boot: [u8; 16],
     booted_ms: i64,
+}
+
+/// The clock of a server, which may be set wrongly for a while. It stamps what is received by the true time: what is judged
+/// by that (D12) is another matter.
+#[derive(Debug)]
+pub(super) struct ServerClock {
+    /// From when on it was how much ahead of the true time.
+    set: Vec<(i64, i64)>,
+}
+
+/// What lampposts learn within this time is exact to this time.
+const LEARNT_WITHIN_MS: i64 = 2_000;
+
+impl ServerClock {
+    pub(super) fn right() -> Self {
+        Self { set: vec![(0, 0)] }
+    }
+
+    pub(super) fn set_ahead(&mut self, now_ms: i64, ahead_ms: i64) {
+        self.set.push((now_ms, ahead_ms));
+    }
+
+    pub(super) fn shows(&self, wall: UtcMillis) -> UtcMillis {
+        wall.plus_ms(self.set.last().map_or(0, |(_, ahead_ms)| *ahead_ms))
+    }
+
+    /// Whether it may just have said a time that is so much ahead of the true time.
+    pub(super) fn may_have_said(&self, ahead_ms: i64, now_ms: i64) -> bool {
+        let ends = self.set.iter().skip(1).map(|(since_ms, _)| *since_ms).chain([now_ms]);
+        let lately = self.set.iter().zip(ends).filter(|(_, end_ms)| now_ms - end_ms <= LEARNT_WITHIN_MS);
+        lately.into_iter().any(|((_, was_ms), _)| (ahead_ms - was_ms).abs() <= LEARNT_WITHIN_MS)
+    }
 }
 
 impl PostClock {

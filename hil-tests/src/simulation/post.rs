@@ -376,8 +376,8 @@ impl Agent {
             Heard::Believed { asked } => {
                 self.outbox.believe(&position)?;
                 let took_ms = i64::try_from(now.saturating_sub(asked).as_millis()).unwrap_or(i64::MAX);
-                let told = position.server_time.plus_ms(took_ms / 2);
-                Ok((took_ms <= 2_000).then(|| told.since_ms(super::world::wall(now_ms))))
+                let time = position.time().filter(|time| took_ms <= 2_000 && time.plausible().is_ok());
+                Ok(time.map(|time| time.plus_ms(took_ms / 2).since_ms(super::world::wall(now_ms))))
             }
             Heard::Ignored => Ok(None),
         }

@@ -54,6 +54,7 @@ fn settle(world: &mut World) -> Result<(), Broken> {
     // Another stream at each time: no two connections draw the same nonce.
     let mut dice = Dice::new(world.now_ms.unsigned_abs());
     world.server.disk.heal();
+    world.server.clock.set_ahead(world.now_ms, 0);
     // Of two connections of one lamppost the server keeps the newer: from here on it always notices.
     world.cut_all_links();
     for post in 0..world.posts.len() {

@@ -5,7 +5,7 @@
 //! - [`server_start`]: what keeps a server from starting, and what its other commands refuse.
 //! - [`payloads`]: what a lamppost with every right may say that cannot be read.
 //! - [`slow_clients`]: who says nothing, half of something, or does not listen.
-//! - [`unknown_time`]: a machine that does not know the time.
+//! - [`unknown_time`], [`wrong_clock`]: a machine that does not know the time, or knows a wrong one.
 //! - [`set_aside`]: an outbox that belongs elsewhere, and what operators decide of it.
 //! - [`full_disk`], [`damaged_journal`]: what happens to the disk under the journal.
 //! - [`damaged_disks`]: what real lampposts make of damage on their disks and the server's, and of a restored server.
@@ -47,3 +47,5 @@ mod set_aside;
 mod slow_clients;
 #[cfg(test)]
 mod unknown_time;
+#[cfg(test)]
+mod wrong_clock;

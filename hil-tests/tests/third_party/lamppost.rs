@@ -98,7 +98,7 @@ fn the_position_that_answers_a_python_hello_names_every_record() {
     assert_eq!(held["events"]["pieces"], serde_json::json!([{"first": "0", "last": "0"}]));
     assert_eq!(position["lacking_descriptions"], serde_json::json!([]));
     assert_eq!((&position["count"], &position["newest_version"]), (&"1".into(), &1.into()));
-    let said_ms: i64 = position["server_time_ms"].as_str().unwrap().parse().unwrap();
+    let said_ms: i64 = position["clock_ms"].as_str().unwrap().parse().unwrap();
     assert!((SystemClock::new().now().wall.0 - said_ms).abs() < MINUTE_MS, "the server's time: {said_ms}");
 }
 

@@ -179,6 +179,38 @@ fn d3_a_run_of_the_same_boot_that_learns_the_time_dates_those_before_it_exactly(
 }
 
 #[test]
+fn d3_what_a_slow_server_dates_is_uncertain_in_this_run_and_in_those_of_the_same_boot() {
+    let bench = Bench::new();
+    let mut first = bench.begin(unknown(1, 0));
+    let before = first.state().run;
+    append_good(&mut first, [PROVISIONAL + 10]);
+    drop(first);
+    let mut second = bench.begin(unknown(1, 60_000));
+    let run = second.state().run;
+    append_good(&mut second, [PROVISIONAL + 61_000]);
+    second.date(Learnt { shift_ms: SHIFT, from: LearntFrom::SlowServer }).unwrap();
+    let late = super::super::queue::Append::record(
+        Log::Samples,
+        &good(PROVISIONAL + 62_000),
+        super::super::queue::Times::Provisional,
+    );
+    second.take(late).unwrap();
+    // What is read from now on says itself how far its time is known.
+    append_good(&mut second, [SHIFT + PROVISIONAL + 63_000]);
+    let unsure = |at| (SHIFT + PROVISIONAL + at, Reason::CLOCK_UNSURE);
+    let after = (SHIFT + PROVISIONAL + 63_000, Reason::GOOD);
+    assert_eq!(ticks(&sent(&mut second, before, Log::Samples).unwrap()), [unsure(10)]);
+    let told = [unsure(61_000), unsure(62_000), after];
+    assert_eq!(ticks(&sent(&mut second, run, Log::Samples).unwrap()), told);
+
+    // A later start that knows the time exactly changes nothing of it.
+    drop(second);
+    let mut third = bench.begin(known(1, 90_000, SHIFT + PROVISIONAL + 95_000));
+    assert_eq!(ticks(&sent(&mut third, before, Log::Samples).unwrap()), [unsure(10)]);
+    assert_eq!(ticks(&sent(&mut third, run, Log::Samples).unwrap()), told);
+}
+
+#[test]
 fn d3_a_run_that_never_learnt_the_time_is_placed_uncertain_and_the_server_is_told_between_what() {
     let bench = Bench::new();
     let mut before = bench.begin(known(1, 0, SHIFT));

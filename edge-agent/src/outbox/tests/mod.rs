@@ -10,7 +10,8 @@ use std::time::Duration;
 use lamplighter_protocol::{
     Command, CommandAction, CommandId, CommandReport, Decimal, Description, Device, Digest, DropReason,
     Dropped, DroppedSeries, Log, LogHeld, Nonce, Observation, Opening, Pieces, Position, Reason, Record,
-    RunId, RunPosition, Series, SeriesName, SetAsideReason, Tick, UtcMillis, ValueType, wire::CommandState,
+    RunId, RunPosition, Series, SeriesName, ServerClock, SetAsideReason, Tick, UtcMillis, ValueType,
+    wire::CommandState,
 };
 use tempfile::TempDir;
 
@@ -295,6 +296,7 @@ fn position(runs: &[Listed<'_>]) -> Position {
             .collect(),
         lacking: Vec::new(),
         newest_version: 1,
+        clock: ServerClock::Unsaid,
     }
 }
 

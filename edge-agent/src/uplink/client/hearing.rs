@@ -35,7 +35,9 @@ impl Uplink {
         };
         let now = self.now();
         let Heard::Believed { asked } = self.session.position(&position, now) else { return Ok(false) };
-        self.clock.hear_server_time(position.server_time, now.saturating_sub(asked));
+        if let Some(time) = position.time() {
+            self.clock.hear_server_time(time, now.saturating_sub(asked));
+        }
         self.outbox.believe(position).await?;
         let now = self.wall();
         self.status.send_modify(|status| status.last_position_ms = Some(now.0));

@@ -105,7 +105,7 @@ impl Session {
         }
     }
 
-    /// How far the lamppost's clock is to be believed. As long as it does not know the time, the server is asked for it
+    /// How far the lamppost's clock is to be believed. As long as it is not sure of the time, the server is asked for it
     /// again and again (D3).
     pub fn clock_is(&mut self, trust: ClockTrust) {
         self.clock = trust;

@@ -106,7 +106,7 @@ impl Session {
             return Duration::ZERO;
         }
         let first_in_flight = link.in_flight.iter().find_map(|one| one.frame).map(|(sent, _)| sent.at);
-        let asks_for_time = (self.clock == ClockTrust::Unknown).then_some(said);
+        let asks_for_time = (self.clock != ClockTrust::Sure).then_some(said);
         let waits = self.sent.oldest().into_iter().chain(first_in_flight).chain(asks_for_time);
         let Some(oldest) = waits.min() else {
             return at_least;

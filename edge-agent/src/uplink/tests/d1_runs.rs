@@ -35,6 +35,7 @@ fn d1_a_hello_names_the_runs_that_are_one_too_many_so_that_they_may_go() {
             runs: some.iter().map(of).collect(),
             lacking: Vec::new(),
             newest_version: 1,
+            clock: ServerClock::Unsaid,
         };
         let believed = Heard::Believed { asked: Duration::ZERO };
         assert_eq!(session.position(&position, Duration::ZERO), believed);

@@ -13,6 +13,7 @@ fn a_position_of_another_connection_or_an_older_one_is_ignored() {
         runs: Vec::new(),
         lacking: Vec::new(),
         newest_version: 1,
+        clock: ServerClock::Unsaid,
     };
     assert_eq!(world.session.position(&position(1, 5), world.now), Heard::Believed { asked: world.now });
     assert_eq!(world.session.position(&position(2, 6), world.now), Heard::Ignored);

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lamplighter_protocol::{
-    Digest, Frame, Hello, Log, LogHeld, Nonce, OutboxId, Pieces, Position, RunId, RunPosition, SetAside,
-    SetAsideReason, UtcMillis, limits,
+    Digest, Frame, Hello, Log, LogHeld, Nonce, OutboxId, Pieces, Position, RunId, RunPosition, ServerClock,
+    SetAside, SetAsideReason, UtcMillis, limits,
 };
 use proptest::prelude::*;
 
@@ -225,6 +225,7 @@ impl World {
                 .collect(),
             lacking: self.lacking.iter().copied().collect(),
             newest_version: 1,
+            clock: ServerClock::Unsaid,
         };
         self.session.position(&position, self.now);
     }

@@ -1,6 +1,6 @@
 //! A server that went over a checkpoint knows what it would know without it.
 
-use lamplighter_protocol::{Leaf, Log, OutboxId, Position};
+use lamplighter_protocol::{Leaf, Log, OutboxId, Position, ServerClock};
 use proptest::prelude::*;
 
 use super::{Act, Bench, LAMPPOSTS, NOW, What, journal, open, some_entries};
@@ -98,6 +98,8 @@ fn d8_positions_stay_strictly_newer_over_a_start_whatever_the_clock_says() {
     let set_back = NOW.plus_ms(-3_600_000);
     let after = Position::decode(&again.ingest.position(&number, set_back).unwrap()).unwrap();
     assert!(after.server_time > before.server_time);
+    // They say what time it is all the same (D3).
+    assert_eq!((before.clock, after.clock), (ServerClock::Shows(NOW), ServerClock::Shows(set_back)));
 }
 
 #[test]

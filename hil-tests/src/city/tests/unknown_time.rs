@@ -25,6 +25,8 @@ use crate::world::{Recordings, Site, Variation, World};
 /// 2026-03-05T08:00:00Z, of the recorded day.
 const START: UtcMillis = UtcMillis(1_772_697_600_000);
 const MINUTE_MS: i64 = 60_000;
+/// An hour of stepped time takes six seconds on an idle machine.
+const PATIENCE: Duration = Duration::from_mins(2);
 /// What the machine's clock shows is so far off: seventeen seconds and a little beside its grid.
 const OFF_MS: i64 = -10 * 365 * 24 * 60 * MINUTE_MS - 17_345;
 
@@ -140,10 +142,14 @@ impl Lamppost {
             let until = self.time.now().wall.plus_ms(minutes * MINUTE_MS);
             let mut running = JoinSet::new();
             running.spawn(agent.run(stop.clone()));
-            while !done(&status()) || self.time.now().wall < until {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            let comes_so_far = async {
+                while !done(&status()) || self.time.now().wall < until {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            let in_time = tokio::time::timeout(PATIENCE, comes_so_far).await;
             stop.cancel();
+            assert!(in_time.is_ok(), "the agent is stuck: {:?}", status());
             running.join_next().await.unwrap().unwrap().unwrap();
         });
     }

@@ -22,6 +22,7 @@ use lamplighter_protocol::{LamppostNumber, Leaf, UtcMillis};
 use self::backup::BackupLock;
 use self::heard::{Heard, note_times};
 use self::sealing::Sealing;
+use super::clock::ServerClock;
 use super::dating::TimeSeen;
 use super::dice::Dice;
 use super::disk::SimDisk;
@@ -47,6 +48,8 @@ pub(super) struct Server {
     segment_bytes: u64,
     keep: JournalKeep,
     pub(super) release: Release,
+    /// What its clock shows when it answers a hello.
+    pub(super) clock: ServerClock,
     /// All that this server took in, or those that its disk was copied from.
     pub(super) heard: Heard,
     pub(super) lock: BackupLock,
@@ -102,6 +105,7 @@ impl Server {
             low_water,
             segment_bytes: if dice.chance(50) { 1 << 10 } else { 4 << 10 },
             keep,
+            clock: ServerClock::right(),
             release: if dice.chance(50) { Release::Older } else { Release::Newest },
             heard: Heard::default(),
             lock: BackupLock::default(),
@@ -228,7 +232,7 @@ impl Server {
             self.heard.take(&entry);
             note_times(&entry, &mut running.times);
             match running.ingest.apply(&entry, &mut running.tail, &mut |_| {}) {
-                Fresh::Hello => said.extend(running.position(&entry.lamppost, now)),
+                Fresh::Hello => said.extend(running.position(&entry.lamppost, now, &self.clock)),
                 Fresh::Held => {
                     running.due.insert(entry.lamppost.clone());
                 }
@@ -243,7 +247,7 @@ impl Server {
         let now = self.now(now_ms);
         let Some(running) = &mut self.running else { return Vec::new() };
         let due = std::mem::take(&mut running.due);
-        due.iter().flat_map(|number| running.position(number, now)).collect()
+        due.iter().flat_map(|number| running.position(number, now, &self.clock)).collect()
     }
 
     /// Whether nothing waits for a commit or for ingest.
@@ -284,8 +288,9 @@ impl Running {
     }
 
     /// Sends a lamppost's position down its connections.
-    fn position(&mut self, number: &LamppostNumber, now: Now) -> Vec<Said> {
-        let Some(payload) = self.ingest.position(number, now.wall) else { return Vec::new() };
+    fn position(&mut self, number: &LamppostNumber, now: Now, clock: &ServerClock) -> Vec<Said> {
+        let shown = clock.shows(now.wall);
+        let Some(payload) = self.ingest.position(number, shown) else { return Vec::new() };
         let payload = Bytes::from(payload);
         // As the shell of the gateway: the newest connection of the number is the one that is registered.
         let newest = self.sessions.iter().rev().find(|(_, (of, _))| of == number);

@@ -23,8 +23,8 @@ use super::post::{Ended, Post};
 use super::server::{Backup, Copying, LinkId, Server};
 use super::verdict::Broken;
 
-/// 2026-01-01T00:00:00Z.
-const BEGINNING_MS: i64 = 1_767_225_600_000;
+/// 2027-01-01T00:00:00Z: after the release, so that servers and lampposts believe it.
+const BEGINNING_MS: i64 = 1_798_761_600_000;
 
 /// More agents than this are not started: what needs more needs no more.
 const MOST_POSTS: usize = 6;
@@ -164,6 +164,7 @@ impl World {
                 let ahead_ms = self.posts[post].clock.ahead_ms;
                 self.learn(post, ahead_ms, LearntFrom::OwnClock);
             }
+            What::ServerClockJumps => self.server_clock_jumps(&mut dice),
             What::Reconfigure => self.reconfigure(post, &mut dice),
             What::ServerReplaced => self.replace_server(&mut dice),
             What::BackUp => self.back_up(&mut dice),

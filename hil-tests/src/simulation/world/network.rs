@@ -212,6 +212,7 @@ impl World {
                 }
                 match outcome {
                     Ok(Some(ahead_ms)) if self.posts[post].clock.machine == Machine::AsksServer => {
+                        self.look_at_learnt(ahead_ms);
                         return self.learn(post, ahead_ms, LearntFrom::Server);
                     }
                     Ok(_) => Ok(()),

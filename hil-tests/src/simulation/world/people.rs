@@ -16,6 +16,15 @@ impl World {
         self.tally("clock jumps");
     }
 
+    /// Somebody sets the server's clock: right, wrong, or as no clock can be.
+    pub(super) fn server_clock_jumps(&mut self, dice: &mut Dice) {
+        const CENTURY_MS: i64 = 100 * 365 * 86_400_000;
+        let ahead =
+            [0, 0, 5_000, -5_000, 300_000, 3_600_000, -3_600_000, 86_400_000, -CENTURY_MS, CENTURY_MS];
+        self.server.clock.set_ahead(self.now_ms, dice.pick(&ahead).copied().unwrap_or(0));
+        self.tally("clock jumps of the server");
+    }
+
     pub(super) fn reconfigure(&mut self, post: usize, dice: &mut Dice) {
         self.posts[post].variant = dice.below(VARIANTS);
         let variant = self.posts[post].variant;

@@ -26,10 +26,18 @@ impl World {
                 }
                 self.tally(match from {
                     LearntFrom::OwnClock => "clocks that learnt the time",
-                    LearntFrom::Server => "clocks that the server told the time",
+                    LearntFrom::Server | LearntFrom::SlowServer => "clocks that the server told the time",
                 });
             }
             Err(_) => self.kill_agent(post),
+        }
+    }
+
+    /// A lamppost hears from the server a time that is so much ahead of the true time: it is what its clock shows now, whatever
+    /// it showed before.
+    pub(super) fn look_at_learnt(&mut self, ahead_ms: i64) {
+        if !self.server.clock.may_have_said(ahead_ms, self.now_ms) && self.times.is_ok() {
+            self.times = Err(Broken(format!("a lamppost learnt a time that is {ahead_ms} ms ahead")));
         }
     }
 
