@@ -2,13 +2,13 @@
 
 use std::time::{Instant, SystemTime};
 
-use lamplighter_protocol::UtcMillis;
+use lamplighter_protocol::{UtcMillis, whole_ms};
 
 /// Wall time, for stamps.
 #[expect(clippy::disallowed_methods, reason = "this is the clock adapter")]
 pub fn wall() -> UtcMillis {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UtcMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    UtcMillis(whole_ms(since_epoch))
 }
 
 /// Monotonic time, for intervals.

@@ -44,5 +44,5 @@ pub use position::{LogHeld, Position, PositionError, RunPosition, ServerClock};
 pub use quality::{Quality, Reason};
 pub use set_aside::{SetAside, SetAsideReason};
 pub use statistic::Statistic;
-pub use time::UtcMillis;
+pub use time::{UtcMillis, whole_ms};
 pub use topic::{Leaf, Log, Topic, TopicError};

@@ -1,6 +1,12 @@
 //! Wall time on the wire.
 
 use std::fmt;
+use std::time::Duration;
+
+/// A time in whole milliseconds, held at the end of the range.
+pub fn whole_ms(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z, as everywhere on the wire and on disk.
 #[derive(
@@ -18,8 +24,8 @@ impl UtcMillis {
 
     /// This instant and so much time after it, in whole milliseconds.
     #[must_use]
-    pub fn plus(self, time: std::time::Duration) -> Self {
-        self.plus_ms(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+    pub fn plus(self, time: Duration) -> Self {
+        self.plus_ms(whole_ms(time))
     }
 
     /// Milliseconds from `earlier` to this instant; negative if this one is the earlier.

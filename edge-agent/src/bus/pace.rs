@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lamplighter_protocol::{Grid, UtcMillis};
+use lamplighter_protocol::{Grid, UtcMillis, whole_ms};
 
 use super::schedule::{Due, Schedule};
 use crate::clock::{Clock, ClockTrust, Now, Stop, Waited};
@@ -134,7 +134,6 @@ impl Pace {
     /// Whether the wall clock was set forward since the last look.
     fn was_set_forward(&self, now: Now) -> bool {
         let lived = now.monotonic.saturating_sub(self.seen.monotonic);
-        let lived_ms = i64::try_from(lived.as_millis()).unwrap_or(i64::MAX);
-        now.wall.since_ms(self.seen.wall).saturating_sub(lived_ms) > CLOCK_SET_FORWARD_MS
+        now.wall.since_ms(self.seen.wall).saturating_sub(whole_ms(lived)) > CLOCK_SET_FORWARD_MS
     }
 }

@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use lamplighter_protocol::{Grid, UtcMillis};
+use lamplighter_protocol::{Grid, UtcMillis, whole_ms};
 
 /// The devices of one bus by place, and when each is due.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ pub(super) fn tolerance(grid: Grid) -> Duration {
 /// The phenomenon time of a reading for `tick` that ended at `done`: the tick if it ended within the tolerance, else
 /// the time at which it ended. A clock that was set back meanwhile makes it the tick.
 pub(super) fn phenomenon_time(grid: Grid, tick: UtcMillis, done: UtcMillis) -> UtcMillis {
-    let within = i64::try_from(tolerance(grid).as_millis()).unwrap_or(i64::MAX);
+    let within = whole_ms(tolerance(grid));
     if done.since_ms(tick) <= within { tick } else { done }
 }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lamplighter_protocol::{Grid, Observation, Property, Tick, UtcMillis};
+use lamplighter_protocol::{Grid, Observation, Property, Tick, UtcMillis, whole_ms};
 
 use super::ended::Ended;
 use super::instrument::{Again, Failure, Instrument};
@@ -115,7 +115,7 @@ impl<B> Device<B> {
         bus: &BusHealth,
         sensor: &SensorHealth,
     ) -> Read {
-        let in_time = i64::try_from(tolerance(self.grid).as_millis()).unwrap_or(i64::MAX);
+        let in_time = whole_ms(tolerance(self.grid));
         let mut attempt = 0;
         loop {
             attempt += 1;

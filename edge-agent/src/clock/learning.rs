@@ -17,7 +17,7 @@ mod tests;
 
 use std::time::Duration;
 
-use lamplighter_protocol::{ImplausibleTime, UtcMillis};
+use lamplighter_protocol::{ImplausibleTime, UtcMillis, whole_ms};
 
 use super::{ClockTrust, Learnt, LearntFrom};
 
@@ -141,8 +141,8 @@ impl Learning {
         heard.server.plausible()?;
         let agreement = judge(machine.since_ms(heard.server));
         let answer = Bounds {
-            least: heard.server.plus_ms(-ms(heard.at)).0,
-            greatest: heard.server.plus_ms(-ms(heard.asked)).0,
+            least: heard.server.plus_ms(-whole_ms(heard.at)).0,
+            greatest: heard.server.plus_ms(-whole_ms(heard.asked)).0,
             since: heard.at,
             at: heard.at,
         };
@@ -207,7 +207,7 @@ impl Learning {
 impl Bounds {
     /// What these and a later answer allow together; none if they contradict each other, and only the last one counts.
     fn narrowed(self, answer: Self) -> Option<Self> {
-        let drift_ms = ms(answer.at.saturating_sub(self.at)) / DRIFTS_ONE_IN;
+        let drift_ms = whole_ms(answer.at.saturating_sub(self.at)) / DRIFTS_ONE_IN;
         let least = self.least.saturating_sub(drift_ms).max(answer.least);
         let greatest = self.greatest.saturating_add(drift_ms).min(answer.greatest);
         (least <= greatest).then_some(Self { least, greatest, since: self.since, at: answer.at })
@@ -251,8 +251,4 @@ fn judge(ahead_ms: i64) -> Agreement {
     } else {
         Agreement::Contradicts
     }
-}
-
-fn ms(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use lamplighter_protocol::UtcMillis;
+use lamplighter_protocol::{UtcMillis, whole_ms};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::learning::{Heard, Learning};
@@ -148,7 +148,7 @@ impl Clock for SystemClock {
 #[expect(clippy::disallowed_methods, reason = "this is the clock adapter")]
 fn machine_time() -> UtcMillis {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UtcMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    UtcMillis(whole_ms(since_epoch))
 }
 
 fn is_synchronised() -> bool {

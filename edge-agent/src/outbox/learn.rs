@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lamplighter_protocol::{Dropped, Log, Record, RunId, UtcMillis};
+use lamplighter_protocol::{Dropped, Log, Record, RunId, UtcMillis, whole_ms};
 
 use super::dating::{self, BootTime, Dating, How, RunTime, SpansOff, Undated};
 use super::error::OutboxError;
@@ -235,5 +235,5 @@ impl Files {
 /// The moment of a boot at which a run opens.
 fn boot_time(boot: Boot, monotonic: Duration) -> BootTime {
     let since = boot.at_zero.saturating_add(monotonic);
-    BootTime { boot: boot.id, ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX) }
+    BootTime { boot: boot.id, ms: whole_ms(since) }
 }

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lamplighter_protocol::UtcMillis;
+use lamplighter_protocol::{UtcMillis, whole_ms};
 
 use super::dating::{BootTime, Bounds, How};
 use crate::clock::ClockTrust;
@@ -117,7 +117,7 @@ impl Between {
         let (blocks, offsets) = blocks(lives);
         let earliest = self.earliest(&blocks);
         // As late as it can be kept: what is older would be dropped for its age at once.
-        let not_older = self.next.plus_ms(ms(self.max_age).saturating_neg());
+        let not_older = self.next.plus_ms(whole_ms(self.max_age).saturating_neg());
 
         // Whatever is placed ends before this.
         let mut limit = self.next;
@@ -194,10 +194,6 @@ fn blocks(lives: &[Life]) -> (Vec<Block>, Vec<i64>) {
         last_boot = boot.map(|at| BootAt::of(at, life.opened, ClockTrust::Unknown));
     }
     (blocks, offsets)
-}
-
-fn ms(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ impl Bound {
 
     /// Longest time from a segment's first record to its last.
     pub(super) fn span_ms(&self) -> i64 {
-        i64::try_from((self.max_age / SPANS_PER_AGE).as_millis()).unwrap_or(i64::MAX)
+        lamplighter_protocol::whole_ms(self.max_age / SPANS_PER_AGE)
     }
 }
 
@@ -177,7 +177,7 @@ impl Files {
         if !self.time.hear(now) {
             return Ok(());
         }
-        let age_ms = i64::try_from(self.bound.max_age.as_millis()).unwrap_or(i64::MAX);
+        let age_ms = lamplighter_protocol::whole_ms(self.bound.max_age);
         let before = now.wall.plus_ms(age_ms.saturating_neg());
         for log in Log::ALL {
             // A segment that is being written, and to which nothing was added for so long, is closed first.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lamplighter_protocol::whole_ms;
+
 use crate::clock::{ClockTrust, Now};
 
 /// A clock that jumps must not cost a backlog: what it says counts once it has stood for so long.
@@ -25,7 +27,7 @@ impl SteadyTime {
         }
         let since = *self.since.get_or_insert(now);
         let steps = |since: Now| now.monotonic.saturating_sub(since.monotonic);
-        let passed = i64::try_from(steps(since).as_millis()).unwrap_or(i64::MAX);
+        let passed = whole_ms(steps(since));
         let jumped = now.wall.since_ms(since.wall).saturating_sub(passed).saturating_abs();
         if jumped > TOLERANCE_MS {
             self.since = Some(now);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lamplighter_protocol::{LamppostNumber, UtcMillis};
+use lamplighter_protocol::{LamppostNumber, UtcMillis, whole_ms};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SerialNumber};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -176,7 +176,7 @@ pub(super) fn parameters(
     let mut parameters = CertificateParams::default();
     parameters.distinguished_name = DistinguishedName::new();
     parameters.distinguished_name.push(DnType::CommonName, common_name);
-    parameters.not_before = date(now.plus_ms(-i64::try_from(BACKDATED.as_millis()).unwrap_or(0)))?;
+    parameters.not_before = date(now.plus_ms(-whole_ms(BACKDATED)))?;
     parameters.not_after = date(not_after)?;
     parameters.serial_number = Some(number);
     parameters.use_authority_key_identifier_extension = true;

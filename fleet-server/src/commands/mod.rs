@@ -11,15 +11,15 @@ mod judge;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use lamplighter_protocol::{Command, CommandAction, CommandId, LamppostNumber, Leaf, OutboxId, UtcMillis};
+use lamplighter_protocol::{Command, CommandAction, CommandId, LamppostNumber, OutboxId, UtcMillis};
 use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
 pub use judge::Refusal;
 
 use crate::clock;
-use crate::gateway::{Sent, Sessions};
-use crate::ingest::{CommandFate, CommandStage, Ingest, OutboxDecision};
+use crate::gateway::{Receipt, Sent, Sessions};
+use crate::ingest::{CommandFate, CommandStage, Ingest, LamppostLedger, OutboxDecision};
 use crate::registry::{Commanded, Decision, DecisionRecord, Registry, RegistryError};
 
 /// A command is not begun later than this after it was sent: hellos, at which it is sent again, are said hourly.
@@ -44,7 +44,14 @@ struct Shared {
     /// Decisions that are being made: each goes on to its end.
     tasks: TaskTracker,
     /// Those that the ledger was told of.
-    known: RwLock<BTreeMap<LamppostNumber, Vec<DecisionRecord>>>,
+    known: RwLock<BTreeMap<LamppostNumber, Vec<Known>>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    record: DecisionRecord,
+    /// Of the command that was sent last.
+    receipt: Receipt,
 }
 
 /// Why nothing was decided.
@@ -73,17 +80,19 @@ pub struct DecisionReport {
     pub stage: DecisionStage,
     /// When the lamppost says that it was that far.
     pub reported: Option<UtcMillis>,
-    /// Why it failed.
-    pub detail: String,
+    /// Why it failed; empty unless it did.
+    pub reason: String,
 }
 
 /// How far a decision has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecisionStage {
-    /// The lamppost is not connected.
+    /// It is not written to a connection of the lamppost, or that has ended: the lamppost is told when it says hello.
     Waiting,
-    /// It is connected, and was told.
+    /// It is written to the connection that the lamppost has, which has said nothing of it yet.
     Sent,
+    /// The lamppost says that it came too late to be begun; it is told again when it says hello.
+    Expired,
     /// It is on the lamppost's disk.
     Acknowledged,
     /// It is done, or there was nothing to do.
@@ -198,6 +207,20 @@ impl Commands {
         .await
     }
 
+    /// How many outboxes that are set aside on a lamppost's disk it was last told something of that it could not do:
+    /// somebody has to look at them, whatever the ledger makes of the decision.
+    pub fn failed(&self, number: &LamppostNumber, ledger: &LamppostLedger) -> usize {
+        let known = read(&self.shared.known);
+        let known = known.get(number).map_or(&[][..], Vec::as_slice);
+        let has_failed = |outbox: OutboxId| {
+            let of_it = known.iter().map(|one| &one.record).filter(|record| record.outbox == outbox);
+            let fate =
+                of_it.max_by_key(|record| record.decided).and_then(|last| ledger.commands.get(&last.id));
+            fate.is_some_and(|fate| fate.stage == CommandStage::Failed)
+        };
+        ledger.outboxes.iter().filter(|one| one.set_aside.is_some() && has_failed(one.outbox)).count()
+    }
+
     /// A lamppost has said hello: it is told what it has not reported yet. Waits for locks, and for nothing longer.
     pub fn greeted(&self, number: &LamppostNumber) {
         self.shared.tell(number);
@@ -210,10 +233,10 @@ impl Shared {
         {
             let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
             let known = known.entry(record.lamppost.clone()).or_default();
-            if known.iter().any(|one| one.id == record.id) {
+            if known.iter().any(|one| one.record.id == record.id) {
                 return false;
             }
-            known.push(record.clone());
+            known.push(Known { record: record.clone(), receipt: Receipt::default() });
             if known.len() > MOST_DECISIONS as usize {
                 known.remove(0);
             }
@@ -234,7 +257,8 @@ impl Shared {
         let commanded: Vec<DecisionRecord> = {
             let known = read(&self.known);
             let Some(known) = known.get(number) else { return };
-            known.iter().filter(|record| record.commanded == Commanded::Yes).cloned().collect()
+            let records = known.iter().map(|one| &one.record);
+            records.filter(|record| record.commanded == Commanded::Yes).cloned().collect()
         };
         for record in commanded {
             if !self.report(record.clone()).is_pending() {
@@ -246,28 +270,46 @@ impl Shared {
             };
             let expires = clock::wall().plus_ms(EXPIRES_AFTER_MS);
             let command = Command { id: record.id, expires, action: Some(action) };
-            let sent = self.sessions.send(number, Leaf::Command, command.encode().into());
+            let (sent, receipt) = self.sessions.command(number, command.encode().into());
             tracing::debug!(lamppost = %number, command = %record.id, ?sent, "command");
             if sent != Sent::Queued {
                 return;
             }
+            self.keep(&record, receipt);
         }
+    }
+
+    /// Keeps the receipt of a command that was sent; one that it replaces may say more.
+    fn keep(&self, record: &DecisionRecord, receipt: Receipt) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let known =
+            known.get_mut(&record.lamppost).into_iter().flatten().find(|one| one.record.id == record.id);
+        if let Some(known) = known.filter(|known| !known.receipt.is_written()) {
+            known.receipt = receipt;
+        }
+    }
+
+    /// Whether its command is written to the connection that the lamppost has now.
+    fn is_written(&self, record: &DecisionRecord) -> bool {
+        let known = read(&self.known);
+        let known = known.get(&record.lamppost).into_iter().flatten().find(|one| one.record.id == record.id);
+        known.is_some_and(|known| known.receipt.is_written())
     }
 
     fn report(&self, record: DecisionRecord) -> DecisionReport {
         let fate = read(&self.ingest).command(&record.lamppost, record.id).cloned();
-        let connected = || self.sessions.connected(&record.lamppost).is_some();
-        let told = || if connected() { DecisionStage::Sent } else { DecisionStage::Waiting };
         let stage = match (record.commanded, fate.as_ref().map(|fate| fate.stage)) {
             (Commanded::No, _) | (Commanded::Yes, Some(CommandStage::Done)) => DecisionStage::Done,
             (Commanded::Yes, Some(CommandStage::Failed)) => DecisionStage::Failed,
             (Commanded::Yes, Some(CommandStage::Acknowledged)) => DecisionStage::Acknowledged,
-            // What came too late is sent again.
-            (Commanded::Yes, Some(CommandStage::Expired) | None) => told(),
+            // It is sent again, and whatever comes of that is farther than this.
+            (Commanded::Yes, Some(CommandStage::Expired)) => DecisionStage::Expired,
+            (Commanded::Yes, None) if self.is_written(&record) => DecisionStage::Sent,
+            (Commanded::Yes, None) => DecisionStage::Waiting,
         };
         let reported = fate.as_ref().map(|fate| fate.time);
-        let detail = fate.map(|CommandFate { detail, .. }| detail).unwrap_or_default();
-        DecisionReport { record, stage, reported, detail }
+        let reason = fate.map(|CommandFate { detail, .. }| detail).unwrap_or_default();
+        DecisionReport { record, stage, reported, reason }
     }
 }
 
@@ -275,7 +317,10 @@ impl DecisionReport {
     /// Whether the lamppost has still to report what became of it.
     pub fn is_pending(&self) -> bool {
         match self.stage {
-            DecisionStage::Waiting | DecisionStage::Sent | DecisionStage::Acknowledged => true,
+            DecisionStage::Waiting
+            | DecisionStage::Sent
+            | DecisionStage::Expired
+            | DecisionStage::Acknowledged => true,
             DecisionStage::Done | DecisionStage::Failed => false,
         }
     }

@@ -203,6 +203,9 @@ impl Connection {
             Wake::Read(Ok(0) | Err(_)) | Wake::Sent(Err(_)) => self.step(Event::Ended(Reason::Lost), now),
             Wake::Sent(Ok(())) => {
                 self.unsent_since = None;
+                if let Some(registration) = &self.registration {
+                    registration.written();
+                }
                 if self.outgoing.capacity() > KEPT_BYTES {
                     self.outgoing = BytesMut::new();
                 }

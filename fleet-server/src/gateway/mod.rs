@@ -52,7 +52,7 @@ pub use metrics::{GatewayMetrics, HandshakeOutcome};
 pub use reason::Reason;
 #[cfg(test)]
 pub(crate) use sessions::{Listener, log_in};
-pub use sessions::{Sent, SessionInfo, Sessions};
+pub use sessions::{Receipt, Sent, SessionInfo, Sessions};
 pub use subscriptions::{Granted, Subscriptions};
 
 /// What the gateway grants.

@@ -1,8 +1,9 @@
 //! The journal: what the gateway acknowledges is here first, on disk; all else is derived from it (D5, D15).
 //!
 //! Entries go into segment files, `{first sequence, 20 digits}.log`, that are only ever appended to. One thread owns
-//! the files (or whoever steps it, [`SteppedJournal`]): it takes all that is queued, writes it in one piece, syncs it, publishes the commit, and only then
-//! hands the batch on to ingest. A commit waits for nothing but the disk, so batches grow by themselves with the load.
+//! the files (or whoever steps it, [`SteppedJournal`]): it takes the oldest of what is queued, writes it in one piece,
+//! syncs it, publishes the commit, and only then hands the batch on to ingest. A commit waits for nothing but the disk, so
+//! batches grow by themselves with the load, up to a bound that grows with the time that the disk takes.
 //!
 //! What it promises:
 //! - An entry below a published [`Commit`] comes back in every later [`Journal::replay`], once and in order.

@@ -14,10 +14,15 @@ pub struct JournalOptions {
     pub directory: PathBuf,
     /// A batch that would make its segment longer than this begins a new one.
     pub segment_bytes: u64,
-    /// Bytes that may wait for a commit, the batch that is being written included; an append past it waits. So it bounds
-    /// the batch that ingest takes next, and with that how long live data waits behind a backlog. At least one entry of the
-    /// largest payload fits, whatever this says.
+    /// Bytes that may wait for a commit, the batch that is being written included; an append past it waits. A batch is in
+    /// memory twice while it is written, and once more while ingest takes it: so the journal holds at most this and two of
+    /// the largest batches. At least one entry of the largest payload fits, whatever this says.
     pub queue_bytes: u32,
+    /// What one commit takes of these, if there is more, while the disk is fast or ingest is behind: ingest takes batch by
+    /// batch, and live data waits behind the backlog in its own.
+    pub batch_bytes: u64,
+    /// What one commit takes at most, when the disk takes so long to sync that everybody waits for that anyway.
+    pub largest_batch_bytes: u64,
     /// How long to wait after the first failure of the disk; it doubles with each further one.
     pub retry_first: Duration,
     /// The longest wait between two tries.
@@ -33,12 +38,15 @@ pub struct JournalOptions {
 }
 
 impl JournalOptions {
-    /// The journal in this directory, with safe bounds: segments of 64 MiB, a queue of 1 MiB.
+    /// The journal in this directory, with safe bounds: segments of 64 MiB, a queue of 16 MiB, batches
+    /// of 1 to 8 MiB.
     pub fn in_directory(directory: PathBuf) -> Self {
         Self {
             directory,
             segment_bytes: 64 << 20,
-            queue_bytes: 1 << 20,
+            queue_bytes: 16 << 20,
+            batch_bytes: 1 << 20,
+            largest_batch_bytes: 8 << 20,
             retry_first: Duration::from_millis(100),
             retry_most: Duration::from_secs(10),
             low_water: LowWater::default(),

@@ -1,7 +1,7 @@
 //! What waits for a commit, between the gateway's tasks and the thread that writes.
 //!
 //! The sequence is assigned while queueing, under the lock that also orders the queue, so a ticket costs no round trip
-//! and the writer takes whatever has gathered as its next batch. The queue is bounded in bytes: when it is full an
+//! and the writer takes the oldest of what has gathered as its next batch. The queue is bounded in bytes: when it is full an
 //! append waits, acknowledgements wait with it, and nothing is discarded (D6).
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -163,9 +163,9 @@ impl Queue {
         waiting.unwrap_or_else(PoisonError::into_inner).0.closed
     }
 
-    /// Takes all that is queued, if anything is.
-    pub(super) fn take(&self) -> Option<Batch> {
-        let batch = self.lock().gathering.take();
+    /// Takes the oldest of what is queued, if anything is: up to so many bytes, and one entry at least.
+    pub(super) fn take(&self, most_bytes: u64) -> Option<Batch> {
+        let batch = self.lock().gathering.take(most_bytes);
         (!batch.entries.is_empty()).then_some(batch)
     }
 

@@ -49,7 +49,7 @@ impl SteppedJournal {
         if self.writer.look().is_some() {
             return Ok(Vec::new());
         }
-        let batch = self.gathering.take();
+        let batch = self.gathering.take(u64::MAX);
         if batch.entries.is_empty() {
             return Ok(Vec::new());
         }

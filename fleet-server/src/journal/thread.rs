@@ -8,7 +8,7 @@ use std::time::Duration;
 use lamplighter_protocol::UtcMillis;
 use tokio::sync::watch;
 
-use super::batch::Batch;
+use super::batch::{Batch, BatchSize};
 use super::entry::Entry;
 use super::error::JournalFailure;
 use super::low_water::Shortage;
@@ -46,13 +46,13 @@ pub(super) fn start(
     found: Found,
     committed: SyncSender<Vec<Entry>>,
 ) -> Result<(JournalHandle, JournalThread), JournalError> {
-    let retry = options.retry_first;
+    let (retry, batch_size) = (options.retry_first, BatchSize::new(&options));
     let writer = Writer::new(options, found);
     let (commits, commits_seen) = watch::channel(writer.committed());
     let queue = Arc::new(Queue::new(writer.committed(), writer.options()));
     let (health, health_seen) = watch::channel(JournalHealth::Writing);
     let handle = JournalHandle::new(Arc::clone(&queue), commits_seen, health_seen);
-    let shell = Shell { writer, queue, commits, health, committed, retry };
+    let shell = Shell { writer, queue, commits, health, committed, batch_size, retry };
     let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || shell.run());
     Ok((handle, JournalThread(thread.map_err(JournalError::Thread)?)))
 }
@@ -63,6 +63,7 @@ struct Shell {
     commits: watch::Sender<Commit>,
     health: watch::Sender<JournalHealth>,
     committed: SyncSender<Vec<Entry>>,
+    batch_size: BatchSize,
     /// How long to wait after the next failure. Not jittered: nobody else waits for this disk.
     retry: Duration,
 }
@@ -91,7 +92,7 @@ impl Shell {
                 continue;
             }
             self.well();
-            match self.queue.take() {
+            match self.queue.take(self.batch_size.next()) {
                 Some(batch) => self.commit(batch)?,
                 None if is_closed => return Ok(()),
                 None => {}
@@ -124,6 +125,7 @@ impl Shell {
         options.metrics.lag.committed(batch.entries.len() as u64, now);
         self.commits.send_replace(self.writer.committed());
         self.committed.send(batch.entries).map_err(|_| IngestGone)?;
+        self.batch_size.committed(now.duration_since(began), clock::monotonic().duration_since(now));
         self.queue.release(batch.bytes);
         Ok(())
     }

@@ -50,9 +50,9 @@ pub(super) struct DecisionDocument {
     /// When the lamppost says that it was that far, by its own clock; null before it has said anything.
     #[schema(required = true)]
     reported: Option<Timestamp>,
-    /// Why it failed; null unless it did.
+    /// Why it failed, in the lamppost's words; null unless it did.
     #[schema(required = true)]
-    detail: Option<String>,
+    reason: Option<String>,
 }
 
 /// `release`: the outbox belongs here, and what it has is to come. `close`: what only it has is given up.
@@ -64,14 +64,16 @@ pub(super) enum DecisionName {
     Close,
 }
 
-/// `waiting`: the lamppost is not connected; it is told when it is. `sent`: it is connected, and was told.
-/// `acknowledged`: the decision is on its disk. `done`: it is carried out, or there was nothing to be carried out.
-/// `failed`: the lamppost could not; `detail` says why.
+/// `waiting`: the lamppost is not told yet, or its connection has ended before it said anything of it; it is told at its next
+/// hello. `sent`: the command is written to the connection that it has. `expired`: it says that the command came too late to
+/// be begun, by its clock; it is told again at its next hello. `acknowledged`: the decision is on its disk. `done`: it is
+/// carried out, or there was nothing to be carried out. `failed`: the lamppost could not; `reason` says why.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum DecisionState {
     Waiting,
     Sent,
+    Expired,
     Acknowledged,
     Done,
     Failed,
@@ -135,7 +137,7 @@ pub(super) fn decide_problem(error: &DecideError) -> Problem {
 
 impl From<DecisionReport> for DecisionDocument {
     fn from(report: DecisionReport) -> Self {
-        let DecisionReport { record, stage, reported, detail } = report;
+        let DecisionReport { record, stage, reported, reason } = report;
         Self {
             id: record.id.to_string(),
             outbox: record.outbox.to_string(),
@@ -148,12 +150,13 @@ impl From<DecisionReport> for DecisionDocument {
             state: match stage {
                 DecisionStage::Waiting => DecisionState::Waiting,
                 DecisionStage::Sent => DecisionState::Sent,
+                DecisionStage::Expired => DecisionState::Expired,
                 DecisionStage::Acknowledged => DecisionState::Acknowledged,
                 DecisionStage::Done => DecisionState::Done,
                 DecisionStage::Failed => DecisionState::Failed,
             },
             reported: reported.map(Timestamp),
-            detail: Some(detail).filter(|detail| !detail.is_empty()),
+            reason: Some(reason).filter(|reason| !reason.is_empty()),
         }
     }
 }

@@ -202,6 +202,7 @@ fn document(state: &WebState, lamppost: Lamppost) -> LamppostDocument {
     let report = state.lifelines.report(&lamppost.number);
     let last_acknowledged = state.lifelines.last_acknowledged(&lamppost.number).map(Timestamp);
     let ledger = state.lifelines.ledger(&lamppost.number);
+    let ledger = ledger.map(|one| LedgerDocument::of(&one, state.commands.failed(&lamppost.number, &one)));
     let grids = report.iter().flat_map(|report| &report.devices).filter_map(|device| device.grid);
     let shortest_period_ms = grids.map(|grid| grid.period_ms).min();
     LamppostDocument {
@@ -224,7 +225,7 @@ fn document(state: &WebState, lamppost: Lamppost) -> LamppostDocument {
             drains_in_s: is_connected.then(|| report.drains_in_s(clock::wall())).flatten(),
         }),
         report: report.map(report_document),
-        ledger: ledger.as_ref().map(LedgerDocument::from),
+        ledger,
         last_acknowledged,
         shortest_period_ms,
     }

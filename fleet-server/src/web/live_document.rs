@@ -36,8 +36,8 @@ enum LiveResetReason {
 #[expect(dead_code, reason = "it describes how LiveChanges is written; a test compares the two")]
 pub(super) struct LiveChangesDocument {
     /// What was observed. A client that keeps up is told every observation that was the newest of its series when it
-    /// came, in the order in which they came; of those that came together and more than three periods late, as a backlog
-    /// does, the newest of each series. One that lags is told only the latest of each series, in the order in which
+    /// came, in the order in which they came; of those that came together and more than a minute (and three periods) late, as a
+    /// backlog does, the newest of each series. One that lags is told only the latest of each series, in the order in which
     /// the series first changed: what stands later may be older.
     observations: Vec<LiveObservationDocument>,
     /// Of each lamppost whose state has changed, its state, in the order in which the lampposts first changed.

@@ -239,6 +239,9 @@ pub(super) struct LedgerDocument {
     copied: usize,
     /// How many were found where they do not belong, and are not closed: somebody has to decide.
     set_aside: usize,
+    /// How many that are set aside, closed or not, the lamppost could not do with as was decided last: its reason stands with
+    /// the decision, and somebody has to look.
+    failed_decisions: usize,
     /// How many runs are continued by more than one run: an outbox or a card was copied.
     forks: usize,
 }
@@ -293,8 +296,8 @@ fn document(
     })
 }
 
-impl From<&LamppostLedger> for LedgerDocument {
-    fn from(ledger: &LamppostLedger) -> Self {
+impl LedgerDocument {
+    pub(super) fn of(ledger: &LamppostLedger, failed_decisions: usize) -> Self {
         let living = || ledger.outboxes.iter().filter(|one| one.standing == OutboxStanding::Living);
         Self {
             records: ledger.total().into(),
@@ -305,6 +308,7 @@ impl From<&LamppostLedger> for LedgerDocument {
                 .iter()
                 .filter(|one| one.set_aside.is_some() && one.standing != OutboxStanding::Closed)
                 .count(),
+            failed_decisions,
             forks: ledger.forks.len(),
         }
     }

@@ -145,7 +145,7 @@ impl SteppedClock {
     }
 
     fn wall(&self, monotonic: Duration) -> UtcMillis {
-        self.begin.plus_ms(i64::try_from(monotonic.as_millis()).unwrap_or(i64::MAX))
+        self.begin.plus(monotonic)
     }
 }
 

@@ -54,7 +54,7 @@ const DECISION: Decision = {
   operator: "console",
   state: "waiting",
   reported: null,
-  detail: null,
+  reason: null,
 };
 
 test("the outbox that speaks is nothing to decide of, and neither is one whose records have all come", () => {
@@ -86,18 +86,18 @@ test("only what makes sense can be chosen", () => {
   for (const state of ["waiting", "sent", "acknowledged"] as const) {
     expect(choices(ASIDE, [{ ...DECISION, state }])).toEqual([]);
   }
-  expect(choices(ASIDE, [{ ...DECISION, state: "failed", detail: "no room" }])).toEqual(["release", "close"]);
+  expect(choices(ASIDE, [{ ...DECISION, state: "failed", reason: "no room" }])).toEqual(["release", "close"]);
 });
 
 test("a decision says how far it has come, and a confirmation what will happen", () => {
   expect(decisionText(DECISION)).toMatch(/^Release: waits for the lamppost \(decided .*17:00:00\)$/);
-  expect(decisionText({ ...DECISION, state: "failed", detail: "no room" })).toMatch(
+  expect(decisionText({ ...DECISION, state: "failed", reason: "no room" })).toMatch(
     /^Release: failed: no room \(decided/,
   );
   expect(decisionText({ ...DECISION, state: "failed" })).toMatch(/^Release: failed \(decided/);
   expect(["failed", "expired", "done", "waiting"].map((state) => isInVain({ state }))).toEqual([
     true,
-    true,
+    false,
     false,
     false,
   ]);

@@ -50,12 +50,12 @@ export function besideOf({ outboxes, decisions }: Outboxes): Beside[] {
 
 /** Whether the lamppost has still to say what became of it. */
 export function isPending({ state }: Decision): boolean {
-  return state === "waiting" || state === "sent" || state === "acknowledged";
+  return state === "waiting" || state === "sent" || state === "expired" || state === "acknowledged";
 }
 
 /** Whether it came to nothing: whoever wanted it has to decide again. */
 export function isInVain({ state }: { state: string }): boolean {
-  return state === "failed" || state === "expired";
+  return state === "failed";
 }
 
 /** `Release: waits for the lamppost` */
@@ -68,9 +68,9 @@ export function decisionText(decision: Decision): string {
   });
 }
 
-function stateText({ state, detail }: Decision): string {
+function stateText({ state, reason }: Decision): string {
   const text = t(`lamppost.decision.${state}`);
-  return detail === null ? text : t("lamppost.decision.why", { state: text, detail });
+  return reason === null ? text : t("lamppost.decision.why", { state: text, reason });
 }
 
 /** What will happen, for whoever is asked to confirm it. */

@@ -7,8 +7,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use lamplighter_protocol::limits::MAX_PAYLOAD_BYTES;
@@ -61,6 +61,13 @@ pub enum Sent {
     TooLong,
 }
 
+/// Says of a command whether it was written to the connection that it was queued for.
+#[derive(Clone, Debug, Default)]
+pub struct Receipt {
+    connection: Weak<Slot>,
+    written: Arc<AtomicBool>,
+}
+
 /// The place of one connection among the sessions, given back when this is dropped.
 #[derive(Debug)]
 pub(super) struct Registration {
@@ -99,8 +106,16 @@ struct Slot {
 struct Mail {
     subscriptions: Subscriptions,
     position: Option<Bytes>,
-    commands: VecDeque<Bytes>,
+    commands: VecDeque<QueuedCommand>,
+    /// Commands that the connection has taken and perhaps not written yet.
+    taken: Vec<Arc<AtomicBool>>,
     taken_over: bool,
+}
+
+#[derive(Debug, Default)]
+struct QueuedCommand {
+    payload: Bytes,
+    written: Arc<AtomicBool>,
 }
 
 impl Sessions {
@@ -109,9 +124,20 @@ impl Sessions {
         let Some(slot) = lock(&self.places).get(number).map(|place| Arc::clone(&place.slot)) else {
             return Sent::NotConnected;
         };
-        let sent = slot.put(leaf, payload);
+        let sent = slot.put(leaf, payload, &Arc::default());
         slot.changed.notify_one();
         sent
+    }
+
+    /// Queues a command for a lamppost, as [`Self::send`] does. What was not queued is never written.
+    pub fn command(&self, number: &LamppostNumber, payload: Bytes) -> (Sent, Receipt) {
+        let Some(slot) = lock(&self.places).get(number).map(|place| Arc::clone(&place.slot)) else {
+            return (Sent::NotConnected, Receipt::default());
+        };
+        let receipt = Receipt { connection: Arc::downgrade(&slot), written: Arc::default() };
+        let sent = slot.put(Leaf::Command, payload, &receipt.written);
+        slot.changed.notify_one();
+        (sent, receipt)
     }
 
     /// What is known of this lamppost, if it is logged in.
@@ -179,6 +205,14 @@ impl fmt::Debug for Sessions {
     }
 }
 
+impl Receipt {
+    /// Whether the command has left for the lamppost, and the connection that it left by has not ended since. Nothing is
+    /// said of its arrival.
+    pub fn is_written(&self) -> bool {
+        self.connection.strong_count() > 0 && self.written.load(Ordering::Relaxed)
+    }
+}
+
 impl Registration {
     /// Whether an older connection had to go.
     pub(super) fn took_over(&self) -> bool {
@@ -191,6 +225,13 @@ impl Registration {
 
     pub(super) fn subscribed(&self, subscriptions: Subscriptions) {
         lock(&self.slot.mail).subscriptions = subscriptions;
+    }
+
+    /// All that was taken out has left this machine.
+    pub(super) fn written(&self) {
+        for command in lock(&self.slot.mail).taken.drain(..) {
+            command.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The next letter; downlinks only if they are wanted. Cancel-safe: what is not returned stays.
@@ -216,7 +257,7 @@ impl Drop for Registration {
 }
 
 impl Slot {
-    fn put(&self, leaf: Leaf, payload: Bytes) -> Sent {
+    fn put(&self, leaf: Leaf, payload: Bytes, written: &Arc<AtomicBool>) -> Sent {
         if payload.len() > MAX_PAYLOAD_BYTES {
             return Sent::TooLong;
         }
@@ -231,7 +272,7 @@ impl Slot {
             },
             Leaf::Command if mail.commands.len() >= self.most_commands => Sent::Full,
             Leaf::Command => {
-                mail.commands.push_back(payload);
+                mail.commands.push_back(QueuedCommand { payload, written: Arc::clone(written) });
                 Sent::Queued
             }
             // No lamppost listens to what lampposts say.
@@ -261,7 +302,12 @@ impl Mail {
         if let Some(position) = self.position.take() {
             return Some(Letter::Downlink(Leaf::Position, position));
         }
-        self.commands.pop_front().map(|command| Letter::Downlink(Leaf::Command, command))
+        let QueuedCommand { payload, written } = self.commands.pop_front()?;
+        // One that the lamppost no longer listens to is not written.
+        if self.subscriptions.delivery(Leaf::Command).is_some() {
+            self.taken.push(written);
+        }
+        Some(Letter::Downlink(Leaf::Command, payload))
     }
 }
 

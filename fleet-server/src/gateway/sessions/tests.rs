@@ -47,13 +47,15 @@ impl Listener {
         Self(registration)
     }
 
-    /// The commands that it was sent since it was last asked.
+    /// The commands that were written to it since it was last asked.
     pub(crate) fn commands(&self) -> Vec<Bytes> {
         let commands = letters(&self.0).into_iter().filter_map(|letter| match letter {
             Letter::Downlink(Leaf::Command, payload) => Some(payload),
             Letter::Downlink(..) | Letter::TakenOver => None,
         });
-        commands.collect()
+        let commands = commands.collect();
+        self.0.written();
+        commands
     }
 }
 
@@ -180,4 +182,28 @@ async fn a_letter_wakes_who_waits_for_it() {
     });
     assert_eq!(sent, Sent::Queued);
     assert_eq!(letter, Letter::Downlink(Leaf::Command, Bytes::from_static(b"c")));
+}
+
+#[test]
+fn a_receipt_says_that_a_command_was_written_and_no_longer_once_that_connection_has_ended() {
+    let sessions = Sessions::default();
+    let command = || sessions.command(&number(), Bytes::from_static(b"c"));
+    let (sent, receipt) = command();
+    assert_eq!((sent, receipt.is_written()), (Sent::NotConnected, false));
+    let registration = enter(&sessions);
+    listens(&registration);
+    let (sent, receipt) = command();
+    assert_eq!((sent, receipt.is_written()), (Sent::Queued, false), "it waits");
+    assert_eq!(letters(&registration).len(), 1);
+    assert!(!receipt.is_written(), "it is in a buffer of ours");
+    let (_, behind) = command();
+    registration.written();
+    assert!(receipt.is_written() && !behind.is_written());
+    // It gives up listening before the second one is taken.
+    registration.subscribed(Subscriptions::default());
+    assert_eq!(letters(&registration).len(), 1);
+    registration.written();
+    assert!(!behind.is_written());
+    drop(registration);
+    assert!(!receipt.is_written(), "nobody knows whether it arrived");
 }

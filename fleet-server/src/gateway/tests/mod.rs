@@ -291,6 +291,11 @@ async fn what_is_sent_down_reaches_who_listens() {
     }
     lamppost.ping().await;
     assert!(bench.sessions.connected(&number("DF3637")).unwrap().subscribed);
+    let (queued, receipt) = bench.sessions.command(&number("DF3637"), Bytes::from("do it"));
+    assert_eq!(queued, Sent::Queued);
+    until(|| receipt.is_written(), || "it is not written".to_owned()).await;
+    drop(lamppost);
+    until(|| !receipt.is_written(), || "its connection lives".to_owned()).await;
 }
 
 #[tokio::test]

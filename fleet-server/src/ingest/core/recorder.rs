@@ -24,6 +24,10 @@ const PAST_MS: i64 = 400 * 24 * 3600 * 1000;
 /// An observation is late that is received more than so many periods of its device after its time.
 const LATE_PERIODS: i64 = 3;
 
+/// What is late by more than this is a backlog to those who listen: far longer than a busy minute of network or server delays
+/// what is live.
+const BACKLOG_MS: i64 = 60_000;
+
 /// What is read, and what it is written in.
 pub(super) struct Source<'a> {
     pub(super) entry: &'a Entry,
@@ -59,9 +63,9 @@ pub(super) struct Recorder<'a> {
     tallied: BTreeMap<(usize, usize, Tallied), Spans>,
     /// What observations came to.
     verdicts: Verdicts,
-    /// The newest of each series, if it came late: it is told once the frame is read. Feeds that told all of a backlog would
+    /// The newest of each series, if it is of a backlog: it is told once the frame is read. Feeds that told all of a backlog would
     /// have no room left for what is live.
-    late: BTreeMap<SeriesId, (&'a Arc<LiveSeries>, Point)>,
+    backlog: BTreeMap<SeriesId, (&'a Arc<LiveSeries>, Point)>,
 }
 
 impl<'a> Recorder<'a> {
@@ -77,7 +81,7 @@ impl<'a> Recorder<'a> {
             times: None,
             tallied: BTreeMap::new(),
             verdicts: Verdicts::default(),
-            late: BTreeMap::new(),
+            backlog: BTreeMap::new(),
         }
     }
 
@@ -179,6 +183,7 @@ impl<'a> Recorder<'a> {
         let period_ms = self.period_ms(tick.device);
         let age_ms = self.source.entry.received.since_ms(tick.time);
         let is_late = period_ms.is_some_and(|period_ms| age_ms > LATE_PERIODS * i64::from(period_ms));
+        let is_backlog = is_late && age_ms > BACKLOG_MS;
         let mut unknown = BTreeSet::new();
         for observation in &tick.observations {
             let verdict = match kinds.get(observation.series) {
@@ -189,7 +194,7 @@ impl<'a> Recorder<'a> {
                     let point = Point { time: tick.time, value, reason: observation.reason };
                     match self.source.places.id(tick.device, observation.series) {
                         None => Verdict::TooManySeries,
-                        Some(id) => self.store(id, live, point, is_late),
+                        Some(id) => self.store(id, live, point, is_backlog),
                     }
                 }
             };
@@ -266,9 +271,9 @@ impl<'a> Recorder<'a> {
     }
 
     /// Counts what observations came to, and hands on what came late or was rejected, by the names of its series. Tells of
-    /// what came late and is the newest.
+    /// what is the newest of a backlog.
     fn tally(&mut self) {
-        for (series, point) in std::mem::take(&mut self.late).into_values() {
+        for (series, point) in std::mem::take(&mut self.backlog).into_values() {
             self.tell(series, point);
         }
         self.sinks.metrics.observed_all(&std::mem::take(&mut self.verdicts));
@@ -300,14 +305,20 @@ impl<'a> Recorder<'a> {
         time.since_ms(self.latest_received) > FUTURE_MS
     }
 
-    fn store(&mut self, id: SeriesId, series: &'a Arc<LiveSeries>, point: Point, is_late: bool) -> Verdict {
+    fn store(
+        &mut self,
+        id: SeriesId,
+        series: &'a Arc<LiveSeries>,
+        point: Point,
+        is_backlog: bool,
+    ) -> Verdict {
         match self.sinks.store.insert(id, point) {
             Inserted::Stored { latest } => {
-                if latest && is_late {
-                    self.late.insert(id, (series, point));
+                if latest && is_backlog {
+                    self.backlog.insert(id, (series, point));
                 } else if latest {
-                    // It stands for what came late before it.
-                    self.late.remove(&id);
+                    // It stands for the backlog before it.
+                    self.backlog.remove(&id);
                     self.tell(series, point);
                 }
                 Verdict::Stored
@@ -316,7 +327,7 @@ impl<'a> Recorder<'a> {
                 let is_latest =
                     || self.sinks.store.latest(id).is_some_and(|latest| latest.time == point.time);
                 if merge == Merge::Replaced && is_latest() {
-                    self.late.remove(&id);
+                    self.backlog.remove(&id);
                     self.tell(series, point);
                 }
                 Verdict::Merged

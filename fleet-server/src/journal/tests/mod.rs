@@ -4,6 +4,7 @@ mod damage;
 mod faults;
 mod low_water;
 mod reading;
+mod slow_disk;
 mod stepping;
 mod trimming;
 mod verifying;

@@ -85,12 +85,13 @@ fn d14_a_release_is_told_to_the_lamppost_until_it_has_reported_what_became_of_it
     assert_eq!((&decided["outbox"], &decided["operator"]), (&json!(id(5)), &json!("console")));
 
     let listener = listener(&rig);
-    assert_eq!(newest(&rig)["state"], "sent");
+    assert_eq!(newest(&rig)["state"], "waiting", "it is connected, and nothing was sent to it");
     for _ in 0..2 {
         rig.commands.greeted(&number);
         let command = only_command(&listener);
         assert_eq!(command.id.to_string(), decided["id"]);
         assert_eq!(command.action, Some(CommandAction::ReleaseOutbox(OutboxId([5; 16]))));
+        assert_eq!(newest(&rig)["state"], "sent");
     }
     rig.post(&path(5, "close")).problem(409, "outbox-state");
     speaker.sends(5000, Log::Events, 2, 1, digest, &[report(&decided["id"], CommandState::Acknowledged, "")]);
@@ -110,7 +111,7 @@ fn a_connected_lamppost_is_told_at_once_and_a_decision_that_failed_can_be_made_a
     let (mut speaker, digest) = found(&rig);
     let listener = listener(&rig);
     let decided = rig.post(&path(5, "close")).json();
-    assert_eq!(decided["state"], "sent");
+    assert_eq!(decided["state"], "waiting", "the connection has not written it yet");
     assert_eq!(only_command(&listener).action, Some(CommandAction::CloseOutbox(OutboxId([5; 16]))));
     let samples = &rig.get(OUTBOXES).json()["records"];
     assert_eq!((&samples["lost"], &samples["lost_closed"]), (&json!(11), &json!(11)));
@@ -123,13 +124,48 @@ fn a_connected_lamppost_is_told_at_once_and_a_decision_that_failed_can_be_made_a
         &[report(&decided["id"], CommandState::Failed, "the card is gone")],
     );
     assert_eq!(
-        (&newest(&rig)["state"], &newest(&rig)["detail"]),
+        (&newest(&rig)["state"], &newest(&rig)["reason"]),
         (&json!("failed"), &json!("the card is gone"))
     );
+    let ledger = || rig.get("/api/v1/lampposts/DF9").json()["ledger"].clone();
+    assert_eq!((&ledger()["set_aside"], &ledger()["failed_decisions"]), (&json!(1), &json!(1)));
     let again = rig.post(&path(5, "close")).json();
     assert_ne!(again["id"], decided["id"]);
     assert_eq!(only_command(&listener).id.to_string(), again["id"]);
+    assert_eq!(ledger()["failed_decisions"], 0, "it is decided anew");
     assert_eq!(rig.get(OUTBOXES).json()["decisions"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn d14_a_command_whose_connection_ended_before_the_lamppost_spoke_of_it_waits_again() {
+    let rig = Rig::new();
+    let (_speaker, _) = found(&rig);
+    let listener = listener(&rig);
+    rig.post(&path(5, "release")).json();
+    assert_eq!(listener.commands().len(), 1);
+    assert_eq!(newest(&rig)["state"], "sent");
+    drop(listener);
+    assert_eq!(newest(&rig)["state"], "waiting");
+    let _back = self::listener(&rig);
+    assert_eq!(newest(&rig)["state"], "waiting", "it is connected again, and has not said hello");
+}
+
+#[test]
+fn d14_a_command_that_came_too_late_says_so_and_is_sent_again() {
+    let rig = Rig::new();
+    let (mut speaker, digest) = found(&rig);
+    let listener = listener(&rig);
+    let decided = rig.post(&path(5, "close")).json();
+    assert_eq!(listener.commands().len(), 1);
+    speaker.sends(5000, Log::Events, 2, 1, digest, &[report(&decided["id"], CommandState::Expired, "")]);
+    assert_eq!(newest(&rig)["state"], "expired");
+    assert_eq!(newest(&rig)["reported"], "2026-07-01T08:00:05.000Z");
+    rig.post(&path(5, "release")).problem(409, "outbox-state");
+    rig.commands.greeted(&"DF9".parse().unwrap());
+    assert_eq!(only_command(&listener).id.to_string(), decided["id"]);
+    assert_eq!(newest(&rig)["state"], "expired", "as long as it has said nothing else");
+    speaker.sends(5000, Log::Events, 2, 2, digest, &[report(&decided["id"], CommandState::Done, "")]);
+    assert_eq!(newest(&rig)["state"], "done");
 }
 
 #[test]

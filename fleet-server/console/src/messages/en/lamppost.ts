@@ -238,11 +238,11 @@ export const lamppost = {
   "lamppost.decision.close": "Close",
   "lamppost.decision.waiting": "waits for the lamppost",
   "lamppost.decision.sent": "sent to the lamppost",
+  "lamppost.decision.expired": "came too late by the lamppost’s clock, and is sent again",
   "lamppost.decision.acknowledged": "on the lamppost’s disk",
   "lamppost.decision.done": "done",
   "lamppost.decision.failed": "failed",
-  "lamppost.decision.expired": "expired before the lamppost could be told",
-  "lamppost.decision.why": "{state}: {detail}",
+  "lamppost.decision.why": "{state}: {reason}",
   "lamppost.decision.pending.help":
     "The lamppost is told when it connects, and at each of its hellos, until it reports.",
 

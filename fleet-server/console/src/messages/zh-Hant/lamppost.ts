@@ -224,11 +224,11 @@ export const lamppost: Part<typeof english> = {
   "lamppost.decision.close": "關閉",
   "lamppost.decision.waiting": "等候燈柱",
   "lamppost.decision.sent": "已傳送至燈柱",
+  "lamppost.decision.expired": "按燈柱時鐘已過時，將再次傳送",
   "lamppost.decision.acknowledged": "已寫入燈柱的儲存裝置",
   "lamppost.decision.done": "完成",
   "lamppost.decision.failed": "失敗",
-  "lamppost.decision.expired": "未及告知燈柱便已過期",
-  "lamppost.decision.why": "{state}：{detail}",
+  "lamppost.decision.why": "{state}：{reason}",
   "lamppost.decision.pending.help": "燈柱連線時及每次問好時都會獲告知，直至它報告結果。",
 
   "lamppost.chart.label": "{series}：圖表游標",

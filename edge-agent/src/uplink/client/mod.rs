@@ -1,12 +1,15 @@
 //! The shell around the session: one `rumqttc` client for each connection.
 
+mod hearing;
+mod sending;
+
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lamplighter_protocol::{Command, LamppostNumber, Leaf, Nonce, Position, Topic, UtcMillis, limits};
+use lamplighter_protocol::{LamppostNumber, Nonce, Topic, UtcMillis, limits};
 use rumqttc::{
     AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, SubscribeReasonCode, TlsConfiguration, Transport,
 };
@@ -15,12 +18,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
-use super::session::{Heard, Next, Session, Speaker};
+use super::session::{Session, Speaker};
 use super::tls::{self, TlsError};
 use crate::clock::{Clock, ClockTrust, Now};
 use crate::config::ServerConfig;
 use crate::meter::Meter;
-use crate::outbox::{Chunk, Outbox, OutboxClosed, OutboxError, Place, ReadLimit, chain};
+use crate::outbox::{Outbox, OutboxClosed, OutboxError, chain};
 use crate::status::ConnectionStatus;
 
 /// Longest time by which a lamppost holds back what it has just read, so that the lampposts of a city, which all
@@ -45,12 +48,18 @@ pub struct Uplink {
     /// Records acknowledged in this life.
     acknowledged: u64,
     acknowledgements: Meter,
+    /// When this task last had its turn.
+    turned: Duration,
     /// When the status was last told what is to be sent, and how much that was.
     told: (Duration, u64),
 }
 
-/// How often the status is told what is to be sent, while something is.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How often this task has its turn at least, while anything is in flight.
+const TURN_EVERY: Duration = Duration::from_millis(100);
+
+/// A turn that lasts longer than this, or begins so late, is a stall of the agent: its disk was slow, or its thread or the
+/// whole machine stood still.
+const STALL: Duration = Duration::from_millis(200);
 
 /// Why the uplink ended.
 #[derive(Debug, thiserror::Error)]
@@ -94,12 +103,6 @@ impl From<OutboxClosed> for LinkError {
     }
 }
 
-/// What the outbox gave.
-enum Fetched {
-    Records(Chunk, Option<Vec<u8>>),
-    Unreadable { last: u64 },
-}
-
 impl Uplink {
     /// Prepares the way; nothing is connected yet. `status` is told what happens.
     pub(crate) fn new(
@@ -123,6 +126,7 @@ impl Uplink {
             started: Instant::now(),
             acknowledged: 0,
             acknowledgements: Meter::over(Duration::from_mins(1)),
+            turned: Duration::ZERO,
             told: (Duration::ZERO, 0),
         }
     }
@@ -194,6 +198,7 @@ impl Uplink {
     ) -> Result<(), LinkError> {
         let spread = self.spread();
         let mut changes = self.outbox.state();
+        self.turn();
         let mut idle_until = self.pump(client).await?;
         loop {
             // The future lives until it is done: cut off in mid-flush it would leave bytes behind.
@@ -210,14 +215,19 @@ impl Uplink {
                     }
                     news = changes.changed() => {
                         news.map_err(|_| LinkError::Ended(OutboxClosed.into()))?;
+                        self.turn();
                         self.session.outbox_changed(changes.borrow_and_update().clone());
                         idle_until = idle_until.min(self.now() + spread);
                     }
+                    () = tokio::time::sleep_until(self.started + self.turned + TURN_EVERY),
+                        if self.session.awaits_acknowledgement() => self.turn(),
                     () = tokio::time::sleep_until(self.started + idle_until) => {
+                        self.turn();
                         idle_until = self.pump(client).await?;
                     }
                 }
             };
+            self.turn();
             match event.map_err(|error| LinkError::Connection(chain(&error)))? {
                 Event::Incoming(Packet::PubAck(_)) => {
                     self.acknowledged();
@@ -237,159 +247,6 @@ impl Uplink {
             }
             idle_until = self.pump(client).await?;
         }
-    }
-
-    /// Sends all that the window has room for; returns until when there is nothing to do.
-    async fn pump(&mut self, client: &AsyncClient) -> Result<Duration, LinkError> {
-        self.wall();
-        loop {
-            let now = self.now();
-            match self.session.next(now) {
-                Next::Idle { until } => {
-                    self.tell_progress(now);
-                    let in_flight = self.session.records_in_flight();
-                    self.status.send_if_modified(|status| {
-                        std::mem::replace(&mut status.in_flight_records, in_flight) != in_flight
-                    });
-                    let tell = if self.told.1 > 0 { self.told.0 + TELL_EVERY } else { Duration::MAX };
-                    return Ok(until.min(tell).min(now + Duration::from_hours(1)));
-                }
-                Next::GiveUp => {
-                    self.session.fell_silent();
-                    return Err(LinkError::Silent);
-                }
-                Next::Hello => {
-                    if let Some(payload) = self.session.hello(now) {
-                        self.publish(client, Leaf::Hello, payload)?;
-                    }
-                }
-                Next::Read(place, limit) => self.send(client, place, limit).await?,
-            }
-        }
-    }
-
-    async fn send(&mut self, client: &AsyncClient, place: Place, limit: ReadLimit) -> Result<(), LinkError> {
-        let (chunk, description) = match self.fetch(place, limit).await? {
-            Fetched::Records(chunk, description) => (chunk, description),
-            Fetched::Unreadable { last } => {
-                self.unreadable(place, last);
-                return Ok(());
-            }
-        };
-        if let Some(payload) = description {
-            self.session.describe(chunk.description, payload.len(), self.now());
-            self.publish(client, Leaf::Description, payload)?;
-        }
-        let log = chunk.place.log;
-        if let Some(payload) = self.session.frame(chunk, self.now()) {
-            self.publish(client, Leaf::Frames(log), payload)?;
-        }
-        Ok(())
-    }
-
-    /// Records, with their description if this connection has not had it yet.
-    async fn fetch(&self, place: Place, limit: ReadLimit) -> Result<Fetched, LinkError> {
-        let chunk = match self.outbox.read(place, limit).await {
-            Ok(Some(chunk)) => chunk,
-            Ok(None) => return Ok(Fetched::Unreadable { last: place.sequence }),
-            Err(error @ OutboxError::Closed(_)) => return Err(error.into()),
-            Err(error) => {
-                tracing::error!(error = %chain(&error), "records on disk cannot be read: they are tried again");
-                return Ok(Fetched::Unreadable { last: limit.last });
-            }
-        };
-        let digest = chunk.description;
-        if self.session.is_described(digest) {
-            return Ok(Fetched::Records(chunk, None));
-        }
-        match self.outbox.description(digest).await {
-            Ok(Some(payload)) => Ok(Fetched::Records(chunk, Some(payload))),
-            Err(error @ OutboxError::Closed(_)) => Err(error.into()),
-            Ok(None) | Err(_) => {
-                tracing::error!(%digest, "a description cannot be read: what is written in it waits");
-                let last = place.sequence + (chunk.records.len() as u64).saturating_sub(1);
-                Ok(Fetched::Unreadable { last })
-            }
-        }
-    }
-
-    /// The outbox has just learnt something about its disk, or these records would not be missing.
-    fn unreadable(&mut self, place: Place, last: u64) {
-        self.session.outbox_changed(self.outbox.state().borrow().clone());
-        self.session.unreadable(place, last, self.now());
-    }
-
-    fn publish(&self, client: &AsyncClient, leaf: Leaf, payload: Vec<u8>) -> Result<(), LinkError> {
-        let topic = Topic::new(self.lamppost.clone(), leaf).to_string();
-        client.try_publish(topic, QoS::AtLeastOnce, false, payload).map_err(|_| LinkError::ClientFull)
-    }
-
-    /// Returns whether the connection has proved itself: the server read what we say and answered.
-    async fn incoming(&mut self, publish: &rumqttc::Publish) -> Result<bool, LinkError> {
-        match publish.topic.parse::<Topic>().map(|topic| topic.leaf) {
-            Ok(Leaf::Position) => self.position(&publish.payload).await,
-            Ok(Leaf::Command) => {
-                self.command(&publish.payload).await?;
-                Ok(false)
-            }
-            Ok(Leaf::Hello | Leaf::Description | Leaf::Frames(_)) | Err(_) => {
-                tracing::warn!(
-                    topic = publish.topic,
-                    "the server sent something on a topic that is not for us"
-                );
-                Ok(false)
-            }
-        }
-    }
-
-    async fn position(&mut self, payload: &[u8]) -> Result<bool, LinkError> {
-        let position = match Position::decode(payload) {
-            Ok(position) => position,
-            Err(error) => {
-                tracing::warn!(error = %chain(&error), "the server sent a position that cannot be read");
-                return Ok(false);
-            }
-        };
-        let now = self.now();
-        let Heard::Believed { asked } = self.session.position(&position, now) else { return Ok(false) };
-        if let Some(time) = position.time() {
-            self.clock.hear_server_time(time, now.saturating_sub(asked));
-        }
-        self.outbox.believe(position).await?;
-        let now = self.wall();
-        self.status.send_modify(|status| status.last_position_ms = Some(now.0));
-        Ok(true)
-    }
-
-    async fn command(&mut self, payload: &[u8]) -> Result<(), LinkError> {
-        match Command::decode(payload) {
-            Ok(command) => self.outbox.command(command, self.clock.now()).await?,
-            Err(error) => {
-                tracing::warn!(error = %chain(&error), "the server sent a command that cannot be read");
-            }
-        }
-        Ok(())
-    }
-
-    fn acknowledged(&mut self) {
-        let (wall, now) = (self.wall(), self.now());
-        self.acknowledged += self.session.acknowledged(now);
-        self.acknowledgements.mark(now, self.acknowledged);
-        self.status.send_modify(|status| status.last_acknowledgement_ms = Some(wall.0));
-    }
-
-    /// Says how much is to be sent, and how fast it goes, at most once a second: it is counted through.
-    fn tell_progress(&mut self, now: Duration) {
-        if now < self.told.0 + TELL_EVERY {
-            return;
-        }
-        let to_send = self.session.to_send();
-        self.told = (now, to_send);
-        let rate = self.acknowledgements.per_hour(now, self.acknowledged);
-        self.status.send_modify(|status| {
-            status.to_send_records = to_send;
-            status.acknowledged_per_hour = rate;
-        });
     }
 
     fn client(&self) -> Result<(AsyncClient, EventLoop), LinkError> {
@@ -433,6 +290,16 @@ impl Uplink {
         let mut hasher = DefaultHasher::new();
         self.lamppost.hash(&mut hasher);
         Duration::from_millis(hasher.finish() % SPREAD_MS)
+    }
+
+    /// This task has its turn, or is at its end. What it has not seen since the last one is a stall if it was longer than
+    /// it should have been; with nothing in flight nobody waits for its turns.
+    fn turn(&mut self) {
+        let now = self.now();
+        let since_last = now.saturating_sub(std::mem::replace(&mut self.turned, now));
+        if since_last > STALL && self.session.awaits_acknowledgement() {
+            self.session.stalled(since_last);
+        }
     }
 
     fn now(&self) -> Duration {

@@ -12,31 +12,22 @@
 //!
 //! The session owns no socket, file or clock. Its shell tells it what happened and asks [`Session::next`] what to do.
 
+mod counts;
+mod link;
+mod naming;
+mod next;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lamplighter_protocol::{
-    Digest, Frame, Hello, Log, Nonce, Pieces, Position, RunHeld, RunId, UtcMillis, limits,
-};
+use lamplighter_protocol::{Digest, Frame, Hello, Log, Nonce, Pieces, Position, RunId, limits};
 
+use self::link::{InFlight, Link, place_of};
 use super::share::Share;
 use super::stretch::{Resends, Sent, SentList, Stretch};
 use crate::clock::ClockTrust;
-use crate::outbox::{Chunk, MOST_RUNS, OutboxState, Place, ReadLimit, RunState};
-
-/// A hello is said again this long after something was sent that no position names (D8); it doubles up to
-/// [`HELLO_AT_LEAST_EVERY`].
-const HELLO_AFTER_UNNAMED: Duration = Duration::from_mins(1);
-
-/// A hello is said at least this often (D8).
-const HELLO_AT_LEAST_EVERY: Duration = Duration::from_hours(1);
-
-/// A connection on which no PUBACK came for this long, while one was due, is given up (D6); it doubles each time.
-const SILENCE: Duration = Duration::from_mins(10);
-
-/// Bytes of a frame besides its records: envelope fields, and a few for each record's own header.
-const ENVELOPE_BYTES: usize = 160;
+use crate::outbox::{Chunk, OutboxState, Place, ReadLimit};
 
 /// Who speaks, for the hello.
 #[derive(Clone, Debug)]
@@ -90,40 +81,6 @@ pub struct Session {
     link: Option<Link>,
     silences: u32,
     clock: ClockTrust,
-}
-
-#[derive(Debug)]
-struct Link {
-    nonce: Nonce,
-    count: u64,
-    in_flight: VecDeque<InFlight>,
-    bytes: usize,
-    records: usize,
-    /// How much of the backlog may be in flight, and how much is.
-    share: Share,
-    backlog_bytes: usize,
-    described: BTreeSet<Digest>,
-    /// Where samples and events of the current run ended when the connection was made: what comes after is live.
-    live_from: [u64; 2],
-    hello_said: Option<Duration>,
-    /// When the first hello was said.
-    first_hello: Duration,
-    /// Number of the last hello.
-    hello_count: u64,
-    hello_doublings: u32,
-    /// There is something to be told that does not wait.
-    hello_wanted: bool,
-    last_position: Option<UtcMillis>,
-    /// When the server last acknowledged, or had nothing to acknowledge.
-    last_puback: Duration,
-}
-
-#[derive(Debug)]
-struct InFlight {
-    bytes: usize,
-    is_hello: bool,
-    is_backlog: bool,
-    frame: Option<Sent>,
 }
 
 impl Session {
@@ -190,46 +147,10 @@ impl Session {
     /// What was in flight is owed again; what was acknowledged counts as before everything of the next connection.
     pub fn disconnected(&mut self) {
         let Some(link) = self.link.take() else { return };
-        for sent in link.in_flight.into_iter().filter_map(|one| one.frame) {
+        for (sent, _) in link.in_flight.into_iter().filter_map(|one| one.frame) {
             self.forget(sent.stretch);
         }
         self.sent.of_an_earlier_connection();
-    }
-
-    /// What to do next. Asked again after each event, and when the moment that it names has come.
-    pub fn next(&mut self, now: Duration) -> Next {
-        for stretch in self.resends.due(now) {
-            self.forget(stretch);
-        }
-        let Some(link) = &self.link else { return Next::Idle { until: Duration::MAX } };
-        if link.in_flight.len() >= limits::WINDOW_PUBLISHES {
-            return self.idle(link, now);
-        }
-        if self.hello_due(link) <= now {
-            return Next::Hello;
-        }
-        let bytes = limits::WINDOW_BYTES.saturating_sub(link.bytes);
-        let records = limits::WINDOW_RECORDS.saturating_sub(link.records);
-        // A read that could not fill a quarter of a payload waits for acknowledgements: small frames cost the most.
-        if bytes < limits::MAX_PAYLOAD_BYTES || records == 0 {
-            return self.idle(link, now);
-        }
-        let live = || self.live_owed(link).map(|stretch| (stretch, limits::MAX_PAYLOAD_BYTES));
-        let backlog = || {
-            let bytes = link.share.next_frame(link.backlog_bytes)?;
-            self.backlog_owed().map(|stretch| (stretch, bytes))
-        };
-        match live().or_else(backlog) {
-            Some((stretch, bytes)) => {
-                let limit = ReadLimit {
-                    bytes: bytes - ENVELOPE_BYTES,
-                    records: records.min(limits::MAX_RECORDS_PER_FRAME),
-                    last: stretch.last,
-                };
-                Next::Read(Place { run: stretch.run, log: stretch.log, sequence: stretch.first }, limit)
-            }
-            None => self.idle(link, now),
-        }
     }
 
     /// A hello to publish: it opens the connection, or is said again (D8).
@@ -286,7 +207,15 @@ impl Session {
         let sent = Sent { stretch, count: Some(frame.count), at: now };
         let live_from = link.live_from[place_of(stretch.log)];
         let is_backlog = stretch.run != self.outbox.run || stretch.first < live_from;
-        link.put(InFlight { bytes: payload.len(), is_hello: false, is_backlog, frame: Some(sent) }, now);
+        link.put(
+            InFlight {
+                bytes: payload.len(),
+                is_hello: false,
+                is_backlog,
+                frame: Some((sent, link.share.sent(now))),
+            },
+            now,
+        );
         self.under_way.entry((stretch.run, stretch.log)).or_default().insert(stretch.first, stretch.last);
         Some(payload)
     }
@@ -314,8 +243,8 @@ impl Session {
         self.silences = 0;
         let Some(done) = link.in_flight.pop_front() else { return 0 };
         link.bytes -= done.bytes;
-        let Some(sent) = done.frame else { return 0 };
-        link.share.acknowledged(done.bytes, sent.at, now);
+        let Some((sent, departure)) = done.frame else { return 0 };
+        link.share.acknowledged(done.bytes, departure, now);
         if done.is_backlog {
             link.backlog_bytes -= done.bytes;
         }
@@ -361,6 +290,18 @@ impl Session {
         Heard::Believed { asked }
     }
 
+    /// The agent itself stood still for so long just now: how long acknowledgements took says nothing of the server then.
+    pub fn stalled(&mut self, time: Duration) {
+        if let Some(link) = &mut self.link {
+            link.share.stalled(time);
+        }
+    }
+
+    /// Whether anything is in flight.
+    pub fn awaits_acknowledgement(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| !link.in_flight.is_empty())
+    }
+
     /// Nothing is awaited any more from a silent server: the next connection waits longer (D6).
     pub fn fell_silent(&mut self) {
         self.silences = (self.silences + 1).min(6);
@@ -369,43 +310,6 @@ impl Session {
     /// Records sent on this connection and not yet acknowledged.
     pub fn records_in_flight(&self) -> u64 {
         self.link.as_ref().map_or(0, |link| link.records as u64)
-    }
-
-    /// Records on disk that are neither held nor under way, and may be sent.
-    pub fn to_send(&self) -> u64 {
-        static NONE: Pieces = Pieces::new();
-        let mut owed = 0;
-        for run in self.outbox.runs.iter().filter(|run| run.may_be_sent) {
-            for log in Log::ALL {
-                let key = (run.run, log);
-                let held = self.held.get(&key).map_or(&NONE, |held| held);
-                let under_way = self.under_way.get(&key).unwrap_or(&NONE);
-                let missing =
-                    run.log(log).on_disk.ranges().flat_map(|(first, last)| held.missing_in(first, last));
-                let unsent = missing.flat_map(|(first, last)| under_way.missing_in(first, last));
-                owed += unsent.map(|(first, last)| last - first + 1).sum::<u64>();
-            }
-        }
-        owed
-    }
-
-    /// Records on disk that wait for their time (D3).
-    pub fn waiting_for_time(outbox: &OutboxState) -> u64 {
-        let runs = outbox.runs.iter().filter(|run| !run.may_be_sent);
-        runs.flat_map(|run| Log::ALL.map(|log| run.log(log).on_disk.count())).sum()
-    }
-
-    /// Records on disk that no position has named yet.
-    pub fn backlog(outbox: &OutboxState) -> u64 {
-        let logs = outbox.runs.iter().flat_map(|run| Log::ALL.map(|log| run.log(log)));
-        let missing = logs.flat_map(|log| {
-            let held = Arc::clone(&log.held);
-            log.on_disk
-                .ranges()
-                .flat_map(move |(first, last)| held.missing_in(first, last))
-                .collect::<Vec<_>>()
-        });
-        missing.map(|(first, last)| last - first + 1).sum()
     }
 
     /// Sorts one acknowledged stretch by what a position says of it: held, missing, or not spoken of.
@@ -436,130 +340,9 @@ impl Session {
         }
     }
 
-    /// Live data, which goes first: events before samples (D6).
-    fn live_owed(&self, link: &Link) -> Option<Stretch> {
-        let current = self.outbox.runs.last()?;
-        let owed = |log| self.owed_in(current, log, link.live_from[place_of(log)], u64::MAX);
-        owed(Log::Events).or_else(|| owed(Log::Samples))
-    }
-
-    /// The backlog, the oldest run first.
-    fn backlog_owed(&self) -> Option<Stretch> {
-        self.outbox.runs.iter().find_map(|run| {
-            self.owed_in(run, Log::Events, 0, u64::MAX)
-                .or_else(|| self.owed_in(run, Log::Samples, 0, u64::MAX))
-        })
-    }
-
-    fn owed_in(&self, run: &RunState, log: Log, from: u64, to: u64) -> Option<Stretch> {
-        static NONE: Pieces = Pieces::new();
-        // Nothing is sent undated (D3).
-        if !run.may_be_sent {
-            return None;
-        }
-        let key = (run.run, log);
-        let held = self.held.get(&key).map_or(&NONE, |held| held);
-        let under_way = self.under_way.get(&key).unwrap_or(&NONE);
-        let on_disk = run.log(log).on_disk.ranges().filter(|range| range.1 >= from && range.0 <= to);
-        for (first, last) in on_disk {
-            for (first, last) in held.missing_in(first.max(from), last.min(to)) {
-                if let Some(&(first, last)) = under_way.missing_in(first, last).first() {
-                    return Some(Stretch { run: run.run, log, first, last });
-                }
-            }
-        }
-        None
-    }
-
-    /// The current run, then those of which something is not held, then those of which something may be freed.
-    fn runs_to_name(&self) -> Vec<RunHeld> {
-        let wholly_held = |run: &RunState| {
-            Log::ALL.into_iter().all(|log| {
-                let held = self.held.get(&(run.run, log));
-                let mut on_disk = run.log(log).on_disk.ranges();
-                on_disk.all(|(first, last)| held.is_some_and(|held| held.contains_all(first, last)))
-            })
-        };
-        let (current, earlier) = match self.outbox.runs.split_last() {
-            Some((current, earlier)) => (Some(current), earlier),
-            None => (None, &[][..]),
-        };
-        let (held, unheld): (Vec<_>, Vec<_>) = earlier.iter().partition(|run| wholly_held(run));
-        // Of those that the server holds, the ones that have something to free besides their opening, the oldest first:
-        // what a position does not name is not freed (D9). Nor does a run go that is one too many (D1).
-        let size = |run: &RunState| run.samples.on_disk.count() + run.events.on_disk.count();
-        let (full, bare): (Vec<_>, Vec<_>) = held.into_iter().partition(|run| size(run) > 1);
-        let (excess, bare) = bare.split_at(self.outbox.runs.len().saturating_sub(MOST_RUNS).min(bare.len()));
-        let excess = excess.iter().copied().take(limits::MAX_RUNS_PER_HELLO / 2);
-        let runs = current.into_iter().chain(excess).chain(unheld).chain(full);
-        let runs = runs.chain(bare.iter().copied().rev());
-        let runs = runs.take(limits::MAX_RUNS_PER_HELLO);
-        runs.map(|run| RunHeld {
-            run: run.run,
-            samples: run.samples.on_disk.clone(),
-            events: run.events.on_disk.clone(),
-        })
-        .collect()
-    }
-
-    fn hello_due(&self, link: &Link) -> Duration {
-        let Some(said) = link.hello_said else { return Duration::ZERO };
-        let at_least = said + HELLO_AT_LEAST_EVERY;
-        // One hello at a time: it is answered, or its connection is given up.
-        if link.in_flight.iter().any(|one| one.is_hello) {
-            return Duration::MAX;
-        }
-        if link.hello_wanted {
-            return Duration::ZERO;
-        }
-        let first_in_flight = link.in_flight.iter().find_map(|one| one.frame.as_ref()).map(|sent| sent.at);
-        let asks_for_time = (self.clock != ClockTrust::Sure).then_some(said);
-        let waits = self.sent.oldest().into_iter().chain(first_in_flight).chain(asks_for_time);
-        let Some(oldest) = waits.min() else {
-            return at_least;
-        };
-        let patience = HELLO_AFTER_UNNAMED * 2u32.saturating_pow(link.hello_doublings);
-        at_least.min(oldest.max(said) + patience)
-    }
-
-    fn idle(&self, link: &Link, now: Duration) -> Next {
-        let give_up = link.last_puback + SILENCE * 2u32.saturating_pow(self.silences);
-        if !link.in_flight.is_empty() && give_up <= now {
-            return Next::GiveUp;
-        }
-        let mut until = self.resends.next_due();
-        if link.in_flight.len() < limits::WINDOW_PUBLISHES {
-            until = until.min(self.hello_due(link));
-        }
-        if !link.in_flight.is_empty() {
-            until = until.min(give_up);
-        }
-        Next::Idle { until: until.max(now + Duration::from_millis(1)) }
-    }
-
     fn forget(&mut self, stretch: Stretch) {
         if let Some(under_way) = self.under_way.get_mut(&(stretch.run, stretch.log)) {
             under_way.remove(stretch.first, stretch.last);
         }
-    }
-}
-
-impl Link {
-    fn put(&mut self, publish: InFlight, now: Duration) {
-        if self.in_flight.is_empty() {
-            self.last_puback = now;
-        }
-        self.bytes += publish.bytes;
-        self.records += publish.frame.as_ref().map_or(0, |sent| sent.stretch.len());
-        self.backlog_bytes += if publish.is_backlog { publish.bytes } else { 0 };
-        self.in_flight.push_back(publish);
-    }
-}
-
-/// Of a log in [`Link::live_from`].
-fn place_of(log: Log) -> usize {
-    match log {
-        Log::Samples => 0,
-        Log::Events => 1,
     }
 }
