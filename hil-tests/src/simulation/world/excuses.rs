@@ -6,10 +6,10 @@ use lamplighter_protocol::{Log, Pieces, RunId};
 
 use super::World;
 use crate::simulation::dice::Dice;
-use crate::simulation::model::{RecordKey, State};
+use crate::simulation::model::{Known, RecordKey, State};
 
 /// Why what only a server had, that was then restored, may be missing.
-pub(super) const RESTORED: &str = "the server was restored, and no outbox had to keep it";
+const RESTORED: &str = "the server was restored, and no outbox had to keep it";
 
 impl World {
     /// A position of the restored server came: what it does not list, and the outbox still has, is to be kept again; what is
@@ -57,6 +57,37 @@ impl World {
             gone.extend(records.map(|(key, _)| *key));
         }
         self.excuse_unless_safe(&gone, why);
+    }
+
+    /// The server was restored: what only it had may be missing, and so may what a position lets go that was under way before.
+    pub(super) fn excuse_restored(&mut self) {
+        let all: BTreeSet<RecordKey> = self.model.records.keys().copied().collect();
+        self.excuse_unless_safe(&all, RESTORED);
+        let told = self.told_on_the_way();
+        let is_told =
+            |key: &RecordKey| told.get(&(key.0, key.1)).is_some_and(|pieces| pieces.contains(key.2));
+        let let_go = |key: &RecordKey, known: &Known| {
+            is_told(key) && !matches!(known.state, State::Excused(_)) && !self.is_here(key)
+        };
+        let let_go = self.model.records.iter().filter(|(key, known)| let_go(key, known));
+        let let_go = let_go.map(|(key, _)| *key).collect();
+        self.model.excuse(&let_go, RESTORED);
+    }
+
+    /// What positions say to be held that the present connections of agents may bring yet.
+    fn told_on_the_way(&self) -> BTreeMap<(RunId, Log), Pieces> {
+        let mut told: BTreeMap<(RunId, Log), Pieces> = BTreeMap::new();
+        for position in self.positions_on_the_way() {
+            for run in &position.runs {
+                for log in Log::ALL {
+                    let pieces = told.entry((run.run, log)).or_default();
+                    for (first, last) in run.log(log).pieces.ranges() {
+                        pieces.insert(first, last);
+                    }
+                }
+            }
+        }
+        told
     }
 
     /// Excuses those of these records that neither the server's journal nor any outbox has.

@@ -1,8 +1,5 @@
 //! How a server is kept: checkpoints, releases, backups and restores.
 
-use std::collections::BTreeSet;
-
-use super::excuses::RESTORED;
 use super::{MOST_SAMPLES_AT_ONCE, World};
 use crate::simulation::dice::Dice;
 use crate::simulation::model::RecordKey;
@@ -80,8 +77,7 @@ impl World {
             let lacking = Broken(format!("a backup lacks what the server had when it began: {lacking:?}"));
             self.broken.get_or_insert(lacking);
         }
-        let all: BTreeSet<RecordKey> = self.model.records.keys().copied().collect();
-        self.excuse_unless_safe(&all, RESTORED);
+        self.excuse_restored();
         if dice.chance(60) {
             self.morning_after(dice);
         }

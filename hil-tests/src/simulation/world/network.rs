@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use edge_agent::clock::LearntFrom;
 use fleet_server::gateway::{Incoming, Outgoing};
-use lamplighter_protocol::{LamppostNumber, Leaf, Nonce, Topic};
+use lamplighter_protocol::{LamppostNumber, Leaf, Nonce, Position, Topic};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, Subscribe};
 
@@ -232,6 +232,23 @@ impl World {
         if outcome.is_err() {
             self.kill_agent(post);
         }
+    }
+
+    /// The positions on their way to agents, and those that a broker may send again, of the agents' present connections.
+    pub(super) fn positions_on_the_way(&self) -> Vec<Position> {
+        let under_way = self.links.values().filter_map(|link| Some((link.post?, &link.down)));
+        let under_way = under_way.flat_map(|(post, down)| down.iter().map(move |packet| (post, packet)));
+        let again = self.positions_sent.iter().enumerate();
+        let again = again.flat_map(|(post, sent)| sent.iter().map(move |packet| (post, packet)));
+        let mut positions = Vec::new();
+        for (post, packet) in under_way.chain(again) {
+            let Outgoing::Publish { leaf: Leaf::Position, payload, .. } = packet else { continue };
+            let agent = self.posts.get(post).and_then(|post| post.agent.as_ref());
+            if agent.is_some_and(|agent| agent.is_answered_by(payload)) {
+                positions.extend(Position::decode(payload));
+            }
+        }
+        positions
     }
 
     pub(in crate::simulation) fn commit(&mut self) {
