@@ -21,11 +21,8 @@ use lamplighter_protocol::{ImplausibleTime, UtcMillis, whole_ms};
 
 use super::{ClockTrust, Learnt, LearntFrom};
 
-/// How far our time and the server's may be apart to agree. An observation's second stays right.
+/// So far from the true time a machine's clock agrees with it.
 const AGREES_WITHIN_MS: i64 = 2_000;
-
-/// A position on its way may be this old: only past it does a server's time behind ours contradict us.
-const DELAYED_WITHIN_MS: i64 = 60_000;
 
 /// The server's time is taken once it is known so well. Its middle is then wrong by half of it at most.
 const KNOWN_WITHIN_MS: i64 = 2_000;
@@ -139,7 +136,6 @@ impl Learning {
         began: UtcMillis,
     ) -> Result<(), ImplausibleTime> {
         heard.server.plausible()?;
-        let agreement = judge(machine.since_ms(heard.server));
         let answer = Bounds {
             least: heard.server.plus_ms(-whole_ms(heard.at)).0,
             greatest: heard.server.plus_ms(-whole_ms(heard.asked)).0,
@@ -148,10 +144,12 @@ impl Learning {
         };
         let bounds = self.bounds.and_then(|known| known.narrowed(answer)).unwrap_or(answer);
         self.bounds = Some(bounds);
+        let machine_zero = machine.plus_ms(-whole_ms(heard.at));
+        let agreement = bounds.judge(machine_zero.0);
         let is_known_well = bounds.width() <= KNOWN_WITHIN_MS;
         self.stage = match (self.stage, agreement) {
             (Stage::Provisional, Agreement::Agrees) => {
-                let shift_ms = machine.since_ms(began.plus(heard.at));
+                let shift_ms = machine_zero.since_ms(began);
                 Stage::Learnt(
                     Learnt { shift_ms, from: LearntFrom::OwnClock },
                     Source::Machine(ClockTrust::Sure),
@@ -163,13 +161,14 @@ impl Learning {
             (Stage::Known(Source::Machine(_)), Agreement::Contradicts) => {
                 Stage::Known(Source::Machine(ClockTrust::Unsure))
             }
+            // Before the machine is asked: it may agree and be further off than this.
+            (Stage::Known(Source::Server { trust: ClockTrust::Unsure, .. }), _) if is_known_well => {
+                Stage::Known(Source::Server { zero_ms: bounds.middle(), trust: ClockTrust::Sure })
+            }
             (
                 Stage::Known(Source::Machine(_) | Source::Server { trust: ClockTrust::Unsure, .. }),
                 Agreement::Agrees,
             ) => Stage::Known(Source::Machine(ClockTrust::Sure)),
-            (Stage::Known(Source::Server { trust: ClockTrust::Unsure, .. }), _) if is_known_well => {
-                Stage::Known(Source::Server { zero_ms: bounds.middle(), trust: ClockTrust::Sure })
-            }
             // Monotonic time drifts: it is corrected by no more than the server contradicts it.
             (Stage::Known(Source::Server { zero_ms, trust }), _) => {
                 let zero_ms = zero_ms.max(answer.least).min(answer.greatest);
@@ -221,6 +220,19 @@ impl Bounds {
         self.least.saturating_add(self.width() / 2)
     }
 
+    /// `machine_zero`: what the machine's clock makes of monotonic zero.
+    fn judge(self, machine_zero: i64) -> Agreement {
+        let ahead_by_most = machine_zero.saturating_sub(self.least);
+        let behind_by_most = self.greatest.saturating_sub(machine_zero);
+        if ahead_by_most.max(behind_by_most) <= AGREES_WITHIN_MS {
+            Agreement::Agrees
+        } else if behind_by_most < -AGREES_WITHIN_MS || ahead_by_most < -AGREES_WITHIN_MS {
+            Agreement::Contradicts
+        } else {
+            Agreement::SaysNothing
+        }
+    }
+
     /// The middle is taken for the time.
     fn learnt(self, began: UtcMillis, from: LearntFrom) -> Stage {
         let zero_ms = self.middle();
@@ -233,22 +245,13 @@ impl Bounds {
     }
 }
 
-/// What the server's time says of ours.
+/// What the server's time says of the machine's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Agreement {
+    /// It is right, wherever between the bounds the true time is.
     Agrees,
+    /// It is wrong, wherever that is.
     Contradicts,
-    /// It may only have been long on its way.
+    /// The bounds are too wide to tell.
     SaysNothing,
-}
-
-/// `ahead_ms`: how far our time is ahead of what the server wrote. A message's way only ever adds to it.
-fn judge(ahead_ms: i64) -> Agreement {
-    if (-AGREES_WITHIN_MS..=AGREES_WITHIN_MS).contains(&ahead_ms) {
-        Agreement::Agrees
-    } else if (0..=DELAYED_WITHIN_MS).contains(&ahead_ms) {
-        Agreement::SaysNothing
-    } else {
-        Agreement::Contradicts
-    }
 }

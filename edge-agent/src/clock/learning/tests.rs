@@ -22,13 +22,26 @@ fn time(learning: &Learning, at: Duration) -> (UtcMillis, ClockTrust) {
 }
 
 #[test]
-fn a_late_position_contradicts_nothing_and_a_wrong_clock_is_found_out() {
-    assert_eq!(judge(0), Agreement::Agrees);
-    assert_eq!(judge(-2_000), Agreement::Agrees);
-    assert_eq!(judge(30_000), Agreement::SaysNothing);
-    assert_eq!(judge(-2_001), Agreement::Contradicts);
-    assert_eq!(judge(3_600_000), Agreement::Contradicts);
-    assert_eq!(judge(i64::MIN), Agreement::Contradicts);
+fn a_machine_agrees_if_it_is_right_wherever_the_true_time_is_and_is_contradicted_if_it_is_wrong_wherever() {
+    use Agreement::{Agrees, Contradicts, SaysNothing};
+    let table = [
+        // The bounds; the machine, from behind them to ahead of them.
+        ((0, 0), vec![(-2_001, Contradicts), (-2_000, Agrees), (2_000, Agrees), (2_001, Contradicts)]),
+        ((-100, 100), vec![(-1_901, SaysNothing), (-1_900, Agrees), (1_900, Agrees), (1_901, SaysNothing)]),
+        ((-2_000, 2_000), vec![(-1, SaysNothing), (0, Agrees), (1, SaysNothing)]),
+        (
+            (-30_000, 0),
+            vec![(-32_001, Contradicts), (-28_000, SaysNothing), (0, SaysNothing), (2_001, Contradicts)],
+        ),
+        ((i64::MIN, i64::MIN), vec![(0, Contradicts), (i64::MAX, Contradicts)]),
+        ((i64::MAX, i64::MAX), vec![(0, Contradicts), (i64::MIN, Contradicts)]),
+    ];
+    for ((least, greatest), machines) in table {
+        let bounds = Bounds { least, greatest, since: s(0), at: s(0) };
+        for (machine, expected) in machines {
+            assert_eq!(bounds.judge(machine), expected, "{machine} of {least}..{greatest}");
+        }
+    }
 }
 
 #[test]
@@ -115,8 +128,10 @@ fn d3_what_is_known_roughly_is_sure_once_the_server_answers_well_or_the_machine_
     tell(&mut set, s(0), s(10), s(60), BEGAN);
     set.waited(mins(11), BEGAN);
     set.dated();
-    let machine = UtcMillis(ZERO).plus(mins(12));
-    tell(&mut set, mins(11), mins(11) + s(59), mins(12), machine);
+    // Together they allow a minute and then three seconds.
+    tell(&mut set, mins(11), mins(11) + s(59), mins(12), UtcMillis(ZERO).plus(mins(12)));
+    assert_eq!(time(&set, mins(13)), (UtcMillis(ZERO).plus(mins(13)).plus_ms(-1_000), ClockTrust::Unsure));
+    tell(&mut set, mins(12), mins(12) + s(2), mins(13), UtcMillis(ZERO).plus(mins(13)));
     assert_eq!(time(&set, mins(13)), (UtcMillis(7), ClockTrust::Sure), "the machine's");
 }
 
@@ -159,9 +174,33 @@ fn d3_old_answers_are_worth_less_by_as_much_as_monotonic_time_may_have_drifted()
 fn d3_a_server_agrees_with_a_machine_that_nobody_synchronises() {
     let mut learning = Learning::unknown();
     let machine = UtcMillis(ZERO).plus(s(20)).plus_ms(700);
-    tell(&mut learning, s(10), s(19), s(20), machine);
+    tell(&mut learning, s(19), s(19), s(20), machine);
     let from = LearntFrom::OwnClock;
     assert_eq!(learning.learnt(), Some(Learnt { shift_ms: machine.since_ms(BEGAN.plus(s(20))), from }));
+}
+
+#[test]
+fn d3_an_answer_that_is_as_late_as_a_machines_clock_is_slow_does_not_make_it_right() {
+    let mut learning = Learning::unknown();
+    let slow = |at| UtcMillis(ZERO).plus(at).plus_ms(-28_000);
+    // A hello a minute, answered at once; the answers spend 40 to 5 seconds on their way.
+    for minute in 0..36 {
+        let (asked, at) = (mins(minute), mins(minute) + s(40 - minute));
+        tell(&mut learning, asked, asked, at, slow(at));
+        learning.waited(at, BEGAN);
+        assert_ne!(
+            learning.learnt().map(|learnt| learnt.from),
+            Some(LearntFrom::OwnClock),
+            "minute {minute}"
+        );
+        learning.dated();
+        let (told, trust) = learning.time(BEGAN.plus(at), at, || slow(at));
+        assert_ne!(trust, ClockTrust::Sure, "minute {minute}: {}", told.since_ms(UtcMillis(ZERO).plus(at)));
+    }
+    let (told, trust) = time(&learning, mins(60));
+    let off_ms = told.since_ms(UtcMillis(ZERO).plus(mins(60)));
+    assert_eq!(trust, ClockTrust::Unsure);
+    assert!((-20_000..=0).contains(&off_ms), "the server's, roughly: {off_ms}");
 }
 
 #[test]
