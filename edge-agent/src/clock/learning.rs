@@ -4,13 +4,17 @@
 //! | --- | --- | --- |
 //! | *provisional* | what the machine's clock said at the start, and monotonic time since | the time is learnt |
 //! | *learnt* | the same | all that it has stamped is dated |
-//! | *known, by the machine's clock* | the machine's | never |
+//! | *known, by a clock that is kept* | the machine's | never |
+//! | *known, by a clock that agrees* | the machine's | it is synchronised, or the server contradicts it |
 //! | *known, by the server* | monotonic time, on from what the server said | the machine's clock is synchronised |
 //!
 //! A position answers a hello, so the server's time lies between the two: each answer says between which bounds the true
 //! time is, and several say it better than one. A server that is always slow is believed roughly, once nothing better came
 //! for [a while](PATIENCE): a time that is a few minutes off and says so is worth more than one that is not told. What is
 //! dated and read by it is uncertain, until better answers come. Of all answers one pair of bounds is kept.
+//!
+//! A machine that nobody synchronises runs fast or slow. It is uncertain as soon as the server contradicts it, and given up
+//! for the server once that has said the same for a while: the server's own clock may have been set wrongly.
 
 #[cfg(test)]
 mod tests;
@@ -66,7 +70,9 @@ enum Stage {
 /// Whose time is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
-    /// The machine's, which agrees or is contradicted.
+    /// The machine's, which somebody keeps right.
+    Kept(ClockTrust),
+    /// The machine's, which nobody keeps: the server agrees with it or contradicts it.
     Machine(ClockTrust),
     /// The server's: wall time at monotonic zero. Unsure: it is known roughly.
     Server { zero_ms: i64, trust: ClockTrust },
@@ -90,7 +96,7 @@ impl Learning {
 
     /// The machine's clock is right.
     pub(super) fn known() -> Self {
-        Self { stage: Stage::Known(Source::Machine(ClockTrust::Sure)), bounds: None }
+        Self { stage: Stage::Known(Source::Kept(ClockTrust::Sure)), bounds: None }
     }
 
     /// The time to tell, of what it is provisionally, since when, and by the machine's clock.
@@ -102,14 +108,14 @@ impl Learning {
     ) -> (UtcMillis, ClockTrust) {
         match self.stage {
             Stage::Provisional | Stage::Learnt(..) => (provisional, ClockTrust::Unknown),
-            Stage::Known(Source::Machine(trust)) => (machine(), trust),
+            Stage::Known(Source::Kept(trust) | Source::Machine(trust)) => (machine(), trust),
             Stage::Known(Source::Server { zero_ms, trust }) => (UtcMillis(zero_ms).plus(monotonic), trust),
         }
     }
 
     /// Somebody keeps the machine's clock right. It is so much ahead of provisional time.
     pub(super) fn synchronised(&mut self, ahead_ms: i64) {
-        let machine = Source::Machine(ClockTrust::Sure);
+        let machine = Source::Kept(ClockTrust::Sure);
         self.stage = match self.stage {
             Stage::Provisional => {
                 Stage::Learnt(Learnt { shift_ms: ahead_ms, from: LearntFrom::OwnClock }, machine)
@@ -122,7 +128,7 @@ impl Learning {
 
     /// Whether nothing is to be asked of who keeps the machine's clock.
     pub(super) fn is_confirmed(&self) -> bool {
-        self.stage == Stage::Known(Source::Machine(ClockTrust::Sure))
+        self.stage == Stage::Known(Source::Kept(ClockTrust::Sure))
     }
 
     /// The server said what time it is. `began` is the provisional time at monotonic zero.
@@ -158,8 +164,14 @@ impl Learning {
             (Stage::Provisional, Agreement::SaysNothing | Agreement::Contradicts) if is_known_well => {
                 bounds.learnt(began, LearntFrom::Server)
             }
+            (Stage::Known(Source::Kept(_)), Agreement::Agrees) => {
+                Stage::Known(Source::Kept(ClockTrust::Sure))
+            }
+            (Stage::Known(Source::Kept(_)), Agreement::Contradicts) => {
+                Stage::Known(Source::Kept(ClockTrust::Unsure))
+            }
             (Stage::Known(Source::Machine(_)), Agreement::Contradicts) => {
-                Stage::Known(Source::Machine(ClockTrust::Unsure))
+                Stage::Known(bounds.instead_of(machine_zero.0))
             }
             // Before the machine is asked: it may agree and be further off than this.
             (Stage::Known(Source::Server { trust: ClockTrust::Unsure, .. }), _) if is_known_well => {
@@ -174,7 +186,10 @@ impl Learning {
                 let zero_ms = zero_ms.max(answer.least).min(answer.greatest);
                 Stage::Known(Source::Server { zero_ms, trust })
             }
-            (stage @ (Stage::Provisional | Stage::Learnt(..) | Stage::Known(Source::Machine(_))), _) => stage,
+            (Stage::Known(source @ (Source::Kept(_) | Source::Machine(_))), Agreement::SaysNothing) => {
+                Stage::Known(source)
+            }
+            (stage @ (Stage::Provisional | Stage::Learnt(..)), _) => stage,
         };
         Ok(())
     }
@@ -182,7 +197,7 @@ impl Learning {
     /// Time goes by: what the server said roughly is taken if nothing better came for long enough.
     pub(super) fn waited(&mut self, now: Duration, began: UtcMillis) {
         let Some(bounds) = self.bounds.filter(|_| self.stage == Stage::Provisional) else { return };
-        if now.saturating_sub(bounds.since) >= PATIENCE && bounds.width() <= ROUGHLY_WITHIN_MS {
+        if bounds.are_proven(now) {
             self.stage = bounds.learnt(began, LearntFrom::SlowServer);
         }
     }
@@ -230,6 +245,24 @@ impl Bounds {
             Agreement::Contradicts
         } else {
             Agreement::SaysNothing
+        }
+    }
+
+    /// Whether the server has said the same for a while, and well enough to be believed at least roughly.
+    fn are_proven(self, now: Duration) -> bool {
+        now.saturating_sub(self.since) >= PATIENCE && self.width() <= ROUGHLY_WITHIN_MS
+    }
+
+    /// Whose time is told in place of a machine's that is outside these.
+    fn instead_of(self, machine_zero: i64) -> Source {
+        if !self.are_proven(self.at) {
+            Source::Machine(ClockTrust::Unsure)
+        } else if self.width() <= KNOWN_WITHIN_MS {
+            Source::Server { zero_ms: self.middle(), trust: ClockTrust::Sure }
+        } else {
+            // Set by no more than it is contradicted.
+            let zero_ms = machine_zero.max(self.least).min(self.greatest);
+            Source::Server { zero_ms, trust: ClockTrust::Unsure }
         }
     }
 

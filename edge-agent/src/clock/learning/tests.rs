@@ -228,6 +228,75 @@ fn a_machine_that_the_server_contradicts_is_not_sure_of_its_time() {
 }
 
 #[test]
+fn d3_a_machine_that_runs_fast_is_found_out_and_the_servers_time_is_told_again() {
+    let mut learning = Learning::unknown();
+    // Fifty millionths: four seconds a day, of monotonic time too. An answer an hour, within a tenth of a second.
+    let fast = |true_time: Duration| true_time + true_time / 20_000;
+    let mut most_ms = 0;
+    for hour in 0..24 * 21 {
+        let now = Duration::from_hours(hour) + s(10);
+        let (asked, at) = (fast(now), fast(now + Duration::from_millis(100)));
+        tell(&mut learning, asked, now, at, UtcMillis(ZERO).plus(at));
+        learning.dated();
+        let (told, trust) = learning.time(BEGAN.plus(at), at, || UtcMillis(ZERO).plus(at));
+        let off_ms = told.since_ms(UtcMillis(ZERO).plus(now)).abs();
+        assert_eq!((trust, off_ms <= 2_500), (ClockTrust::Sure, true), "{off_ms} ms off after {hour} hours");
+        most_ms = most_ms.max(off_ms);
+    }
+    assert!(most_ms > 1_500, "it was believed for as long as it was right: {most_ms}");
+}
+
+#[test]
+fn d3_a_machine_that_slow_answers_contradict_is_set_by_no_more_than_that_and_stays_uncertain() {
+    let mut learning = Learning::unknown();
+    let machine = |at: Duration| UtcMillis(ZERO).plus(at);
+    tell(&mut learning, s(0), s(0), s(1), machine(s(1)));
+    learning.dated();
+    // Somebody set it 20 seconds ahead; each answer now takes ten.
+    let ahead = |at: Duration| machine(at).plus_ms(20_000);
+    for asked in [mins(600), mins(601)] {
+        tell(&mut learning, asked, asked + s(5), asked + s(10), ahead(asked + s(10)));
+    }
+    let (told, trust) = learning.time(BEGAN, mins(602), || ahead(mins(602)));
+    let off_ms = told.since_ms(machine(mins(602)));
+    assert_eq!(trust, ClockTrust::Unsure);
+    assert!((2_000..=5_000).contains(&off_ms), "{off_ms}");
+}
+
+#[test]
+fn d3_a_servers_clock_that_is_set_wrongly_for_a_while_makes_a_machine_unsure_and_moves_nothing() {
+    let mut learning = Learning::unknown();
+    let machine = |at: Duration| UtcMillis(ZERO).plus(at);
+    let told = |learning: &Learning, at| learning.time(BEGAN, at, || machine(at));
+    tell(&mut learning, s(0), s(0), s(1), machine(s(1)));
+    learning.dated();
+    for minute in 60..70 {
+        let (asked, at) = (mins(minute), mins(minute) + s(1));
+        tell(&mut learning, asked, asked + mins(1_440), at, machine(at));
+        assert_eq!(told(&learning, at), (machine(at), ClockTrust::Unsure), "minute {minute}");
+    }
+    tell(&mut learning, mins(70), mins(70), mins(70) + s(1), machine(mins(70) + s(1)));
+    assert_eq!(told(&learning, mins(71)), (machine(mins(71)), ClockTrust::Sure));
+}
+
+#[test]
+fn a_machine_that_somebody_keeps_is_told_however_long_the_server_contradicts_it() {
+    let mut learning = Learning::unknown();
+    tell(&mut learning, s(0), s(0), s(1), UtcMillis(ZERO).plus(s(1)));
+    learning.dated();
+    assert!(!learning.is_confirmed(), "the server only agrees");
+    learning.synchronised(0);
+    assert!(learning.is_confirmed());
+    for minute in 0..60 {
+        tell(&mut learning, mins(minute), mins(minute), mins(minute) + s(1), UtcMillis(0));
+        assert_eq!(time(&learning, mins(minute)), (UtcMillis(7), ClockTrust::Unsure), "minute {minute}");
+    }
+    assert!(!learning.is_confirmed());
+    learning.synchronised(0);
+    assert_eq!(time(&learning, mins(60)), (UtcMillis(7), ClockTrust::Sure));
+}
+
+#[test]
 fn d3_a_time_before_the_release_or_after_the_century_teaches_nothing_and_contradicts_nobody() {
     for (server, refusal) in [
         (EARLIEST.plus_ms(-1), ImplausibleTime::TooEarly(EARLIEST.plus_ms(-1))),
