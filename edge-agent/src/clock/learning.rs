@@ -131,7 +131,8 @@ impl Learning {
         self.stage == Stage::Known(Source::Kept(ClockTrust::Sure))
     }
 
-    /// The server said what time it is. `began` is the provisional time at monotonic zero.
+    /// The server said what time it is; `machine` is what the machine's clock showed when that was heard. `began` is the
+    /// provisional time at monotonic zero.
     ///
     /// # Errors
     /// It cannot be that late, or that early: it teaches nothing.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -144,7 +145,7 @@ impl Clock for BenchClock {
         Waited::Stopped
     }
 
-    fn hear_server_time(&self, _server: UtcMillis, _within: Duration) {}
+    fn hear_server_time(&self, _server: UtcMillis, _within: Range<Duration>) {}
 }
 
 /// What the device of these tests observes.
