@@ -30,6 +30,8 @@ pub(super) enum Kind {
     Tick,
     /// As that, but written by a release that no server can read yet: it waits in quarantine (D12).
     Unreadable,
+    /// What became of a command. It is an event: whoever hears of it, nothing is observed.
+    Report,
     /// How a run begins. It is neither dropped nor freed while its outbox lives (D1).
     Opening,
 }
@@ -99,7 +101,8 @@ impl Model {
             self.say(lamppost, one.series.clone(), one.time, one.said);
         }
         let (lamppost, state) = (lamppost.clone(), State::Appended);
-        let may_be_rejected = !is_provisional && ahead_ms > FUTURE_MS;
+        // No time is out of bounds for an event (D12).
+        let may_be_rejected = kind != Kind::Report && !is_provisional && ahead_ms > FUTURE_MS;
         let known = Known { lamppost, kind, observed, state, may_be_rejected, is_provisional, true_ms };
         self.records.insert(key, known);
         // A copy of the run may have been dated already.

@@ -9,9 +9,10 @@ use edge_agent::clock::{ClockTrust, Learnt, LearntFrom, Now};
 use edge_agent::outbox::{OutboxError, OutboxOptions, Place, ReadLimit, SteppedOutbox};
 use edge_agent::uplink::{Heard, Next, Session, Speaker};
 use fleet_server::gateway::Incoming;
+use lamplighter_protocol::wire::CommandState;
 use lamplighter_protocol::{
-    Decimal, Description, Device, Grid, LamppostNumber, Leaf, Log, Nonce, Observation, Position, Reason,
-    Record, RunId, Series, SeriesName, Tick, Topic, UtcMillis, ValueType,
+    CommandId, CommandReport, Decimal, Description, Device, Grid, LamppostNumber, Leaf, Log, Nonce,
+    Observation, Position, Reason, Record, RunId, Series, SeriesName, Tick, Topic, UtcMillis, ValueType,
 };
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::Publish;
@@ -225,6 +226,20 @@ impl Agent {
         let kind =
             if self.writes_unreadably(run, Log::Samples, sequence) { Kind::Unreadable } else { Kind::Tick };
         Ok(Some((run, Log::Samples, sequence, kind, observed)))
+    }
+
+    /// Appends what became of a command. None: there is no room for it.
+    pub(super) fn report(&mut self, wall: UtcMillis, dice: &mut Dice) -> Result<Option<(RunId, u64)>, Ended> {
+        let mut id = [0; 16];
+        dice.fill(&mut id);
+        let state = CommandState::Done;
+        let report = CommandReport { id: CommandId(id), state, time: wall, detail: String::new() };
+        let refused = self.outbox.state().refused;
+        self.outbox.append(Log::Events, &Record::Command(report))?;
+        let after = self.outbox.state();
+        // What had to go for it is told before it.
+        let sequence = after.runs.last().and_then(|run| run.events.end.checked_sub(1));
+        Ok(sequence.filter(|_| after.refused == refused).map(|sequence| (after.run, sequence)))
     }
 
     /// Whether no server can read this record yet. Whoever sends it, it says the same.

@@ -1,10 +1,12 @@
 //! Whether what the server stores is what was read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use edge_agent::outbox::RunState;
 use fleet_server::ingest::RecordVerdict;
 use fleet_server::store::{Point, SeriesKey, Tail};
-use lamplighter_protocol::{LamppostNumber, SeriesName, UtcMillis};
+use lamplighter_protocol::{LamppostNumber, RunId, SeriesName, UtcMillis};
 
 use super::dating::Exact;
 use super::model::{Kind, Known, RecordKey, Said, State};
@@ -21,7 +23,7 @@ impl World {
     pub(super) fn is_stored(&self, key: &RecordKey) -> bool {
         let Some(known) = self.model.records.get(key) else { return false };
         match known.kind {
-            Kind::Opening => return self.verdict(key, known) == Some(RecordVerdict::Held),
+            Kind::Opening | Kind::Report => return self.verdict(key, known) == Some(RecordVerdict::Held),
             Kind::Unreadable => return self.is_quarantined(key, known),
             Kind::Tick => {}
         }
@@ -37,6 +39,20 @@ impl World {
         }
         let shifts = self.model.undated.get(&key.0).map(|run| &run.shifts);
         shifts.is_some_and(|shifts| shifts.iter().any(|(shift, exact)| is_stored_by(*shift, *exact)))
+    }
+
+    /// Every outbox has the opening of every run that ever began in it: none was dropped, and none was freed (D1).
+    pub(super) fn check_openings(&mut self) -> Result<(), Broken> {
+        for (post, home) in self.posts.iter_mut().zip(&self.homes) {
+            let Some(agent) = &mut post.agent else { continue };
+            let state = agent.outbox.state();
+            let opened = |run: &&Arc<RunState>| run.events.on_disk.contains(0);
+            let opened: BTreeSet<RunId> = state.runs.iter().filter(opened).map(|run| run.run).collect();
+            if let Some(run) = home.difference(&opened).next() {
+                return Err(Broken(format!("{} has no opening of run {run} any more", post.number)));
+            }
+        }
+        Ok(())
     }
 
     /// No record was dated twice, or by what was not to be (D3).
