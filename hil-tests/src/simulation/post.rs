@@ -9,10 +9,11 @@ use edge_agent::clock::{ClockTrust, Learnt, LearntFrom, Now};
 use edge_agent::outbox::{OutboxError, OutboxOptions, Place, ReadLimit, SteppedOutbox};
 use edge_agent::uplink::{Heard, Next, Session, Speaker};
 use fleet_server::gateway::Incoming;
+use fleet_server::store::SeriesKey;
 use lamplighter_protocol::wire::CommandState;
 use lamplighter_protocol::{
     CommandId, CommandReport, Decimal, Description, Device, Grid, LamppostNumber, Leaf, Log, Nonce,
-    Observation, Position, Reason, Record, RunId, Series, SeriesName, Tick, Topic, UtcMillis, ValueType,
+    Observation, Position, Reason, Record, RunId, Series, Tick, Topic, UtcMillis, ValueType,
 };
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::Publish;
@@ -57,6 +58,11 @@ pub(super) struct Agent {
     /// Of the connection.
     nonce: Nonce,
     is_ahead_of_servers: bool,
+    /// So many samples its run has, and so many records it refused.
+    samples: u64,
+    refused: u64,
+    /// The series of its description, device by device.
+    series: Vec<Vec<Arc<SeriesKey>>>,
     /// While it does not know the time: by how much its provisional time is ahead of the true time.
     pub(super) provisional_ms: Option<i64>,
 }
@@ -145,10 +151,13 @@ impl Post {
             connected: false,
             next_packet: 0,
             started_ms: now_ms,
-            description,
             last_tick: UtcMillis(i64::MIN),
             nonce: Nonce([0; 16]),
             is_ahead_of_servers: self.is_ahead_of_servers,
+            samples: 0,
+            refused: 0,
+            series: series_of(&self.number, &description),
+            description,
             provisional_ms: (!self.clock.is_known).then_some(self.clock.off_ms),
         });
         Ok(())
@@ -195,10 +204,11 @@ impl Agent {
         }
         self.last_tick = wall;
         let place = dice.below(self.description.devices.len());
-        let Some(device) = self.description.devices.get(place) else { return Ok(None) };
+        let device = self.description.devices.get(place);
+        let Some((device, keys)) = device.zip(self.series.get(place)) else { return Ok(None) };
         let mut observations = Vec::new();
         let mut observed = Vec::new();
-        for (place, series) in device.series.iter().enumerate() {
+        for (place, (series, key)) in device.series.iter().zip(keys).enumerate() {
             // No two observations say the same, so that one in a wrong place is seen.
             *count += 1;
             let reason = match dice.below(10) {
@@ -209,20 +219,19 @@ impl Agent {
             let value = (reason != Reason::NO_ANSWER).then_some(*count);
             observations.push(Observation { series: place, value, reason });
             let value = value.map(|value| series.resolution.to_f64(value));
-            let name: SeriesName = device.name_of(series);
-            observed.push(Observed { series: name, time: wall, said: Said { value, reason } });
+            observed.push(Observed { series: Arc::clone(key), time: wall, said: Said { value, reason } });
         }
         let record = Record::Tick(Tick { device: place, time: wall, observations });
-        let state = self.outbox.state();
-        let end =
-            |state: &edge_agent::outbox::OutboxState| state.runs.last().map_or(0, |run| run.samples.end);
         self.outbox.append(Log::Samples, &record)?;
-        let after = self.outbox.state();
-        if end(&after) == end(&state) {
+        let state = self.outbox.state();
+        self.refused = state.refused;
+        let end = state.runs.last().map_or(0, |run| run.samples.end);
+        let sequence = std::mem::replace(&mut self.samples, end);
+        if sequence == end {
             // Refused: there is no room.
             return Ok(None);
         }
-        let (run, sequence) = (state.run, end(&state));
+        let run = state.run;
         let kind =
             if self.writes_unreadably(run, Log::Samples, sequence) { Kind::Unreadable } else { Kind::Tick };
         Ok(Some((run, Log::Samples, sequence, kind, observed)))
@@ -234,12 +243,12 @@ impl Agent {
         dice.fill(&mut id);
         let state = CommandState::Done;
         let report = CommandReport { id: CommandId(id), state, time: wall, detail: String::new() };
-        let refused = self.outbox.state().refused;
         self.outbox.append(Log::Events, &Record::Command(report))?;
-        let after = self.outbox.state();
+        let state = self.outbox.state();
+        let refused = std::mem::replace(&mut self.refused, state.refused);
         // What had to go for it is told before it.
-        let sequence = after.runs.last().and_then(|run| run.events.end.checked_sub(1));
-        Ok(sequence.filter(|_| after.refused == refused).map(|sequence| (after.run, sequence)))
+        let sequence = state.runs.last().and_then(|run| run.events.end.checked_sub(1));
+        Ok(sequence.filter(|_| state.refused == refused).map(|sequence| (state.run, sequence)))
     }
 
     /// Whether no server can read this record yet. Whoever sends it, it says the same.
@@ -251,8 +260,9 @@ impl Agent {
     }
 
     /// The configuration changed while the agent runs.
-    pub(super) fn describe(&mut self, variant: usize) -> Result<(), Ended> {
+    pub(super) fn describe(&mut self, number: &LamppostNumber, variant: usize) -> Result<(), Ended> {
         self.description = descriptions(variant);
+        self.series = series_of(number, &self.description);
         Ok(self.outbox.describe(&self.description)?)
     }
 
@@ -397,6 +407,14 @@ impl Agent {
             Heard::Ignored => Ok(None),
         }
     }
+}
+
+fn series_of(number: &LamppostNumber, description: &Description) -> Vec<Vec<Arc<SeriesKey>>> {
+    let key = |device: &Device, series: &Series| {
+        Arc::new(SeriesKey { lamppost: number.clone(), name: device.name_of(series) })
+    };
+    let of = |device: &Device| device.series.iter().map(|series| key(device, series)).collect();
+    description.devices.iter().map(of).collect()
 }
 
 /// So many configurations there are.

@@ -48,8 +48,7 @@ pub(super) fn run(plan: &Plan, actions: &[Action], started: Instant) -> Result<O
     a_month_passes(&mut world)?;
     world.check_nothing_invented()?;
     world.check_openings()?;
-    world.check_nothing_lost()?;
-    world.check_verdicts()?;
+    world.check_records()?;
     world.check_nothing_hangs_on_starts()?;
     world.check_times()?;
     Ok(Outcome { tally: world.told() })
