@@ -57,6 +57,8 @@ pub(super) struct Agent {
     last_tick: UtcMillis,
     /// Of the connection.
     nonce: Nonce,
+    /// What orders the last position that was believed on it (D8).
+    believed: UtcMillis,
     is_ahead_of_servers: bool,
     /// So many samples its run has, and so many records it refused.
     samples: u64,
@@ -153,6 +155,7 @@ impl Post {
             started_ms: now_ms,
             last_tick: UtcMillis(i64::MIN),
             nonce: Nonce([0; 16]),
+            believed: UtcMillis(i64::MIN),
             is_ahead_of_servers: self.is_ahead_of_servers,
             samples: 0,
             refused: 0,
@@ -275,7 +278,7 @@ impl Agent {
         let now = self.now(now_ms);
         self.session.outbox_changed(self.outbox.state());
         self.session.connected(nonce, now);
-        self.nonce = nonce;
+        (self.nonce, self.believed) = (nonce, UtcMillis(i64::MIN));
         self.connected = true;
     }
 
@@ -388,6 +391,11 @@ impl Agent {
         self.session.acknowledged(now);
     }
 
+    /// Whether a position that comes now may be believed: it answers this connection, and is newer than the last.
+    pub(super) fn may_believe(&self, position: &Position) -> bool {
+        position.nonce == self.nonce && position.server_time > self.believed
+    }
+
     /// Whether a position answers a hello of this connection.
     pub(super) fn is_answered_by(&self, payload: &[u8]) -> bool {
         Position::decode(payload).is_ok_and(|position| position.nonce == self.nonce)
@@ -399,6 +407,7 @@ impl Agent {
         let now = self.now(now_ms);
         match self.session.position(&position, now) {
             Heard::Believed { asked } => {
+                self.believed = position.server_time;
                 self.outbox.believe(&position)?;
                 let took_ms = i64::try_from(now.saturating_sub(asked).as_millis()).unwrap_or(i64::MAX);
                 let time = position.time().filter(|time| took_ms <= 2_000 && time.plausible().is_ok());
