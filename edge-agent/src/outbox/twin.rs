@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::disk::Disk;
-use super::error::OutboxError;
+use super::error::{OutboxError, chain};
 use super::sealed::{self, Sealed};
 
 /// What the two copies were found to hold.
@@ -92,7 +92,34 @@ pub(super) fn read<T>(
     Ok(Twin::Whole(value, Some(Lacking { name: lacking, body })))
 }
 
-/// Writes a copy that was not whole.
+/// Writes a copy that was not whole. If it cannot be written where it is, it stays as it is: the other one is enough, and the
+/// next start tries again.
+///
+/// # Errors
+/// The disk is full or read-only; or the directory cannot be synced, and so nothing in it is sure any more (D2).
 pub(super) fn mend(disk: &dyn Disk, directory: &Path, lacking: &Lacking) -> Result<(), OutboxError> {
-    sealed::write(disk, &directory.join(&lacking.name), &lacking.body)
+    let path = directory.join(&lacking.name);
+    match sealed::write(disk, &path, &lacking.body) {
+        Err(error) if ends_with_this_copy(&error, directory) => {
+            let (path, error) = (path.display(), chain(&error));
+            tracing::error!(%path, error, "this copy cannot be written again: the other one is all there is of it");
+            Ok(())
+        }
+        mended => mended,
+    }
+}
+
+/// Whether what failed concerns one copy, and nothing else in its directory.
+fn ends_with_this_copy(error: &OutboxError, directory: &Path) -> bool {
+    match error {
+        OutboxError::Sync { path, .. } => path != directory && !error.is_full_disk(),
+        OutboxError::Manage { .. } | OutboxError::Write { .. } => !error.is_full_disk(),
+        OutboxError::InUse { .. }
+        | OutboxError::Newer { .. }
+        | OutboxError::Read { .. }
+        | OutboxError::ReadOnly { .. }
+        | OutboxError::Random(_)
+        | OutboxError::Thread(_)
+        | OutboxError::Closed(_) => false,
+    }
 }

@@ -35,7 +35,7 @@ impl Bench {
         self.try_begin(beginning).unwrap()
     }
 
-    fn try_begin(&self, beginning: Beginning) -> Result<SteppedOutbox, OutboxError> {
+    pub(super) fn try_begin(&self, beginning: Beginning) -> Result<SteppedOutbox, OutboxError> {
         let (disk, random) = (Arc::new(self.disk.clone()), Random::system());
         SteppedOutbox::open(disk, random, self.options.clone(), &description("bme280"), || beginning)
     }

@@ -33,6 +33,8 @@ pub(super) struct Faults {
     taken: Mutex<BTreeMap<PathBuf, u64>>,
     /// These bytes of this file cannot be read.
     unreadable: Mutex<Option<(PathBuf, Range<u64>)>>,
+    /// What is at this path gives its name to nothing else.
+    fixed: Mutex<Option<PathBuf>>,
 }
 
 #[derive(Debug)]
@@ -63,6 +65,7 @@ impl Default for Faults {
             capacity: AtomicU64::new(u64::MAX),
             taken: Mutex::default(),
             unreadable: Mutex::default(),
+            fixed: Mutex::default(),
         }
     }
 }
@@ -70,6 +73,12 @@ impl Default for Faults {
 impl Faults {
     pub(super) fn cannot_read(&self, path: &Path, bytes: Range<u64>) {
         *self.unreadable.lock().unwrap() = Some((path.to_owned(), bytes));
+    }
+
+    /// The inode of this file is damaged: it can neither be read nor replaced.
+    pub(super) fn loses(&self, path: &Path) {
+        self.cannot_read(path, 0..u64::MAX);
+        *self.fixed.lock().unwrap() = Some(path.to_owned());
     }
 
     pub(super) fn reads_again(&self) {
@@ -150,6 +159,9 @@ impl Disk for FaultyDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.write()?;
+        if self.fixed.lock().unwrap().as_deref() == Some(to) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         SystemDisk.rename(from, to)?;
         let mut taken = self.taken.lock().unwrap();
         let moved = taken.keys().filter(|path| path.starts_with(from)).cloned().collect::<Vec<_>>();

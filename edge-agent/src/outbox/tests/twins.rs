@@ -75,6 +75,25 @@ fn a_copy_that_cannot_be_read_or_for_which_there_is_no_room_keeps_nobody_from_st
 }
 
 #[test]
+fn a_copy_that_can_be_neither_read_nor_replaced_keeps_nobody_from_starting_and_changes_no_time() {
+    let (bench, runs) = dated();
+    let first = bench.begin(known(4, 0, SHIFT + 2_000_000)).state().outbox;
+    let sent = times(&mut bench.begin(known(4, 0, SHIFT + 2_000_000)), runs);
+    let dating = |place: usize, copy: &str| bench.runs()[place].join(copy);
+    let lost = COPIES.map(|copy| bench.options.directory.join(copy)).into_iter();
+    let lost = lost.chain([dating(0, "dating"), dating(0, "dating.2"), dating(1, "dating.2")]);
+    for path in lost {
+        bench.disk.loses(&path);
+        let before = bench.runs().len();
+        let mut outbox = bench.try_begin(known(5, 0, 2 * SHIFT)).expect(path.to_str().unwrap());
+        assert_eq!((outbox.state().outbox, bench.runs().len()), (first, before + 1));
+        append_good(&mut outbox, [2 * SHIFT + 1]);
+        assert!(!outbox.is_dating(), "it is not tried without end");
+        assert_eq!(times(&mut outbox, runs), sent, "{}", path.display());
+    }
+}
+
+#[test]
 fn d14_an_identity_of_which_both_copies_are_damaged_is_set_aside_as_such() {
     let (bench, ..) = outbox();
     for copy in COPIES {
