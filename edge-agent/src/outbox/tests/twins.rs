@@ -2,6 +2,7 @@
 
 use super::dating::{LEARNT, PROVISIONAL, SHIFT, append_good, known, ticks_of, unknown};
 use super::*;
+use crate::clock::{Learnt, LearntFrom};
 
 const COPIES: [&str; 2] = ["identity", "identity.2"];
 
@@ -200,6 +201,49 @@ fn d3_wherever_a_dating_is_torn_it_is_whole_or_was_never_sent_by() {
         *if dated.is_ok() { &mut whole } else { &mut torn } += 1;
     }
     assert!(whole > 5 && torn > 15, "{whole} {torn}");
+}
+
+/// The version that a small file says it has.
+fn version_of(path: &Path) -> u16 {
+    let bytes = fs::read(path).unwrap();
+    u16::from_le_bytes([bytes[6], bytes[7]])
+}
+
+#[test]
+fn d3_an_earlier_release_lets_a_run_wait_whose_dating_is_of_a_kind_it_does_not_know() {
+    let bench = Bench::new();
+    let mut first = bench.begin(unknown(1, 0));
+    append_good(&mut first, [PROVISIONAL + 1_000]);
+    drop(first);
+    let mut second = bench.begin(unknown(1, 60_000));
+    append_good(&mut second, [PROVISIONAL + 61_000]);
+    second.date(Learnt { shift_ms: SHIFT, from: LearntFrom::SlowServer }).unwrap();
+    drop(second);
+    let mut third = bench.begin(unknown(2, 0));
+    append_good(&mut third, [PROVISIONAL]);
+    third.date(LEARNT).unwrap();
+    drop(third);
+    let directories = bench.runs();
+    for copy in ["dating", "dating.2"] {
+        let versions: Vec<u16> = directories.iter().map(|run| version_of(&run.join(copy))).collect();
+        assert_eq!(versions, [2, 2, 1], "{copy}: dated roughly by the boot, roughly, and exactly");
+    }
+    // A copy that is written again is of the same version.
+    fs::remove_file(directories[0].join("dating.2")).unwrap();
+    drop(bench.begin(known(3, 0, 2 * SHIFT)));
+    assert!(are_twins(&directories[0], "dating"));
+    // So does this release with what comes after it.
+    let mut later = b"LLOBOX".to_vec();
+    later.extend_from_slice(&3_u16.to_le_bytes());
+    later.extend_from_slice(&crc32c::crc32c_append(3, b"something new").to_le_bytes());
+    later.extend_from_slice(b"something new");
+    for copy in ["dating", "dating.2"] {
+        overwrite(&directories[1].join(copy), &later);
+    }
+    let mut fourth = bench.begin(known(3, 90_000, 2 * SHIFT));
+    let state = fourth.state();
+    assert_eq!(state.runs.iter().map(|run| run.may_be_sent).take(3).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(fs::read(directories[1].join("dating")).unwrap(), later);
 }
 
 #[test]
