@@ -6,13 +6,14 @@
 //! that knows the time finds out the rest again, between what is dated by then.
 //!
 //! None of this is worth a sample, or the reserve, without which a full disk would stop the agent. Where there is no room
-//! it waits, and is tried again with the next minute.
+//! it waits, and is tried again with the next minute. Only what dates the run before this one exactly may use the reserve:
+//! this run knows when their boot was, keeps that in memory alone, and may be the last one that does.
 
 use std::collections::VecDeque;
 
 use lamplighter_protocol::{Log, Record, RunId};
 
-use super::dating::{self, Dating, RunTime};
+use super::dating::{self, Dating, How, RunTime};
 use super::dropping::Drops;
 use super::error::OutboxError;
 use super::files::Files;
@@ -115,7 +116,7 @@ impl Files {
         }
         for _ in 0..MOST_DATED {
             let Some(&(run, dating)) = self.plan.datings.front() else { break };
-            if self.date_run(run, dating)? == Dated::NoRoom {
+            if self.date_run(run, dating, Purpose::Later)? == Dated::NoRoom {
                 self.plan.lacks_room();
                 break;
             }
@@ -126,19 +127,23 @@ impl Files {
     }
 
     /// Dates the last of the planned runs, the one before the run that is about to begin: its opening then tells when that
-    /// one ended. If there is no room, it does not.
+    /// one ended. If there is no room, it does not. By this one those before it of the same boot are dated, whoever does that.
     pub(super) fn date_run_before(&mut self) -> Result<(), OutboxError> {
         let before = self.runs.last().map(|run| run.id);
         let Some(&(run, dating)) = self.plan.datings.back().filter(|(run, _)| Some(*run) == before) else {
             return Ok(());
         };
-        if self.date_run(run, dating)? == Dated::Yes {
+        let purpose = match dating.how {
+            How::SameBoot | How::SameBootRoughly => Purpose::Report,
+            How::OwnClock | How::Server | How::SlowServer | How::Placed(_) => Purpose::Later,
+        };
+        if self.date_run(run, dating, purpose)? == Dated::Yes {
             self.plan.datings.pop_back();
         }
         Ok(())
     }
 
-    fn date_run(&mut self, run: RunId, dating: Dating) -> Result<Dated, OutboxError> {
+    fn date_run(&mut self, run: RunId, dating: Dating, purpose: Purpose) -> Result<Dated, OutboxError> {
         let is_it = |files: &Self, place: usize| {
             files.runs[place].id == run && matches!(files.runs[place].time, RunTime::Undated(_))
         };
@@ -146,10 +151,15 @@ impl Files {
         let Some(place) = (0..self.runs.len()).find(|place| is_it(self, *place)) else {
             return Ok(Dated::Yes);
         };
-        let written = self.in_space(Purpose::Later, |files| {
-            files.reserve.keep(&*files.disk)?;
-            dating::write(&*files.disk, &files.runs[place], &dating)
-        });
+        let written = match purpose {
+            Purpose::Later => self.in_space(purpose, |files| {
+                files.reserve.keep(&*files.disk)?;
+                dating::write(&*files.disk, &files.runs[place], &dating)
+            }),
+            Purpose::Sample | Purpose::Kept | Purpose::Report => {
+                self.in_space(purpose, |files| dating::write(&*files.disk, &files.runs[place], &dating))
+            }
+        };
         match written {
             Err(error) if error.is_full_disk() => return Ok(Dated::NoRoom),
             written => written?,

@@ -577,6 +577,24 @@ fn d3_on_a_full_disk_hundreds_of_undated_runs_keep_nobody_from_sampling_and_are_
 }
 
 #[test]
+fn d3_on_a_full_disk_what_only_this_run_knows_of_its_boot_is_not_lost() {
+    let bench = Bench::new();
+    let runs = [0, 60_000].map(|since_boot| {
+        let mut outbox = bench.begin(unknown(1, since_boot));
+        append_good(&mut outbox, [PROVISIONAL + i64::try_from(since_boot).unwrap()]);
+        outbox.state().run
+    });
+    assert!(bench.options.directory.join("reserve").exists());
+    fill(&bench);
+    // It knows when their boot was, and the power is cut.
+    drop(bench.begin(known(1, 90_000, SHIFT + PROVISIONAL + 90_000)));
+    bench.disk.capacity.store(u64::MAX, Ordering::SeqCst);
+    let mut later = bench.begin(known(2, 0, SHIFT + 1_000_000));
+    let exact = [0, 60_000].map(|since_boot| Some(vec![(SHIFT + PROVISIONAL + since_boot, Reason::GOOD)]));
+    assert_eq!(runs.map(|run| ticks_of(&mut later, run)), exact);
+}
+
+#[test]
 fn d3_whenever_the_power_is_cut_what_could_be_sent_keeps_its_times_and_all_is_dated_in_the_end() {
     let (bench, runs) = many_undated(20);
     let mut cut = 0;
