@@ -135,7 +135,7 @@ impl Files {
             files.runs.iter_mut().for_each(Run::end_behind_held);
         }
         for run in &mut files.runs {
-            // What is held was sent, and nothing is sent before that is told.
+            // What is held was sent, and nothing is sent before that is told: not even if it is placed for a second time.
             let is_held = |log: Log| !run.log(log).state.held.is_empty();
             run.is_told = recovered.placed.contains(&run.id) || Log::ALL.into_iter().any(is_held);
         }

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 
 use lamplighter_protocol::{Log, Record, RunId};
 
-use super::dating::{self, Dating, How, RunTime};
+use super::dating::{self, Bounds, Dating, How, RunTime};
 use super::dropping::Drops;
 use super::error::OutboxError;
 use super::files::Files;
@@ -133,6 +133,10 @@ impl Files {
         let Some(&(run, dating)) = self.plan.datings.back().filter(|(run, _)| Some(*run) == before) else {
             return Ok(());
         };
+        // There is no run yet in which that could be told.
+        if matches!(dating.how, How::Placed(_)) && self.runs.last().is_some_and(|run| run.is_told) {
+            return Ok(());
+        }
         let purpose = match dating.how {
             How::SameBoot | How::SameBootRoughly => Purpose::Report,
             How::OwnClock | How::Server | How::SlowServer | How::Placed(_) => Purpose::Later,
@@ -151,6 +155,16 @@ impl Files {
         let Some(place) = (0..self.runs.len()).find(|place| is_it(self, *place)) else {
             return Ok(Dated::Yes);
         };
+        if let How::Placed(bounds) = dating.how
+            && self.runs[place].is_told
+        {
+            // What dated it is damaged, and the server has bounds of its own or takes it for exact. That these come first is what
+            // a later start rests on, which finds them told.
+            if !self.tell(place, bounds)? {
+                return Ok(Dated::NoRoom);
+            }
+            self.sync_reports()?;
+        }
         let written = match purpose {
             Purpose::Later => self.in_space(purpose, |files| {
                 files.reserve.keep(&*files.disk)?;
@@ -201,16 +215,11 @@ impl Files {
         let untold: Vec<usize> = (0..self.runs.len()).filter(|place| is_untold(&self.runs[*place])).collect();
         let mut told = Vec::new();
         for place in untold.iter().copied().take(MOST_TOLD) {
-            let run = &self.runs[place];
-            let Some(bounds) = run.time.bounds() else { continue };
-            let (earliest, latest, time) = (bounds.earliest, bounds.latest, self.now);
-            let record = Record::Dating(lamplighter_protocol::Dating { run: run.id, earliest, latest, time });
-            let record = record.encode();
-            if !self.has_space_later(Log::Events, &record, time, Drops::Never)? {
+            let Some(bounds) = self.runs[place].time.bounds() else { continue };
+            if !self.tell(place, bounds)? {
                 self.plan.lacks_room();
                 break;
             }
-            self.put(Log::Events, &record, time, Drops::Never)?;
             told.push(place);
         }
         self.plan.untold = Untold::Left(untold.len() - told.len());
@@ -222,6 +231,17 @@ impl Files {
             self.runs[place].told();
         }
         Ok(())
+    }
+
+    /// Appends that the run at this place lies between these bounds; not if there is no room.
+    fn tell(&mut self, place: usize, bounds: Bounds) -> Result<bool, OutboxError> {
+        let (run, earliest, latest, time) = (self.runs[place].id, bounds.earliest, bounds.latest, self.now);
+        let record = Record::Dating(lamplighter_protocol::Dating { run, earliest, latest, time }).encode();
+        let has_room = self.has_space_later(Log::Events, &record, time, Drops::Never)?;
+        if has_room {
+            self.put(Log::Events, &record, time, Drops::Never)?;
+        }
+        Ok(has_room)
     }
 }
 

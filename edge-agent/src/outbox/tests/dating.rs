@@ -421,6 +421,41 @@ fn d3_what_dates_a_run_and_is_damaged_twice_is_found_out_again_as_of_one_that_ne
 }
 
 #[test]
+fn d3_a_run_that_was_sent_and_is_placed_because_its_dating_is_damaged_twice_is_sent_with_the_bounds_told() {
+    let bench = Bench::new();
+    let mut first = bench.begin(unknown(1, 0));
+    let run = first.state().run;
+    append_good(&mut first, [PROVISIONAL, PROVISIONAL + 1]);
+    first.date(LEARNT).unwrap();
+    drop(first);
+    let mut second = bench.begin(known(1, 5_000, SHIFT + 5_000));
+    second.believe(&position(&[(run, &[(0, 0)], &[])])).unwrap();
+    drop(second);
+    for copy in ["dating", "dating.2"] {
+        overwrite(&bench.runs()[0].join(copy), b"LLOBOX what is this");
+    }
+    let mut died = 0;
+    for after in 0..40 {
+        let copy = bench.copy();
+        copy.disk.changes.store(after, Ordering::SeqCst);
+        died += usize::from(copy.try_begin(known(2, 0, SHIFT + 60_000)).is_err());
+        copy.disk.changes.store(u32::MAX, Ordering::SeqCst);
+        let mut later = copy.begin(known(3, 0, SHIFT + 90_000));
+        let times = ticks_of(&mut later, run).unwrap();
+        let runs: Vec<RunId> = later.state().runs.iter().map(|one| one.run).collect();
+        let mut events = |run: RunId| datings(&sent(&mut later, run, Log::Events).unwrap());
+        let told = runs.into_iter().flat_map(&mut events).filter(|told| told.run == run).last();
+        let told = told.unwrap_or_else(|| panic!("nothing is told, after {after}"));
+        for (time, reason) in times {
+            assert_eq!(reason, Reason::CLOCK_UNSURE);
+            let is_within = told.earliest.is_none_or(|earliest| time > earliest.0) && time < told.latest.0;
+            assert!(is_within, "after {after}: {time}, {told:?}");
+        }
+    }
+    assert!(died > 15, "{died}");
+}
+
+#[test]
 fn d14_of_an_outbox_that_was_set_aside_true_times_are_told_and_no_provisional_ones() {
     let mut bench = Bench::new();
     let mut first = bench.begin(unknown(1, 0));
