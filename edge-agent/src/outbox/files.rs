@@ -14,7 +14,7 @@ use super::identity::{self, Home};
 use super::kept::{self, Kept};
 use super::pen::Pen;
 use super::place::BootAt;
-use super::plan::Plan;
+use super::plan::{Plan, no_hurry};
 use super::random::Random;
 use super::read::{self, Found};
 use super::reserve::Reserve;
@@ -149,7 +149,7 @@ impl Files {
         files.begin_run(random, beginning)?;
         files.keep_reserve();
         files.report_damage()?;
-        files.step_plan()?;
+        files.step_plan(&no_hurry)?;
         files.report_resumed(resumed)?;
         files.find_oldest();
         Ok((files, opened))

@@ -8,6 +8,7 @@ use super::dating::{self, BootTime, Dating, How, RunTime, SpansOff, Undated};
 use super::error::OutboxError;
 use super::files::Files;
 use super::place::{self, BootAt, Boots, Known, Life};
+use super::plan::no_hurry;
 use super::room::Purpose;
 use super::run::Run;
 use super::{Beginning, Chunk, ReadLimit, opening, read};
@@ -80,7 +81,6 @@ impl Files {
         self.boot = boot;
         tracing::info!(shift_ms = learnt.shift_ms, from = ?learnt.from, "the time is known: what was read is dated");
         self.plan_earlier(place, opened);
-        self.step_plan()?;
         self.oldest_gone = true;
         self.write()
     }
@@ -94,7 +94,7 @@ impl Files {
         let place = self.runs.len() - 1;
         let Some(opened) = self.life(place).map(|life| life.opened) else { return Ok(()) };
         self.plan_earlier(place, opened);
-        self.step_plan()
+        self.step_plan(&no_hurry)
     }
 
     /// Finds out when the runs were that come before the one at this place, which opened at a time that is known, and plans to

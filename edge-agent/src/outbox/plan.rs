@@ -21,8 +21,8 @@ use super::room::Purpose;
 use super::run::Run;
 use super::twin::{self, Lacking};
 
-/// Most runs that one step dates. Each takes up to a quarter of a second on a slow card, in which nothing else is written:
-/// the queue before the outbox's thread holds the samples of many more.
+/// Most runs that one step dates, if there is time. Each takes up to a quarter of a second on a slow card, in which nothing
+/// else is written: the queue before the outbox's thread holds the samples of many more.
 const MOST_DATED: usize = 8;
 
 /// Most runs of which one step tells where they were placed: that takes one sync for all of them.
@@ -56,6 +56,11 @@ enum Room {
     Lacking,
     /// It lacked when that was last tried, which is a while ago.
     WasLacking,
+}
+
+/// Nothing waits for the end of a step.
+pub(super) fn no_hurry() -> bool {
+    true
 }
 
 impl Plan {
@@ -109,8 +114,9 @@ impl Plan {
 
 impl Files {
     /// Does a bounded part of what is planned, if anything is due: dates runs on disk and in memory, tells the server of
-    /// those that were placed, and sees to it that each dating is there twice.
-    pub(super) fn step_plan(&mut self) -> Result<(), OutboxError> {
+    /// those that were placed, and sees to it that each dating is there twice. Once it is no longer `in_time`, it ends with what
+    /// it has begun: the first part of each step is done in any case.
+    pub(super) fn step_plan(&mut self, in_time: &dyn Fn() -> bool) -> Result<(), OutboxError> {
         if !self.plan.is_due() {
             return Ok(());
         }
@@ -121,9 +127,15 @@ impl Files {
                 break;
             }
             self.plan.datings.pop_front();
+            if !in_time() {
+                break;
+            }
         }
         self.tell_placed()?;
-        self.mend_datings()
+        if self.plan.datings.is_empty() || in_time() {
+            self.mend_datings(in_time)?;
+        }
+        Ok(())
     }
 
     /// Dates the last of the planned runs, the one before the run that is about to begin: its opening then tells when that
@@ -187,7 +199,7 @@ impl Files {
     }
 
     /// Where one copy of what dates a run is not whole, writes it again.
-    fn mend_datings(&mut self) -> Result<(), OutboxError> {
+    fn mend_datings(&mut self, in_time: &dyn Fn() -> bool) -> Result<(), OutboxError> {
         for _ in 0..MOST_DATED {
             let Some((run, lacking)) = self.plan.lacking.front().cloned() else { break };
             // It may be gone by now.
@@ -205,6 +217,9 @@ impl Files {
                 }
             }
             self.plan.lacking.pop_front();
+            if !in_time() {
+                break;
+            }
         }
         Ok(())
     }

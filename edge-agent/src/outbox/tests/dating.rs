@@ -534,7 +534,7 @@ fn fill(bench: &Bench) {
 }
 
 /// A lamppost with so many runs that never learnt the time, some samples in each, and much that can go before them.
-fn many_undated(runs: u16) -> (Bench, Vec<RunId>) {
+pub(super) fn many_undated(runs: u16) -> (Bench, Vec<RunId>) {
     let mut bench = Bench::new();
     bench.options.segment_bytes = 16 << 10;
     let mut old = bench.begin(known(255, 0, SHIFT - 1_000_000));
@@ -549,12 +549,12 @@ fn many_undated(runs: u16) -> (Bench, Vec<RunId>) {
     (bench, ids)
 }
 
-fn waiting(outbox: &mut SteppedOutbox) -> usize {
+pub(super) fn waiting(outbox: &mut SteppedOutbox) -> usize {
     outbox.state().runs.iter().filter(|run| !run.may_be_sent).count()
 }
 
 /// The times of each run's samples, of those that may be sent.
-fn times(outbox: &mut SteppedOutbox, runs: &[RunId]) -> BTreeMap<[u8; 16], Vec<(i64, Reason)>> {
+pub(super) fn times(outbox: &mut SteppedOutbox, runs: &[RunId]) -> BTreeMap<[u8; 16], Vec<(i64, Reason)>> {
     let sent = |run: &RunId| Some((run.0, ticks_of(outbox, *run)?));
     runs.iter().filter_map(sent).collect()
 }

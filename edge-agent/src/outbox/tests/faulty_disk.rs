@@ -35,6 +35,15 @@ pub(super) struct Faults {
     unreadable: Mutex<Option<(PathBuf, Range<u64>)>>,
     /// What is at this path gives its name to nothing else.
     fixed: Mutex<Option<PathBuf>>,
+    /// What is done to files, once somebody watches.
+    seen: Mutex<Option<Vec<(Change, PathBuf)>>>,
+}
+
+/// What is done to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Written,
+    Synced,
 }
 
 #[derive(Debug)]
@@ -66,6 +75,7 @@ impl Default for Faults {
             taken: Mutex::default(),
             unreadable: Mutex::default(),
             fixed: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 }
@@ -83,6 +93,22 @@ impl Faults {
 
     pub(super) fn reads_again(&self) {
         *self.unreadable.lock().unwrap() = None;
+    }
+
+    /// From now on, all that is done to files is kept.
+    pub(super) fn watch(&self) {
+        *self.seen.lock().unwrap() = Some(Vec::new());
+    }
+
+    /// What was done to files.
+    pub(super) fn seen(&self) -> Vec<(Change, PathBuf)> {
+        self.seen.lock().unwrap().take().unwrap_or_default()
+    }
+
+    fn see(&self, change: Change, path: &Path) {
+        if let Some(seen) = self.seen.lock().unwrap().as_mut() {
+            seen.push((change, path.to_owned()));
+        }
     }
 
     /// Something else takes all the space that is left.
@@ -227,6 +253,7 @@ impl DiskFile for FaultyFile {
             self.file.write_at(&bytes[..bytes.len() / 2], offset)?;
             return Err(io::Error::other("the card is gone"));
         }
+        self.faults.see(Change::Written, &self.path);
         self.faults.take(&self.path, self.file.length()?.max(offset + bytes.len() as u64))?;
         self.file.write_at(bytes, offset)
     }
@@ -245,6 +272,7 @@ impl DiskFile for FaultyFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.faults.see(Change::Synced, &self.path);
         self.faults.sync()
     }
 }
