@@ -48,7 +48,7 @@ enum Untold {
     Left(usize),
 }
 
-/// Whether there is room on the disk for any of it.
+/// Whether there is room on the disk, and in the outbox, for any of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Room {
     #[default]
@@ -85,7 +85,7 @@ impl Plan {
         !is_done && self.room != Room::Lacking
     }
 
-    /// How many runs wait for room on the disk, and for nothing else.
+    /// How many runs wait for room, and for nothing else.
     pub(super) fn waiting_for_room(&self) -> usize {
         let untold = match self.untold {
             Untold::Unknown => 0,
@@ -106,7 +106,7 @@ impl Plan {
 
     fn lacks_room(&mut self) {
         if self.room == Room::NotKnownToLack {
-            tracing::warn!("the disk has no room for what dates runs that did not know the time: that waits");
+            tracing::warn!("there is no room for what dates runs that did not know the time: that waits");
         }
         self.room = Room::Lacking;
     }

@@ -55,7 +55,7 @@ pub(super) fn append_good(outbox: &mut SteppedOutbox, times: impl IntoIterator<I
 }
 
 /// All that can be read of a log to be sent; none while the run waits for its time.
-fn sent(outbox: &mut SteppedOutbox, run: RunId, log: Log) -> Option<Vec<Record>> {
+pub(super) fn sent(outbox: &mut SteppedOutbox, run: RunId, log: Log) -> Option<Vec<Record>> {
     let state = outbox.state();
     let of_run = run_of(&state, run);
     let mut all = Vec::new();
@@ -559,7 +559,7 @@ pub(super) fn times(outbox: &mut SteppedOutbox, runs: &[RunId]) -> BTreeMap<[u8;
     runs.iter().filter_map(sent).collect()
 }
 
-fn minute(outbox: &mut SteppedOutbox, minutes: u64) {
+pub(super) fn minute(outbox: &mut SteppedOutbox, minutes: u64) {
     let monotonic = Duration::from_mins(minutes);
     outbox
         .hear_time(Now { monotonic, wall: UtcMillis(SHIFT).plus(monotonic), trust: ClockTrust::Sure })

@@ -1,6 +1,6 @@
 //! D3 and D2: earlier runs are dated in steps, and nothing else waits long for that.
 
-use super::dating::{SHIFT, known, many_undated, times, waiting};
+use super::dating::{PROVISIONAL, SHIFT, append_good, known, many_undated, minute, times, unknown, waiting};
 use super::*;
 
 #[test]
@@ -34,8 +34,40 @@ fn d3_a_step_for_which_there_is_no_time_dates_one_run_and_mends_one_dating() {
 }
 
 #[test]
-fn d2_samples_are_synced_and_reads_answered_in_time_while_hundreds_of_runs_are_dated() {
-    let (mut bench, runs) = many_undated(300);
+fn d11_no_sample_goes_for_what_is_told_of_runs_that_were_placed() {
+    let mut bench = Bench::new();
+    let mut old = bench.begin(known(255, 0, SHIFT - 1_000_000));
+    let first = old.state().run;
+    append_good(&mut old, (0..200).map(|at| SHIFT - 1_000_000 + at));
+    drop(old);
+    for boot in 0..30 {
+        append_good(&mut bench.begin(unknown(boot, 0)), [PROVISIONAL]);
+    }
+    let bytes = bench.begin(unknown(30, 0)).state().bytes;
+    bench.options.max_bytes = bytes + 1_000;
+    let date = |outbox: &mut SteppedOutbox| {
+        while outbox.is_dating() {
+            outbox.write().unwrap();
+        }
+        let state = outbox.state();
+        assert!(state.bytes <= bench.options.max_bytes, "{} of {}", state.bytes, bench.options.max_bytes);
+        assert_eq!((state.undated_for_room, state.dropped.total()), (waiting(outbox) as u64, 0));
+        waiting(outbox)
+    };
+    let mut outbox = bench.begin(known(251, 0, SHIFT));
+    let left = date(&mut outbox);
+    assert!((1..31).contains(&left), "{left}");
+    minute(&mut outbox, 1);
+    assert_eq!(date(&mut outbox), left, "what has no room is not tried without end");
+    // What the server holds makes room.
+    outbox.believe(&position(&[(first, &[(0, 199)], &[])])).unwrap();
+    minute(&mut outbox, 2);
+    assert_eq!(date(&mut outbox), 0);
+}
+
+#[test]
+fn d2_samples_are_synced_and_reads_answered_in_time_while_many_runs_are_dated() {
+    let (mut bench, runs) = many_undated(100);
     bench.options.sync_every = Duration::from_millis(500);
     let (outbox, thread) = bench.open();
     let run = outbox.state().borrow().run;
