@@ -49,11 +49,14 @@ pub(super) fn second(name: &str) -> String {
     format!("{name}.2")
 }
 
-/// Replaces both copies, the first one first: it is the one that counts, if ever they differ.
+/// Replaces both copies, the first one first: it is the one that counts, if ever they differ. Both are on disk before either
+/// is in place: on a full disk neither counts, and what is done to make space may change what they are to say.
 pub(super) fn write(disk: &dyn Disk, directory: &Path, kind: Kind, body: &[u8]) -> Result<(), OutboxError> {
     let bytes = sealed::seal((kind.version_of)(body), body);
-    disk::replace(disk, &directory.join(kind.name), &bytes)?;
-    disk::replace(disk, &directory.join(second(kind.name)), &bytes)
+    let copies = [kind.name.to_owned(), second(kind.name)];
+    let copies = copies.map(|name| (directory.join(format!("{name}.new")), directory.join(name)));
+    copies.iter().try_for_each(|(new, _)| disk::write_new(disk, new, &bytes))?;
+    copies.iter().try_for_each(|(new, path)| disk::put_in_place(disk, new, path))
 }
 
 /// Reads both copies. `decode` says what a body means, if it means anything.

@@ -17,6 +17,8 @@ pub(super) struct FaultyDisk(Arc<Faults>);
 pub(super) struct Faults {
     /// So many more writes work; the next fails half-way.
     pub(super) writes: AtomicU32,
+    /// So many more writes find room; the next one finds none, and whoever took it gives it back at once.
+    pub(super) writes_in_room: AtomicU32,
     /// So many more syncs work.
     pub(super) syncs: AtomicU32,
     /// So many more segments can be removed.
@@ -66,6 +68,7 @@ impl Default for Faults {
         let endless = || AtomicU32::new(u32::MAX);
         Self {
             writes: endless(),
+            writes_in_room: endless(),
             syncs: endless(),
             removals: endless(),
             changes: endless(),
@@ -252,6 +255,9 @@ impl DiskFile for FaultyFile {
         if self.faults.writes.fetch_sub(1, Ordering::SeqCst) == 0 {
             self.file.write_at(&bytes[..bytes.len() / 2], offset)?;
             return Err(io::Error::other("the card is gone"));
+        }
+        if self.faults.writes_in_room.fetch_sub(1, Ordering::SeqCst) == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
         }
         self.faults.see(Change::Written, &self.path);
         self.faults.take(&self.path, self.file.length()?.max(offset + bytes.len() as u64))?;

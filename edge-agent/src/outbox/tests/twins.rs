@@ -1,6 +1,6 @@
 //! Of what an outbox cannot do without there are two copies, and either is enough.
 
-use super::dating::{LEARNT, PROVISIONAL, SHIFT, append_good, known, ticks_of, unknown};
+use super::dating::{LEARNT, PROVISIONAL, SHIFT, append_good, known, sent, ticks_of, unknown};
 use super::*;
 use crate::clock::{Learnt, LearntFrom};
 
@@ -244,6 +244,39 @@ fn d3_an_earlier_release_lets_a_run_wait_whose_dating_is_of_a_kind_it_does_not_k
     let state = fourth.state();
     assert_eq!(state.runs.iter().map(|run| run.may_be_sent).take(3).collect::<Vec<_>>(), [true, false, true]);
     assert_eq!(fs::read(directories[1].join("dating")).unwrap(), later);
+}
+
+#[test]
+fn d3_what_is_reported_to_make_room_for_a_dating_is_dated_wherever_the_power_is_cut() {
+    let bench = Bench::new();
+    // Too little for the reserve: samples go.
+    bench.disk.capacity.store(200 << 10, Ordering::SeqCst);
+    append_good(&mut bench.begin(unknown(1, 0)), (0..60).map(|at| PROVISIONAL + at));
+    let mut reported = 0;
+    for full in 0..6 {
+        for after in 0..50 {
+            let copy = bench.copy();
+            copy.disk.capacity.store(200 << 10, Ordering::SeqCst);
+            let mut second = copy.begin(unknown(2, 0));
+            append_good(&mut second, (0..60).map(|at| PROVISIONAL + at));
+            copy.disk.writes_in_room.store(full, Ordering::SeqCst);
+            copy.disk.changes.store(after, Ordering::SeqCst);
+            drop(second.date(LEARNT));
+            drop(second);
+            copy.disk.writes_in_room.store(u32::MAX, Ordering::SeqCst);
+            copy.disk.changes.store(u32::MAX, Ordering::SeqCst);
+            copy.disk.capacity.store(u64::MAX, Ordering::SeqCst);
+            let mut third = copy.begin(known(3, 0, SHIFT + 1_000_000));
+            let runs: Vec<RunId> = third.state().runs.iter().map(|run| run.run).collect();
+            for record in runs.into_iter().flat_map(|run| sent(&mut third, run, Log::Events).unwrap()) {
+                if let Record::Dropped(report) = record {
+                    reported += 1;
+                    assert!(report.time.0 >= SHIFT, "full at {full}, dead after {after}: {report:?}");
+                }
+            }
+        }
+    }
+    assert!(reported > 20, "{reported}");
 }
 
 #[test]
