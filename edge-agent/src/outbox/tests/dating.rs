@@ -243,6 +243,26 @@ fn d3_a_run_that_never_learnt_the_time_is_placed_uncertain_and_the_server_is_tol
 }
 
 #[test]
+fn d3_bounds_that_follow_from_what_a_slow_server_said_are_told_as_wide_as_that_is_rough() {
+    let bench = Bench::new();
+    drop(bench.begin(known(1, 0, SHIFT)));
+    let mut lost = bench.begin(unknown(2, 0));
+    let run = lost.state().run;
+    append_good(&mut lost, [PROVISIONAL]);
+    drop(lost);
+    let mut after = bench.begin(unknown(3, 0));
+    // It opened a minute before the run that knew the time: so says the server.
+    let shift_ms = SHIFT - PROVISIONAL - 60_000;
+    after.date(Learnt { shift_ms, from: LearntFrom::SlowServer }).unwrap();
+    let current = after.state().run;
+    let told = datings(&sent(&mut after, current, Log::Events).unwrap())[0];
+    let bounds = (Some(UtcMillis(SHIFT)), UtcMillis(SHIFT - 60_000 + 300_000));
+    assert_eq!((told.run, (told.earliest, told.latest)), (run, bounds));
+    let [(time, _)] = ticks_of(&mut after, run).unwrap()[..] else { panic!("one tick") };
+    assert!(SHIFT < time && UtcMillis(time) < told.latest, "{time}");
+}
+
+#[test]
 fn d3_a_run_whose_last_record_is_damaged_by_now_is_as_long_as_it_was() {
     let bench = Bench::new();
     let mut outbox = bench.begin(unknown(1, 0));
