@@ -34,10 +34,11 @@ mod model;
 mod seals;
 mod set_aside;
 mod space;
+mod steps;
 mod twins;
 mod unread;
 
-use faulty_disk::FaultyDisk;
+use faulty_disk::{Change, FaultyDisk};
 
 /// A lamppost's disk, and how its outbox is opened.
 struct Bench {
