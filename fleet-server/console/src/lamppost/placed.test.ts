@@ -50,14 +50,14 @@ const bucket = (start: number, end: number): Point => ({
   reason: null,
 });
 
-test("only runs that were placed are, and one that has not ended lies before the next at the latest", () => {
+test("runs that were placed are shown as far as is known of them, and no other ones", () => {
   const runs = [
     { ...RUN, placed_between: null },
-    { ...RUN, opened: null },
+    { ...RUN, opened: null, ended: null },
     RUN,
-    { ...RUN, ended: null, placed_between: { ...RUN.placed_between, earliest: null } },
+    { ...RUN, placed_between: { ...RUN.placed_between, earliest: null } },
   ];
-  expect(placedOf(runs)).toEqual([PLACED, { ...PLACED, to: PLACED.latest, earliest: null }]);
+  expect(placedOf(runs)).toEqual([PLACED, { ...PLACED, earliest: null }]);
 });
 
 test("the bounds are those of the run that an observation or a bucket is of", () => {

@@ -10,6 +10,7 @@ import type { Window } from "./points";
 export type Placed = {
   readonly run: string;
   readonly from: number;
+  /** The newest time that is known of it: what is still to come may be later. */
   readonly to: number;
   /** Null: nothing is known of that. */
   readonly earliest: number | null;
@@ -43,14 +44,15 @@ export async function readPlaced(lamppost: string, window: Window, signal: Abort
 
 export function placedOf(runs: readonly Run[]): Placed[] {
   return runs.flatMap(({ run, opened, ended, placed_between }) => {
-    if (placed_between === null || opened === null) return [];
-    const latest = Date.parse(placed_between.latest);
+    // Of a run that was placed and whose opening is here an end is known, if only what is newest of it.
+    if (placed_between === null || opened === null || ended === null) return [];
+    const { earliest, latest } = placed_between;
     return {
       run,
       from: Date.parse(opened),
-      to: ended === null ? latest : Date.parse(ended),
-      earliest: placed_between.earliest === null ? null : Date.parse(placed_between.earliest),
-      latest,
+      to: Date.parse(ended),
+      earliest: earliest === null ? null : Date.parse(earliest),
+      latest: Date.parse(latest),
     };
   });
 }
