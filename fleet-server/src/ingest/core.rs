@@ -88,10 +88,11 @@ impl Ingest {
         self.next
     }
 
-    /// All entries below this sequence were received before this time; it is found by whole days, so that some that
-    /// lie above it may have been, too.
-    pub fn received_before(&self, time: UtcMillis) -> u64 {
-        self.days.first_since(time).unwrap_or(self.next)
+    /// All entries below this sequence were received more than so many days before this time; some that lie above it may
+    /// have been, too. It is found by whole days, and only those count on which something was received: a server's clock
+    /// that leaps ahead makes nothing old.
+    pub fn older_than_days(&self, days: u32, now: UtcMillis) -> u64 {
+        self.days.first_within(days, now).unwrap_or(self.next)
     }
 
     /// The position that answers a lamppost's last hello, serialised; none if it never said one.

@@ -20,10 +20,17 @@ impl Days {
         self.add(time.0.div_euclid(DAY_MS), sequence);
     }
 
-    /// The least sequence of an entry that was received at this time or later, or on the same day before it; none if
-    /// nothing was.
-    pub(super) fn first_since(&self, time: UtcMillis) -> Option<u64> {
-        self.0.range(time.0.div_euclid(DAY_MS)..).map(|(_, first)| *first).min()
+    /// The least sequence of an entry that was received on the day of `now`, or later, or on one of so many days before
+    /// it; none if nothing was.
+    ///
+    /// Days on which nothing was received do not count: a clock that leaps ahead, however far, makes everything older by
+    /// the one day that it adds.
+    pub(super) fn first_within(&self, days: u32, now: UtcMillis) -> Option<u64> {
+        let today = now.0.div_euclid(DAY_MS);
+        let before = usize::try_from(days).unwrap_or(usize::MAX);
+        let old = self.0.range(..today).rev().nth(before).map(|(day, _)| *day);
+        let kept = self.0.iter().filter(|(day, _)| old.is_none_or(|old| **day > old));
+        kept.map(|(_, first)| *first).min()
     }
 
     pub(super) fn add(&mut self, day: i64, sequence: u64) {
@@ -54,8 +61,35 @@ mod tests {
         for sequence in 0..30 {
             days.received(at(100 + i64::try_from(sequence / 10).unwrap()), sequence);
         }
-        let first = [99, 100, 101, 102, 103].map(|day| days.first_since(at(day)));
-        assert_eq!(first, [Some(0), Some(0), Some(10), Some(20), None]);
+        let first = [99, 100, 101, 102].map(|day| days.first_within(0, at(day)));
+        assert_eq!(first, [Some(0), Some(0), Some(10), Some(20)]);
+        let first = [3, 2, 1, 0].map(|before| days.first_within(before, at(102)));
+        assert_eq!(first, [Some(0), Some(0), Some(10), Some(20)]);
+        assert_eq!(Days::default().first_within(0, at(102)), None);
+    }
+
+    #[test]
+    fn d16_a_clock_that_leaps_ahead_makes_everything_older_by_a_day() {
+        let mut days = Days::default();
+        for day in 0..400 {
+            days.received(at(20_000 + day), u64::try_from(day).unwrap());
+        }
+        let ahead = at(20_399 + 5_000);
+        assert_eq!(days.first_within(400, ahead), Some(0), "before anything is received on that day");
+        days.received(ahead, 400);
+        assert_eq!(days.first_within(400, ahead), Some(0));
+        days.received(ahead.plus_ms(DAY_MS), 401);
+        assert_eq!(days.first_within(400, ahead.plus_ms(DAY_MS)), Some(1));
+    }
+
+    #[test]
+    fn d16_a_clock_that_is_behind_makes_nothing_old() {
+        let mut days = Days::default();
+        for day in 0..30 {
+            days.received(at(20_000 + day), u64::try_from(day).unwrap());
+        }
+        assert_eq!([3, 20_000].map(|today| days.first_within(7, at(today))), [Some(0); 2]);
+        assert_eq!(days.first_within(7, at(20_029)), Some(22));
     }
 
     #[test]
@@ -64,7 +98,7 @@ mod tests {
         for (sequence, day) in [(0, 100), (1, 5_000), (2, 101), (3, 102)] {
             days.received(at(day), sequence);
         }
-        assert_eq!(days.first_since(at(102)), Some(1), "by what it says it was received later");
+        assert_eq!(days.first_within(0, at(102)), Some(1), "by what it says it was received later");
     }
 
     #[test]
@@ -74,6 +108,6 @@ mod tests {
             days.received(at(day), u64::try_from(day).unwrap());
         }
         assert_eq!(days.iter().count(), MOST_DAYS);
-        assert_eq!(days.first_since(at(4_000)), Some(4_000));
+        assert_eq!(days.first_within(999, at(4_999)), Some(4_000));
     }
 }
