@@ -14,14 +14,14 @@ use lamplighter_protocol::{
 
 use self::recorder::{Recorder, Sinks, Source};
 use super::current::CurrentSeries;
-use super::days::Days;
+use super::days::{DAY_MS, Days};
 use super::known::Descriptions;
 use super::lamppost::{Lamppost, LamppostReport};
 use super::ledger::{CommandFate, Course, LamppostLedger, OutboxDecision, RecordVerdict};
 use super::metrics::{IngestMetrics, Malformed};
 use super::places::places;
 use super::pulse::Pulse;
-use super::quarantine::{KEPT_MS, Quarantine, RecordPlace};
+use super::quarantine::{KEPT_DAYS, Quarantine, RecordPlace};
 use crate::journal::Entry;
 use crate::live::LiveObservation;
 use crate::store::Tail;
@@ -206,7 +206,7 @@ impl Ingest {
         live: &mut dyn FnMut(LiveObservation),
     ) -> Fresh {
         self.latest_received = self.latest_received.max(entry.received);
-        self.quarantine.expire(self.latest_received.plus_ms(-KEPT_MS), &self.metrics.quarantine);
+        self.expire_quarantine();
         let frame = match Frame::decode(entry.payload.clone()) {
             Ok(frame) => frame,
             Err(FrameError::Newer(_)) => return self.refuse(entry, Malformed::Newer),
@@ -245,6 +245,17 @@ impl Ingest {
         }
         recorder.finish();
         Fresh::Held
+    }
+
+    /// Lets those records go that have waited for too long; not by a clock alone that leaps ahead.
+    fn expire_quarantine(&mut self) {
+        let now = self.latest_received;
+        // For each frame, so the rough look comes first.
+        if self.quarantine.has_older(now.plus_ms(-i64::from(KEPT_DAYS) * DAY_MS))
+            && let Some(before) = self.days.start_of(KEPT_DAYS, now)
+        {
+            self.quarantine.expire(before, &self.metrics.quarantine);
+        }
     }
 
     fn lamppost(&mut self, number: &LamppostNumber) -> &mut Lamppost {

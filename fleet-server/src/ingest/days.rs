@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lamplighter_protocol::UtcMillis;
 
-const DAY_MS: i64 = 24 * 3600 * 1000;
+pub(super) const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// Most days that are remembered, the newest: more than the journal is ever kept for.
 const MOST_DAYS: usize = 4_000;
@@ -26,11 +26,21 @@ impl Days {
     /// Days on which nothing was received do not count: a clock that leaps ahead, however far, makes everything older by
     /// the one day that it adds.
     pub(super) fn first_within(&self, days: u32, now: UtcMillis) -> Option<u64> {
-        let today = now.0.div_euclid(DAY_MS);
-        let before = usize::try_from(days).unwrap_or(usize::MAX);
-        let old = self.0.range(..today).rev().nth(before).map(|(day, _)| *day);
+        let old = self.newest_before(days, now);
         let kept = self.0.iter().filter(|(day, _)| old.is_none_or(|old| **day > old));
         kept.map(|(_, first)| *first).min()
+    }
+
+    /// What was received before this was received on a day before those that [`Self::first_within`] means; none if nothing was.
+    pub(super) fn start_of(&self, days: u32, now: UtcMillis) -> Option<UtcMillis> {
+        self.newest_before(days, now).map(|old| UtcMillis((old + 1) * DAY_MS))
+    }
+
+    /// The newest day before the day of `now` and so many before it.
+    fn newest_before(&self, days: u32, now: UtcMillis) -> Option<i64> {
+        let today = now.0.div_euclid(DAY_MS);
+        let before = usize::try_from(days).unwrap_or(usize::MAX);
+        self.0.range(..today).rev().nth(before).map(|(day, _)| *day)
     }
 
     pub(super) fn add(&mut self, day: i64, sequence: u64) {
@@ -79,7 +89,9 @@ mod tests {
         days.received(ahead, 400);
         assert_eq!(days.first_within(400, ahead), Some(0));
         days.received(ahead.plus_ms(DAY_MS), 401);
+        assert_eq!(days.start_of(400, ahead), None);
         assert_eq!(days.first_within(400, ahead.plus_ms(DAY_MS)), Some(1));
+        assert_eq!(days.start_of(400, ahead.plus_ms(DAY_MS)), Some(UtcMillis(20_001 * DAY_MS)));
     }
 
     #[test]
