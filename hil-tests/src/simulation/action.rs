@@ -16,6 +16,8 @@ pub(super) struct Action {
 pub(super) enum What {
     // The fleet at work.
     Sample,
+    /// A lamppost reports what became of commands.
+    Report,
     Write,
     Sync,
     Connect,
@@ -73,6 +75,7 @@ pub(super) enum What {
 /// How often each happens, in parts of all.
 const WEIGHTS: &[(What, usize)] = &[
     (What::Sample, 220),
+    (What::Report, 60),
     (What::Write, 60),
     (What::Sync, 50),
     (What::Connect, 60),

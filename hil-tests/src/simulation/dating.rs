@@ -115,7 +115,7 @@ impl Model {
             for (_, known) in self.records.range(range) {
                 provisional.insert(known.is_provisional);
                 for one in &known.observed {
-                    let span = spans.entry(&one.series).or_insert((0, one.time, one.time));
+                    let span = spans.entry(&one.series.name).or_insert((0, one.time, one.time));
                     *span = (span.0 + 1, span.1.min(one.time), span.2.max(one.time));
                 }
             }
@@ -169,10 +169,9 @@ impl Model {
         let observed = known.observed.clone();
         let ahead = |time: UtcMillis| time.plus_ms(shift_ms).since_ms(wall(known.true_ms));
         known.may_be_rejected |= observed.iter().any(|one| ahead(one.time) > FUTURE_MS);
-        let lamppost = known.lamppost.clone();
-        for one in observed {
+        for one in &observed {
             let said = exact.said(one.said);
-            self.say(&lamppost, one.series, one.time.plus_ms(shift_ms), said);
+            self.say(&one.series, one.time.plus_ms(shift_ms), said);
         }
     }
 

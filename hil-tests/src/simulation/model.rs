@@ -1,9 +1,11 @@
 //! The reference: what was read, and what may have become of it. It knows nothing of how anything works.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::dating::UndatedRun;
-use lamplighter_protocol::{LamppostNumber, Log, Quality, Reason, RunId, SeriesName, UtcMillis};
+use fleet_server::store::SeriesKey;
+use lamplighter_protocol::{LamppostNumber, Log, Quality, Reason, RunId, UtcMillis};
 
 /// One record: (run, log, sequence).
 pub(super) type RecordKey = (RunId, Log, u64);
@@ -18,7 +20,7 @@ pub(super) struct Said {
 /// One observation of a record.
 #[derive(Clone, Debug)]
 pub(super) struct Observed {
-    pub(super) series: SeriesName,
+    pub(super) series: Arc<SeriesKey>,
     pub(super) time: UtcMillis,
     pub(super) said: Said,
 }
@@ -30,6 +32,8 @@ pub(super) enum Kind {
     Tick,
     /// As that, but written by a release that no server can read yet: it waits in quarantine (D12).
     Unreadable,
+    /// What became of a command. It is an event: whoever hears of it, nothing is observed.
+    Report,
     /// How a run begins. It is neither dropped nor freed while its outbox lives (D1).
     Opening,
 }
@@ -67,7 +71,7 @@ pub(super) enum State {
 pub(super) struct Model {
     pub(super) records: BTreeMap<RecordKey, Known>,
     /// What may stand in a series at a time.
-    said: BTreeMap<(LamppostNumber, SeriesName), BTreeMap<UtcMillis, Vec<Said>>>,
+    said: BTreeMap<Arc<SeriesKey>, BTreeMap<UtcMillis, Vec<Said>>>,
     /// The runs that began without knowing the time.
     pub(super) undated: BTreeMap<RunId, UndatedRun>,
     /// By boot: by how much the times that lampposts were told in it were ahead of the true time.
@@ -96,10 +100,11 @@ impl Model {
     ) {
         let ReadBy { ahead_ms, is_provisional, true_ms } = by;
         for one in observed.iter().filter(|_| !is_provisional) {
-            self.say(lamppost, one.series.clone(), one.time, one.said);
+            self.say(&one.series, one.time, one.said);
         }
         let (lamppost, state) = (lamppost.clone(), State::Appended);
-        let may_be_rejected = !is_provisional && ahead_ms > FUTURE_MS;
+        // No time is out of bounds for an event (D12).
+        let may_be_rejected = kind != Kind::Report && !is_provisional && ahead_ms > FUTURE_MS;
         let known = Known { lamppost, kind, observed, state, may_be_rejected, is_provisional, true_ms };
         self.records.insert(key, known);
         // A copy of the run may have been dated already.
@@ -110,9 +115,12 @@ impl Model {
     }
 
     /// This may stand in a series at this time.
-    pub(super) fn say(&mut self, lamppost: &LamppostNumber, series: SeriesName, time: UtcMillis, said: Said) {
-        let series = self.said.entry((lamppost.clone(), series)).or_default();
-        series.entry(time).or_default().push(said);
+    pub(super) fn say(&mut self, series: &Arc<SeriesKey>, time: UtcMillis, said: Said) {
+        if !self.said.contains_key(series) {
+            self.said.insert(Arc::clone(series), BTreeMap::new());
+        }
+        let Some(times) = self.said.get_mut(series) else { return };
+        times.entry(time).or_default().push(said);
     }
 
     /// A run began: its opening is synced before anything else happens (D1).
@@ -147,10 +155,9 @@ impl Model {
         }
     }
 
-    /// What a series may say at a time; empty: nothing was observed there.
-    pub(super) fn may_say(&self, lamppost: &LamppostNumber, series: &SeriesName, time: UtcMillis) -> &[Said] {
-        let times = self.said.get(&(lamppost.clone(), series.clone()));
-        times.and_then(|times| times.get(&time)).map_or(&[], Vec::as_slice)
+    /// What a series may say, by time; none: nothing was ever observed there.
+    pub(super) fn may_say(&self, series: &SeriesKey) -> Option<&BTreeMap<UtcMillis, Vec<Said>>> {
+        self.said.get(series)
     }
 }
 

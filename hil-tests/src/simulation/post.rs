@@ -9,9 +9,11 @@ use edge_agent::clock::{ClockTrust, Learnt, LearntFrom, Now};
 use edge_agent::outbox::{OutboxError, OutboxOptions, Place, ReadLimit, SteppedOutbox};
 use edge_agent::uplink::{Heard, Next, Session, Speaker};
 use fleet_server::gateway::Incoming;
+use fleet_server::store::SeriesKey;
+use lamplighter_protocol::wire::CommandState;
 use lamplighter_protocol::{
-    Decimal, Description, Device, Grid, LamppostNumber, Leaf, Log, Nonce, Observation, Position, Reason,
-    Record, RunId, Series, SeriesName, Tick, Topic, UtcMillis, ValueType,
+    CommandId, CommandReport, Decimal, Description, Device, Grid, LamppostNumber, Leaf, Log, Nonce,
+    Observation, Position, Reason, Record, RunId, Series, Tick, Topic, UtcMillis, ValueType,
 };
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::Publish;
@@ -55,7 +57,14 @@ pub(super) struct Agent {
     last_tick: UtcMillis,
     /// Of the connection.
     nonce: Nonce,
+    /// What orders the last position that was believed on it (D8).
+    believed: UtcMillis,
     is_ahead_of_servers: bool,
+    /// So many samples its run has, and so many records it refused.
+    samples: u64,
+    refused: u64,
+    /// The series of its description, device by device.
+    series: Vec<Vec<Arc<SeriesKey>>>,
     /// While it does not know the time: by how much its provisional time is ahead of the true time.
     pub(super) provisional_ms: Option<i64>,
 }
@@ -144,10 +153,14 @@ impl Post {
             connected: false,
             next_packet: 0,
             started_ms: now_ms,
-            description,
             last_tick: UtcMillis(i64::MIN),
             nonce: Nonce([0; 16]),
+            believed: UtcMillis(i64::MIN),
             is_ahead_of_servers: self.is_ahead_of_servers,
+            samples: 0,
+            refused: 0,
+            series: series_of(&self.number, &description),
+            description,
             provisional_ms: (!self.clock.is_known).then_some(self.clock.off_ms),
         });
         Ok(())
@@ -194,10 +207,11 @@ impl Agent {
         }
         self.last_tick = wall;
         let place = dice.below(self.description.devices.len());
-        let Some(device) = self.description.devices.get(place) else { return Ok(None) };
+        let device = self.description.devices.get(place);
+        let Some((device, keys)) = device.zip(self.series.get(place)) else { return Ok(None) };
         let mut observations = Vec::new();
         let mut observed = Vec::new();
-        for (place, series) in device.series.iter().enumerate() {
+        for (place, (series, key)) in device.series.iter().zip(keys).enumerate() {
             // No two observations say the same, so that one in a wrong place is seen.
             *count += 1;
             let reason = match dice.below(10) {
@@ -208,23 +222,36 @@ impl Agent {
             let value = (reason != Reason::NO_ANSWER).then_some(*count);
             observations.push(Observation { series: place, value, reason });
             let value = value.map(|value| series.resolution.to_f64(value));
-            let name: SeriesName = device.name_of(series);
-            observed.push(Observed { series: name, time: wall, said: Said { value, reason } });
+            observed.push(Observed { series: Arc::clone(key), time: wall, said: Said { value, reason } });
         }
         let record = Record::Tick(Tick { device: place, time: wall, observations });
-        let state = self.outbox.state();
-        let end =
-            |state: &edge_agent::outbox::OutboxState| state.runs.last().map_or(0, |run| run.samples.end);
         self.outbox.append(Log::Samples, &record)?;
-        let after = self.outbox.state();
-        if end(&after) == end(&state) {
+        let state = self.outbox.state();
+        self.refused = state.refused;
+        let end = state.runs.last().map_or(0, |run| run.samples.end);
+        let sequence = std::mem::replace(&mut self.samples, end);
+        if sequence == end {
             // Refused: there is no room.
             return Ok(None);
         }
-        let (run, sequence) = (state.run, end(&state));
+        let run = state.run;
         let kind =
             if self.writes_unreadably(run, Log::Samples, sequence) { Kind::Unreadable } else { Kind::Tick };
         Ok(Some((run, Log::Samples, sequence, kind, observed)))
+    }
+
+    /// Appends what became of a command. None: there is no room for it.
+    pub(super) fn report(&mut self, wall: UtcMillis, dice: &mut Dice) -> Result<Option<(RunId, u64)>, Ended> {
+        let mut id = [0; 16];
+        dice.fill(&mut id);
+        let state = CommandState::Done;
+        let report = CommandReport { id: CommandId(id), state, time: wall, detail: String::new() };
+        self.outbox.append(Log::Events, &Record::Command(report))?;
+        let state = self.outbox.state();
+        let refused = std::mem::replace(&mut self.refused, state.refused);
+        // What had to go for it is told before it.
+        let sequence = state.runs.last().and_then(|run| run.events.end.checked_sub(1));
+        Ok(sequence.filter(|_| state.refused == refused).map(|sequence| (state.run, sequence)))
     }
 
     /// Whether no server can read this record yet. Whoever sends it, it says the same.
@@ -236,8 +263,9 @@ impl Agent {
     }
 
     /// The configuration changed while the agent runs.
-    pub(super) fn describe(&mut self, variant: usize) -> Result<(), Ended> {
+    pub(super) fn describe(&mut self, number: &LamppostNumber, variant: usize) -> Result<(), Ended> {
         self.description = descriptions(variant);
+        self.series = series_of(number, &self.description);
         Ok(self.outbox.describe(&self.description)?)
     }
 
@@ -250,7 +278,7 @@ impl Agent {
         let now = self.now(now_ms);
         self.session.outbox_changed(self.outbox.state());
         self.session.connected(nonce, now);
-        self.nonce = nonce;
+        (self.nonce, self.believed) = (nonce, UtcMillis(i64::MIN));
         self.connected = true;
     }
 
@@ -363,6 +391,11 @@ impl Agent {
         self.session.acknowledged(now);
     }
 
+    /// Whether a position that comes now may be believed: it answers this connection, and is newer than the last.
+    pub(super) fn may_believe(&self, position: &Position) -> bool {
+        position.nonce == self.nonce && position.server_time > self.believed
+    }
+
     /// Whether a position answers a hello of this connection.
     pub(super) fn is_answered_by(&self, payload: &[u8]) -> bool {
         Position::decode(payload).is_ok_and(|position| position.nonce == self.nonce)
@@ -374,6 +407,7 @@ impl Agent {
         let now = self.now(now_ms);
         match self.session.position(&position, now) {
             Heard::Believed { asked } => {
+                self.believed = position.server_time;
                 self.outbox.believe(&position)?;
                 let took_ms = i64::try_from(now.saturating_sub(asked).as_millis()).unwrap_or(i64::MAX);
                 let time = position.time().filter(|time| took_ms <= 2_000 && time.plausible().is_ok());
@@ -382,6 +416,14 @@ impl Agent {
             Heard::Ignored => Ok(None),
         }
     }
+}
+
+fn series_of(number: &LamppostNumber, description: &Description) -> Vec<Vec<Arc<SeriesKey>>> {
+    let key = |device: &Device, series: &Series| {
+        Arc::new(SeriesKey { lamppost: number.clone(), name: device.name_of(series) })
+    };
+    let of = |device: &Device| device.series.iter().map(|series| key(device, series)).collect();
+    description.devices.iter().map(of).collect()
 }
 
 /// So many configurations there are.

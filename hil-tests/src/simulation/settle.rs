@@ -26,6 +26,9 @@ const ROUNDS_OF_SAMPLES: usize = 3;
 /// so often.
 const SAMPLES_A_ROUND: usize = 15;
 
+/// and so many commands are reported.
+const REPORTS_A_ROUND: usize = 5;
+
 /// Runs a plan. `started` is any instant: monotonic clocks count from there.
 pub(super) fn run(plan: &Plan, actions: &[Action], started: Instant) -> Result<Outcome, Broken> {
     let mut world = World::new(plan, started);
@@ -36,6 +39,7 @@ pub(super) fn run(plan: &Plan, actions: &[Action], started: Instant) -> Result<O
         }
         if step % 16 == 0 {
             world.check_nothing_invented()?;
+            world.check_openings()?;
         }
     }
     world.server_is_up_to_date();
@@ -43,8 +47,8 @@ pub(super) fn run(plan: &Plan, actions: &[Action], started: Instant) -> Result<O
     world.excuse_damage();
     a_month_passes(&mut world)?;
     world.check_nothing_invented()?;
-    world.check_nothing_lost()?;
-    world.check_verdicts()?;
+    world.check_openings()?;
+    world.check_records()?;
     world.check_nothing_hangs_on_starts()?;
     world.check_times()?;
     Ok(Outcome { tally: world.told() })
@@ -73,6 +77,7 @@ fn settle(world: &mut World) -> Result<(), Broken> {
             if round < ROUNDS_OF_SAMPLES {
                 // What is read now needs the space of what may be freed.
                 (0..SAMPLES_A_ROUND).for_each(|_| world.sample(post, &mut dice));
+                (0..REPORTS_A_ROUND).for_each(|_| world.report(post, &mut dice));
             }
             world.round(post, &mut dice);
             owed |= world.posts[post].owes();

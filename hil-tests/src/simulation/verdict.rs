@@ -1,10 +1,12 @@
 //! Whether what the server stores is what was read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use edge_agent::outbox::RunState;
 use fleet_server::ingest::RecordVerdict;
 use fleet_server::store::{Point, SeriesKey, Tail};
-use lamplighter_protocol::{LamppostNumber, SeriesName, UtcMillis};
+use lamplighter_protocol::{RunId, UtcMillis};
 
 use super::dating::Exact;
 use super::model::{Kind, Known, RecordKey, Said, State};
@@ -18,17 +20,16 @@ pub(super) struct Broken(pub(super) String);
 impl World {
     /// Whether all that a record says is stored, or lost a merge to something else that was observed at that time; of
     /// what cannot be stored, whether the server holds it.
-    pub(super) fn is_stored(&self, key: &RecordKey) -> bool {
-        let Some(known) = self.model.records.get(key) else { return false };
+    fn is_stored(&self, key: &RecordKey, known: &Known) -> bool {
         match known.kind {
-            Kind::Opening => return self.verdict(key, known) == Some(RecordVerdict::Held),
+            Kind::Opening | Kind::Report => return self.verdict(key, known) == Some(RecordVerdict::Held),
             Kind::Unreadable => return self.is_quarantined(key, known),
             Kind::Tick => {}
         }
         let is_stored_by = |shift_ms: i64, exact: Exact| {
             known.observed.iter().all(|one| {
                 let said = exact.said(one.said);
-                self.stored(&known.lamppost, &one.series, one.time.plus_ms(shift_ms))
+                self.stored(&one.series, one.time.plus_ms(shift_ms))
                     .is_some_and(|stored| stored == said || stored.is_kept_before(said))
             })
         };
@@ -37,6 +38,20 @@ impl World {
         }
         let shifts = self.model.undated.get(&key.0).map(|run| &run.shifts);
         shifts.is_some_and(|shifts| shifts.iter().any(|(shift, exact)| is_stored_by(*shift, *exact)))
+    }
+
+    /// Every outbox has the opening of every run that ever began in it: none was dropped, and none was freed (D1).
+    pub(super) fn check_openings(&mut self) -> Result<(), Broken> {
+        for (post, home) in self.posts.iter_mut().zip(&self.homes) {
+            let Some(agent) = &mut post.agent else { continue };
+            let state = agent.outbox.state();
+            let opened = |run: &&Arc<RunState>| run.events.on_disk.contains(0);
+            let opened: BTreeSet<RunId> = state.runs.iter().filter(opened).map(|run| run.run).collect();
+            if let Some(run) = home.difference(&opened).next() {
+                return Err(Broken(format!("{} has no opening of run {run} any more", post.number)));
+            }
+        }
+        Ok(())
     }
 
     /// No record was dated twice, or by what was not to be (D3).
@@ -49,7 +64,7 @@ impl World {
     pub(super) fn is_here(&self, key: &RecordKey) -> bool {
         let Some(known) = self.model.records.get(key) else { return false };
         self.verdict(key, known) == Some(RecordVerdict::Held)
-            && (self.is_stored(key) || self.is_quarantined(key, known))
+            && (self.is_stored(key, known) || self.is_quarantined(key, known))
     }
 
     fn verdict(&self, (run, log, sequence): &RecordKey, known: &Known) -> Option<RecordVerdict> {
@@ -63,15 +78,15 @@ impl World {
     }
 
     /// Whether its lamppost said that it had to go. No opening ever has to (D1).
-    pub(super) fn is_reported(&self, key: &RecordKey) -> bool {
-        let is_opening = self.model.records.get(key).is_some_and(|known| known.kind == Kind::Opening);
-        !is_opening && self.server.running.is_some() && self.server.heard.is_reported(key.0, key.1, key.2)
+    fn is_reported(&self, key: &RecordKey, known: &Known) -> bool {
+        known.kind != Kind::Opening
+            && self.server.running.is_some()
+            && self.server.heard.is_reported(key.0, key.1, key.2)
     }
 
-    fn stored(&self, lamppost: &LamppostNumber, series: &SeriesName, time: UtcMillis) -> Option<Said> {
+    fn stored(&self, series: &SeriesKey, time: UtcMillis) -> Option<Said> {
         let running = self.server.running.as_ref()?;
-        let key = SeriesKey { lamppost: lamppost.clone(), name: series.clone() };
-        let id = running.tail.find(&key)?;
+        let id = running.tail.find(series)?;
         let page = running.tail.range(id, time, time.plus_ms(1), 1).ok()?;
         page.points.first().map(|point: &Point| Said { value: point.value, reason: point.reason })
     }
@@ -84,9 +99,11 @@ impl World {
             let key = &series.meta.key;
             let page = running.tail.range(series.id, UtcMillis(i64::MIN), UtcMillis(i64::MAX), usize::MAX);
             let page = page.map_err(|error| Broken(format!("{key:?} cannot be read: {error}")))?;
+            let may_say = self.model.may_say(key);
             for point in page.points {
                 let said = Said { value: point.value, reason: point.reason };
-                if !self.model.may_say(&key.lamppost, &key.name, point.time).contains(&said) {
+                let there = may_say.and_then(|may_say| may_say.get(&point.time));
+                if there.is_none_or(|there| !there.contains(&said)) {
                     return Err(Broken(format!(
                         "stored and never observed: {} {} at {}: {said:?}",
                         key.lamppost, key.name, point.time.0
@@ -97,31 +114,44 @@ impl World {
         Ok(())
     }
 
-    /// The server's ledger says of every record what the model says (D12): held is stored, or was refused; dropped was
-    /// reported; and what is neither is named as lost, if the server has ever heard that it was.
-    pub(super) fn check_verdicts(&self) -> Result<(), Broken> {
+    /// Everything that was read is stored or reported as dropped, unless it has an excuse. And the server's ledger says of
+    /// every record what the model says (D12): held is stored, or was refused; dropped was reported; and what is neither is
+    /// named as lost, if the server has ever heard that it was.
+    pub(super) fn check_records(&self) -> Result<(), Broken> {
+        let (mut lost, mut misjudged) = (Vec::new(), None);
         for (key, known) in &self.model.records {
-            let (run, log, sequence) = *key;
-            let Some(verdict) = self.verdict(key, known) else { return Ok(()) };
-            let stored = self.is_stored(key);
+            let (stored, reported) = (self.is_stored(key, known), self.is_reported(key, known));
+            if known.state == State::Read && !known.may_be_rejected && !stored && !reported {
+                lost.push(format!("{} run {} {:?} {}", known.lamppost, key.0, key.1, key.2));
+            }
+            let Some(verdict) = self.verdict(key, known) else { continue };
             let fits = match verdict {
                 RecordVerdict::Held => stored || known.may_be_rejected,
-                RecordVerdict::Dropped(_) => self.is_reported(key),
+                RecordVerdict::Dropped(_) => reported,
                 // Nobody has it: nothing of it may be stored, unless another record said the same of that time.
-                RecordVerdict::Lost => known.state != State::Read || self.is_reported(key),
+                RecordVerdict::Lost => known.state != State::Read || reported,
                 RecordVerdict::NotYetHere => matches!(known.state, State::Excused(_)) && !self.is_owed(key),
             };
-            if !fits {
-                return Err(Broken(format!(
-                    "the ledger says {verdict:?} of {} run {run} {log:?} {sequence}, which is {:?}{}{}",
+            if !fits && misjudged.is_none() {
+                misjudged = Some(format!(
+                    "the ledger says {verdict:?} of {} run {} {:?} {}, which is {:?}{}{}",
                     known.lamppost,
+                    key.0,
+                    key.1,
+                    key.2,
                     known.state,
                     if stored { ", stored" } else { "" },
-                    if self.is_reported(key) { ", reported" } else { "" },
-                )));
+                    if reported { ", reported" } else { "" },
+                ));
             }
         }
-        Ok(())
+        if !lost.is_empty() {
+            let (count, lost) = (lost.len(), lost.join("; "));
+            return Err(Broken(format!(
+                "{count} records were read, and are neither stored nor reported: {lost}"
+            )));
+        }
+        misjudged.map_or(Ok(()), |misjudged| Err(Broken(misjudged)))
     }
 
     /// Whether the server has heard that the run of this record had so many.
@@ -144,6 +174,9 @@ impl World {
         let (is, should_be) = (stored(&running.tail), stored(&tail));
         for (key, points) in &should_be {
             let is = is.get(key).map_or(&[][..], Vec::as_slice);
+            if is == points.as_slice() {
+                continue;
+            }
             let differs = points.iter().find(|point| !is.contains(point));
             if let Some(differs) = differs.or_else(|| is.iter().find(|point| !points.contains(point))) {
                 return Err(Broken(format!(
@@ -167,24 +200,5 @@ impl World {
             }
         }
         Ok(())
-    }
-
-    /// Everything that was read is stored or reported as dropped, unless it has an excuse.
-    pub(super) fn check_nothing_lost(&self) -> Result<(), Broken> {
-        let mut lost = Vec::new();
-        for (key, known) in &self.model.records {
-            let owed = known.state == State::Read && !known.may_be_rejected;
-            if owed && !self.is_stored(key) && !self.is_reported(key) {
-                lost.push(format!("{} run {} {:?} {}", known.lamppost, key.0, key.1, key.2));
-            }
-        }
-        if lost.is_empty() {
-            return Ok(());
-        }
-        Err(Broken(format!(
-            "{} records were read, and are neither stored nor reported: {}",
-            lost.len(),
-            lost.join("; ")
-        )))
     }
 }

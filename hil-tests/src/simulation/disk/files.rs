@@ -4,7 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use super::platter::{Dirty, Entry, Inode, Platter};
+use super::content::Content;
+use super::platter::{Dirty, Entry, Inode, Name, Platter, inside, text};
 use super::{Operation, SimDisk};
 
 /// An open file. It stays the same file when its name goes.
@@ -24,7 +25,7 @@ impl fmt::Debug for SimFile {
 
 impl SimDisk {
     pub(in crate::simulation) fn create_directory(&self, path: &Path) -> io::Result<()> {
-        let mut platter = self.lock();
+        let (mut platter, path) = (self.lock(), text(path));
         if let Some(entry) = platter.names.get(path) {
             return match entry {
                 Entry::Directory => Err(io::ErrorKind::AlreadyExists.into()),
@@ -33,32 +34,28 @@ impl SimDisk {
         }
         platter.needs_parent(path)?;
         platter.effect(Operation::Name)?;
-        platter.set_name(path, Some(Entry::Directory), None);
+        platter.set_name(path, Some(Entry::Directory));
         Ok(())
     }
 
     pub(in crate::simulation) fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
-        let platter = self.lock();
+        let (platter, directory) = (self.lock(), text(directory));
         platter.alive()?;
         if platter.names.get(directory) != Some(&Entry::Directory) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        Ok(platter
-            .names
-            .keys()
-            .filter(|path| path.parent() == Some(directory))
-            .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
-            .collect())
+        let names = inside(&platter.names, directory).filter_map(|(path, _)| path.rsplit_once('/'));
+        Ok(names.map(|(_, name)| name.to_owned()).collect())
     }
 
     pub(in crate::simulation) fn exists(&self, path: &Path) -> bool {
-        self.lock().names.contains_key(path)
+        self.lock().names.contains_key(text(path))
     }
 
     pub(in crate::simulation) fn open(&self, path: &Path) -> io::Result<SimFile> {
         let platter = self.lock();
         platter.alive()?;
-        match platter.names.get(path) {
+        match platter.names.get(text(path)) {
             Some(Entry::File(inode)) => Ok(SimFile { disk: self.clone(), inode: *inode, life: platter.life }),
             Some(Entry::Directory) => Err(io::ErrorKind::IsADirectory.into()),
             None => Err(io::ErrorKind::NotFound.into()),
@@ -67,7 +64,7 @@ impl SimDisk {
 
     /// A new empty file; one of this name is replaced (`exclusive`: refused).
     pub(in crate::simulation) fn create(&self, path: &Path, exclusive: bool) -> io::Result<SimFile> {
-        let mut platter = self.lock();
+        let (mut platter, path) = (self.lock(), text(path));
         platter.needs_parent(path)?;
         if exclusive && platter.names.contains_key(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -76,18 +73,18 @@ impl SimDisk {
         if let Some(Entry::File(inode)) = platter.names.get(path).copied() {
             // As O_TRUNC: the same file, emptied.
             let file = &mut platter.inodes[inode];
-            file.cached.clear();
+            file.cached = Content::default();
             file.dirty.push(Dirty::Length(0));
             return Ok(SimFile { disk: self.clone(), inode, life: platter.life });
         }
         let inode = platter.inodes.len();
         platter.inodes.push(Inode::default());
-        platter.set_name(path, Some(Entry::File(inode)), None);
+        platter.set_name(path, Some(Entry::File(inode)));
         Ok(SimFile { disk: self.clone(), inode, life: platter.life })
     }
 
     pub(in crate::simulation) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut platter = self.lock();
+        let (mut platter, from, to) = (self.lock(), text(from), text(to));
         let entry = *platter.names.get(from).ok_or(io::ErrorKind::NotFound)?;
         platter.effect(Operation::Name)?;
         platter.rename(from, to, entry);
@@ -95,54 +92,54 @@ impl SimDisk {
     }
 
     pub(in crate::simulation) fn remove_file(&self, path: &Path) -> io::Result<()> {
-        let mut platter = self.lock();
+        let (mut platter, path) = (self.lock(), text(path));
         match platter.names.get(path) {
             Some(Entry::File(_)) => {}
             Some(Entry::Directory) => return Err(io::ErrorKind::IsADirectory.into()),
             None => return Err(io::ErrorKind::NotFound.into()),
         }
         platter.effect(Operation::Name)?;
-        platter.set_name(path, None, None);
+        platter.set_name(path, None);
         Ok(())
     }
 
     pub(in crate::simulation) fn remove_directory(&self, directory: &Path) -> io::Result<()> {
-        let mut platter = self.lock();
+        let (mut platter, directory) = (self.lock(), text(directory));
         if platter.names.get(directory) != Some(&Entry::Directory) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        if platter.names.keys().any(|path| path.parent() == Some(directory)) {
+        if inside(&platter.names, directory).next().is_some() {
             return Err(io::ErrorKind::DirectoryNotEmpty.into());
         }
         platter.effect(Operation::Name)?;
-        platter.set_name(directory, None, None);
+        platter.set_name(directory, None);
         Ok(())
     }
 
     pub(in crate::simulation) fn sync_directory(&self, directory: &Path) -> io::Result<()> {
-        let mut platter = self.lock();
+        let (mut platter, directory) = (self.lock(), text(directory));
         if platter.names.get(directory) != Some(&Entry::Directory) {
             return Err(io::ErrorKind::NotFound.into());
         }
         platter.effect(Operation::SyncNames)?;
-        platter.make_names_durable(|change| change.directory == directory);
+        platter.sync_names(directory);
         Ok(())
     }
 
     /// Locks a file for as long as this process lives, or until [`SimDisk::unlock`].
     pub(in crate::simulation) fn try_lock(&self, path: &Path) -> io::Result<bool> {
-        let mut platter = self.lock();
+        let (mut platter, path) = (self.lock(), text(path));
         platter.alive()?;
         if platter.locks.contains_key(path) {
             return Ok(false);
         }
         let life = platter.life;
-        platter.locks.insert(path.to_owned(), life);
+        platter.locks.insert(Name::from(path), life);
         Ok(true)
     }
 
     pub(in crate::simulation) fn unlock(&self, path: &Path, life: u64) {
-        let mut platter = self.lock();
+        let (mut platter, path) = (self.lock(), text(path));
         if platter.locks.get(path) == Some(&life) {
             platter.locks.remove(path);
         }
@@ -165,11 +162,7 @@ impl SimFile {
 
     pub(in crate::simulation) fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
         self.with(|platter, inode| {
-            let bytes = &platter.inodes[inode].cached;
-            let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-            let length = into.len().min(bytes.len() - from);
-            into[..length].copy_from_slice(&bytes[from..from + length]);
-            length
+            platter.inodes[inode].cached.read(usize::try_from(offset).unwrap_or(usize::MAX), into)
         })
     }
 
@@ -189,10 +182,7 @@ impl SimFile {
             Ok(()) => bytes.len(),
         };
         let file = &mut platter.inodes[self.inode];
-        if file.cached.len() < from + written {
-            file.cached.resize(from + written, 0);
-        }
-        file.cached[from..from + written].copy_from_slice(&bytes[..written]);
+        file.cached.write(from, &bytes[..written]);
         if written > 0 {
             file.dirty.push(Dirty::Bytes { offset: from, length: written });
         }
@@ -213,7 +203,7 @@ impl SimFile {
         let file = &mut platter.inodes[self.inode];
         file.allocated = file.allocated.max(length);
         if file.cached.len() < length {
-            file.cached.resize(length, 0);
+            file.cached.resize(length);
             file.dirty.push(Dirty::Length(length));
         }
         Ok(())
@@ -226,7 +216,7 @@ impl SimFile {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let file = &mut platter.inodes[self.inode];
         file.allocated = 0;
-        file.cached.resize(length, 0);
+        file.cached.resize(length);
         file.dirty.push(Dirty::Length(length));
         Ok(())
     }

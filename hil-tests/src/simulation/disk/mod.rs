@@ -5,6 +5,7 @@
 //! some of it never arrived, as Linux does. A power cut carries any part of what was not synced, torn at any byte.
 //! Names are durable when their directory is synced; what was done to names since then survives up to some point.
 
+mod content;
 mod files;
 mod platter;
 
@@ -12,7 +13,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use self::platter::{Entry, Inode, Platter};
+use self::content::Content;
+use self::platter::{Entry, Inode, Name, Platter, inside, text};
 use super::dice::Dice;
 
 pub(super) use self::files::SimFile;
@@ -49,8 +51,8 @@ impl SimDisk {
     /// An empty disk.
     pub(super) fn new(dice: Dice) -> Self {
         let mut platter = Platter { dice, ..Platter::default() };
-        platter.names.insert(PathBuf::from("/"), Entry::Directory);
-        platter.durable.insert(PathBuf::from("/"), Entry::Directory);
+        platter.names.insert(Name::from("/"), Entry::Directory);
+        platter.durable.insert(Name::from("/"), Entry::Directory);
         Self(Arc::new(Mutex::new(platter)))
     }
 
@@ -134,7 +136,7 @@ impl SimDisk {
             .names
             .iter()
             .filter_map(|(path, entry)| match entry {
-                Entry::File(inode) if is_meant(path) => Some((path.clone(), *inode)),
+                Entry::File(inode) if is_meant(Path::new(&**path)) => Some((PathBuf::from(&**path), *inode)),
                 Entry::File(_) | Entry::Directory => None,
             })
             .collect();
@@ -148,9 +150,11 @@ impl SimDisk {
         let to = (from + 1 + dice.below(64)).min(length);
         for at in from..to {
             let [byte, ..] = dice.next_u64().to_le_bytes();
-            file.cached[at] ^= byte | 1;
-            if let Some(durable) = file.durable.get_mut(at) {
-                *durable = file.cached[at];
+            let mut one = [0];
+            file.cached.read(at, &mut one);
+            file.cached.write(at, &[one[0] ^ (byte | 1)]);
+            if at < file.durable.len() {
+                file.durable.take_from(&file.cached, at, at + 1);
             }
         }
         Some(path)
@@ -159,18 +163,16 @@ impl SimDisk {
     /// What files a directory has, for who reads them beside the process that writes them.
     pub(super) fn files_in(&self, directory: &Path) -> Vec<PathBuf> {
         let platter = self.lock();
-        let files = platter
-            .names
-            .iter()
-            .filter(|(path, entry)| path.parent() == Some(directory) && matches!(entry, Entry::File(_)));
-        files.map(|(path, _)| path.clone()).collect()
+        let all = inside(&platter.names, text(directory));
+        let files = all.filter(|(_, entry)| matches!(entry, Entry::File(_)));
+        files.map(|(path, _)| PathBuf::from(&**path)).collect()
     }
 
     /// What such a reader sees of a file; none if it is gone.
     pub(super) fn bytes_of(&self, path: &Path) -> Option<Vec<u8>> {
         let platter = self.lock();
-        match platter.names.get(path) {
-            Some(Entry::File(inode)) => Some(platter.inodes[*inode].cached.clone()),
+        match platter.names.get(text(path)) {
+            Some(Entry::File(inode)) => Some(platter.inodes[*inode].cached.to_vec()),
             Some(Entry::Directory) | None => None,
         }
     }
@@ -182,6 +184,7 @@ impl SimDisk {
 
     /// A file is there with these bytes, durably.
     pub(super) fn put_file(&self, path: &Path, bytes: Vec<u8>) {
+        let bytes = Content::from(bytes);
         let inode = Inode { durable: bytes.clone(), cached: bytes, ..Inode::default() };
         let mut platter = self.lock();
         platter.inodes.push(inode);
@@ -192,8 +195,9 @@ impl SimDisk {
 
     fn put(&self, path: &Path, entry: Entry) {
         let mut platter = self.lock();
-        platter.names.insert(path.to_owned(), entry);
-        platter.durable.insert(path.to_owned(), entry);
+        let name = Name::from(text(path));
+        platter.names.insert(Name::clone(&name), entry);
+        platter.durable.insert(name, entry);
     }
 
     fn lock(&self) -> MutexGuard<'_, Platter> {

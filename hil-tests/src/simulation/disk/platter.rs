@@ -2,18 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::Arc;
 
+use super::content::Content;
 use super::{Fault, Operation};
 use crate::simulation::dice::Dice;
+
+/// A path, as text: comparing the components of paths costs many times as much.
+pub(super) type Name = Arc<str>;
+
+pub(super) type Names = BTreeMap<Name, Entry>;
 
 #[derive(Default)]
 pub(super) struct Platter {
     pub(super) inodes: Vec<Inode>,
     /// What a process sees.
-    pub(super) names: BTreeMap<PathBuf, Entry>,
+    pub(super) names: Names,
     /// What a power cut leaves.
-    pub(super) durable: BTreeMap<PathBuf, Entry>,
+    pub(super) durable: Names,
     /// What was done to names since the durable ones, the oldest first.
     pub(super) undurable: Vec<NameChange>,
     pub(super) capacity: Option<u64>,
@@ -22,7 +30,7 @@ pub(super) struct Platter {
     /// The process has died in an effect: nothing works until it starts anew.
     pub(super) dead: bool,
     pub(super) life: u64,
-    pub(super) locks: BTreeMap<PathBuf, u64>,
+    pub(super) locks: BTreeMap<Name, u64>,
     pub(super) dice: Dice,
     pub(super) injected: u64,
 }
@@ -35,18 +43,16 @@ pub(super) enum Entry {
 
 #[derive(Clone, Debug)]
 pub(super) struct NameChange {
-    /// The directory whose sync makes it durable.
-    pub(super) directory: PathBuf,
-    pub(super) path: PathBuf,
+    pub(super) path: Name,
     pub(super) entry: Option<Entry>,
     /// Where the entry came from, if this is a renaming.
-    pub(super) from: Option<PathBuf>,
+    pub(super) from: Option<Name>,
 }
 
 #[derive(Clone, Default)]
 pub(super) struct Inode {
-    pub(super) cached: Vec<u8>,
-    pub(super) durable: Vec<u8>,
+    pub(super) cached: Content,
+    pub(super) durable: Content,
     pub(super) dirty: Vec<Dirty>,
     /// Space is taken up to this length.
     pub(super) allocated: usize,
@@ -67,17 +73,22 @@ impl Inode {
     /// Carries what one change did to the platter.
     pub(super) fn carry(&mut self, dirty: Dirty) {
         match dirty {
-            Dirty::Length(length) => self.durable.resize(length, 0),
+            Dirty::Length(length) => self.durable.resize(length),
             Dirty::Bytes { offset, length } => {
                 // What a later change cut off is not there any more.
                 let end = (offset + length).min(self.cached.len());
-                let Some(bytes) = self.cached.get(offset..end) else { return };
-                if self.durable.len() < end {
-                    self.durable.resize(end, 0);
+                if offset <= end {
+                    self.durable.take_from(&self.cached, offset, end);
                 }
-                self.durable[offset..end].copy_from_slice(bytes);
             }
         }
+    }
+}
+
+impl NameChange {
+    /// The directory whose sync makes it durable.
+    fn directory(&self) -> &str {
+        parent_of(&self.path).unwrap_or("/")
     }
 }
 
@@ -98,8 +109,8 @@ impl Platter {
         if self.dead { Err(io::Error::other("the process is dead")) } else { Ok(()) }
     }
 
-    pub(super) fn needs_parent(&self, path: &Path) -> io::Result<()> {
-        match path.parent().map(|parent| self.names.get(parent)) {
+    pub(super) fn needs_parent(&self, path: &str) -> io::Result<()> {
+        match parent_of(path).map(|parent| self.names.get(parent)) {
             Some(Some(Entry::Directory)) => Ok(()),
             Some(_) | None => Err(io::ErrorKind::NotFound.into()),
         }
@@ -141,33 +152,35 @@ impl Platter {
         }
     }
 
-    pub(super) fn set_name(&mut self, path: &Path, entry: Option<Entry>, from: Option<PathBuf>) {
+    pub(super) fn set_name(&mut self, path: &str, entry: Option<Entry>) {
+        let path = Name::from(path);
         match entry {
-            Some(entry) => self.names.insert(path.to_owned(), entry),
-            None => self.names.remove(path),
+            Some(entry) => self.names.insert(Arc::clone(&path), entry),
+            None => self.names.remove(&path),
         };
-        let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
-        self.undurable.push(NameChange { directory, path: path.to_owned(), entry, from });
+        self.undurable.push(NameChange { path, entry, from: None });
     }
 
-    pub(super) fn rename(&mut self, from: &Path, to: &Path, entry: Entry) {
+    pub(super) fn rename(&mut self, from: &str, to: &str, entry: Entry) {
         move_tree(&mut self.names, from, to);
-        let directory = to.parent().unwrap_or(Path::new("/")).to_owned();
         self.undurable.push(NameChange {
-            directory,
-            path: to.to_owned(),
+            path: Name::from(to),
             entry: Some(entry),
-            from: Some(from.to_owned()),
+            from: Some(Name::from(from)),
         });
     }
 
-    /// Carries the changes to names for which this holds, in their order.
-    pub(super) fn make_names_durable(&mut self, is_meant: impl Fn(&NameChange) -> bool) {
-        let (meant, rest) =
-            std::mem::take(&mut self.undurable).into_iter().partition(|change| is_meant(change));
+    /// Carries the changes to names in this directory.
+    pub(super) fn sync_names(&mut self, directory: &str) {
+        let changes = std::mem::take(&mut self.undurable);
+        let (meant, rest) = changes.into_iter().partition(|change| change.directory() == directory);
         self.undurable = rest;
-        let meant: Vec<NameChange> = meant;
-        for change in meant {
+        self.carry_names(meant);
+    }
+
+    /// Carries changes to names, in their order.
+    fn carry_names(&mut self, changes: Vec<NameChange>) {
+        for change in changes {
             match (&change.from, change.entry) {
                 (Some(from), _) => move_tree(&mut self.durable, from, &change.path),
                 (None, Some(entry)) => {
@@ -183,28 +196,27 @@ impl Platter {
 
     pub(super) fn cut_power(&mut self) {
         // Names: each directory's changes up to some point survive.
-        let mut kept: BTreeMap<PathBuf, usize> = BTreeMap::new();
-        let mut counts: BTreeMap<PathBuf, usize> = BTreeMap::new();
-        for change in &self.undurable {
-            *counts.entry(change.directory.clone()).or_default() += 1;
+        let changes = std::mem::take(&mut self.undurable);
+        let mut left: BTreeMap<&Path, usize> = BTreeMap::new();
+        for change in &changes {
+            *left.entry(Path::new(change.directory())).or_default() += 1;
         }
-        for (directory, count) in counts {
-            kept.insert(directory, self.dice.below(count + 1));
+        for count in left.values_mut() {
+            *count = self.dice.below(*count + 1);
         }
         let mut survivors = Vec::new();
-        for change in std::mem::take(&mut self.undurable) {
-            let left = kept.entry(change.directory.clone()).or_default();
+        for change in &changes {
+            let left = left.entry(Path::new(change.directory())).or_default();
             if *left > 0 {
                 *left -= 1;
-                survivors.push(change);
+                survivors.push(change.clone());
             }
         }
-        self.undurable = survivors;
-        self.make_names_durable(|_| true);
+        self.carry_names(survivors);
         // A name whose directory did not survive is not reached by anybody.
         let durable = self.durable.clone();
         self.durable.retain(|path, _| {
-            path.parent().is_none_or(|parent| durable.get(parent) == Some(&Entry::Directory))
+            parent_of(path).is_none_or(|parent| durable.get(parent) == Some(&Entry::Directory))
         });
         self.names = self.durable.clone();
         for inode in &mut self.inodes {
@@ -220,7 +232,7 @@ impl Platter {
                         _ => {
                             let end = (offset + length).min(inode.cached.len());
                             if inode.durable.len() < end {
-                                inode.durable.resize(end, 0);
+                                inode.durable.resize(end);
                             }
                         }
                     },
@@ -232,12 +244,47 @@ impl Platter {
 }
 
 /// Gives a file, or a directory with all below it, another name; what had that name is gone.
-fn move_tree(names: &mut BTreeMap<PathBuf, Entry>, from: &Path, to: &Path) {
-    let below: Vec<PathBuf> = names.keys().filter(|path| path.starts_with(from)).cloned().collect();
+fn move_tree(names: &mut Names, from: &str, to: &str) {
+    let below: Vec<Name> = below(names, from).map(|(path, _)| Arc::clone(path)).collect();
     for path in below {
         let Some(entry) = names.remove(&path) else { continue };
-        let Ok(rest) = path.strip_prefix(from) else { continue };
-        let name = if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) };
-        names.insert(name, entry);
+        names.insert(Name::from(format!("{to}{}", &path[from.len()..])), entry);
     }
+    if let Some(entry) = names.remove(from) {
+        names.insert(Name::from(to), entry);
+    }
+}
+
+/// The text of a path.
+pub(super) fn text(path: &Path) -> &str {
+    path.to_str().expect("who uses this disk names its files in ASCII")
+}
+
+/// The directory that something is in.
+pub(super) fn parent_of(path: &str) -> Option<&str> {
+    let (parent, name) = path.rsplit_once('/')?;
+    match (parent, name) {
+        ("", "") => None,
+        ("", _) => Some("/"),
+        (parent, _) => Some(parent),
+    }
+}
+
+/// All that is below a directory, at whatever depth.
+pub(super) fn below<'a>(
+    names: &'a Names,
+    directory: &str,
+) -> impl Iterator<Item = (&'a Name, &'a Entry)> + use<'a> {
+    let start = Name::from(if directory == "/" { "/".to_owned() } else { format!("{directory}/") });
+    let from = (Bound::Excluded(Arc::clone(&start)), Bound::Unbounded);
+    names.range(from).take_while(move |(path, _)| path.starts_with(&*start))
+}
+
+/// What a directory has: the names in it.
+pub(super) fn inside<'a>(
+    names: &'a Names,
+    directory: &str,
+) -> impl Iterator<Item = (&'a Name, &'a Entry)> + use<'a> {
+    let skip = if directory == "/" { 1 } else { directory.len() + 1 };
+    below(names, directory).filter(move |(path, _)| !path[skip..].contains('/'))
 }

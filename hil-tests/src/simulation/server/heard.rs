@@ -2,6 +2,7 @@
 //! the language, and what a server makes of checkpoints is compared with what it makes of all of this.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use fleet_server::journal::Entry;
 use lamplighter_protocol::{Digest, Frame, Hello, Leaf, Log, Pieces, Record, RunId};
@@ -12,7 +13,7 @@ use crate::simulation::dating::TimeSeen;
 #[derive(Clone, Debug, Default)]
 pub(in crate::simulation) struct Heard {
     /// By sequence.
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<u64, Arc<Taken>>,
     /// What was reported as dropped, by run and log (D11).
     reported: BTreeMap<(RunId, Log), Pieces>,
     /// How many records the logs of runs had by what was said of them: by openings, hellos and frames (D10).
@@ -21,11 +22,23 @@ pub(in crate::simulation) struct Heard {
     described: BTreeSet<Digest>,
 }
 
+/// An entry that a server took in, and what it says.
+#[derive(Debug)]
+struct Taken {
+    entry: Entry,
+    /// The description without which it is not held, and states nothing.
+    needs: Option<Digest>,
+    describes: Option<Digest>,
+    states: Vec<(RunId, Log, u64)>,
+    dropped: Vec<(RunId, Log, Pieces)>,
+}
+
 impl Heard {
-    /// A server took this entry in.
-    pub(super) fn take(&mut self, entry: &Entry) {
-        self.note(entry);
-        self.entries.insert(entry.sequence, entry.clone());
+    /// A server took this entry in; says what it tells of times.
+    pub(super) fn take(&mut self, entry: &Entry, times: &mut Vec<TimeSeen>) {
+        let taken = Arc::new(Taken::read(entry, times));
+        self.note(&taken);
+        self.entries.insert(entry.sequence, taken);
     }
 
     /// A server starts with what lies below this sequence.
@@ -34,14 +47,15 @@ impl Heard {
             return;
         }
         let entries = std::mem::take(self).entries;
-        for entry in entries.values() {
-            self.take(entry);
+        for taken in entries.values() {
+            self.note(taken);
         }
+        self.entries = entries;
     }
 
     /// All of it, the oldest first.
     pub(in crate::simulation) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.values()
+        self.entries.values().map(|taken| &taken.entry)
     }
 
     /// Whether a record was reported as dropped.
@@ -55,60 +69,63 @@ impl Heard {
     }
 
     /// Notes what an entry says of drops and of ends.
-    fn note(&mut self, entry: &Entry) {
-        let Self { reported, stated, described, .. } = self;
-        let mut state = |run, log, end: u64| {
-            let known = stated.entry((run, log)).or_default();
-            *known = end.max(*known);
-        };
-        match entry.leaf {
-            Leaf::Hello => {
-                let Ok(hello) = Hello::decode(&entry.payload) else { return };
-                for run in &hello.runs {
-                    state(run.run, Log::Samples, run.samples.end());
-                    state(run.run, Log::Events, run.events.end());
-                }
-            }
-            Leaf::Frames(log) => {
-                let Ok(frame) = Frame::decode(entry.payload.clone()) else { return };
-                // What has come without its description is not held, and states nothing.
-                if !described.contains(&frame.description) {
-                    return;
-                }
-                state(frame.run, log, frame.last() + 1);
-                for record in &frame.records {
-                    match Record::decode(record) {
-                        Ok(Record::Dropped(dropped)) => {
-                            reported.entry((dropped.run, dropped.log)).or_default().union(&dropped.pieces);
-                        }
-                        Ok(Record::Opening(opening)) => {
-                            if let Some(before) = opening.run_before {
-                                state(before, Log::Samples, opening.samples_end);
-                                state(before, Log::Events, opening.events_end);
-                            }
-                        }
-                        Ok(Record::Tick(_) | Record::Command(_) | Record::Dating(_)) | Err(_) => {}
-                    }
-                }
-            }
-            Leaf::Description => {
-                described.insert(Digest::of(&entry.payload));
-            }
-            Leaf::Position | Leaf::Command => {}
+    fn note(&mut self, taken: &Taken) {
+        if taken.needs.is_some_and(|needs| !self.described.contains(&needs)) {
+            return;
         }
+        for (run, log, end) in &taken.states {
+            let known = self.stated.entry((*run, *log)).or_default();
+            *known = (*end).max(*known);
+        }
+        for (run, log, pieces) in &taken.dropped {
+            self.reported.entry((*run, *log)).or_default().union(pieces);
+        }
+        self.described.extend(taken.describes);
     }
 }
 
-/// Notes what an entry says of times.
-pub(super) fn note_times(entry: &Entry, times: &mut Vec<TimeSeen>) {
-    let Leaf::Frames(_) = entry.leaf else { return };
-    let Ok(frame) = Frame::decode(entry.payload.clone()) else { return };
-    for (sequence, record) in (frame.first..).zip(&frame.records) {
-        match Record::decode(record) {
-            Ok(Record::Tick(tick)) => times.push(TimeSeen::Tick(frame.run, sequence, tick.time)),
-            Ok(Record::Dropped(dropped)) => times.push(TimeSeen::Dropped(dropped)),
-            Ok(Record::Dating(dating)) => times.push(TimeSeen::Dating(dating)),
-            Ok(Record::Opening(_) | Record::Command(_)) | Err(_) => {}
+impl Taken {
+    fn read(entry: &Entry, times: &mut Vec<TimeSeen>) -> Self {
+        let (states, dropped) = (Vec::new(), Vec::new());
+        let mut taken = Self { entry: entry.clone(), needs: None, describes: None, states, dropped };
+        match entry.leaf {
+            Leaf::Hello => {
+                let Ok(hello) = Hello::decode(&entry.payload) else { return taken };
+                for run in &hello.runs {
+                    taken.states.push((run.run, Log::Samples, run.samples.end()));
+                    taken.states.push((run.run, Log::Events, run.events.end()));
+                }
+            }
+            Leaf::Frames(log) => {
+                if let Ok(frame) = Frame::decode(entry.payload.clone()) {
+                    taken.read_frame(&frame, log, times);
+                }
+            }
+            Leaf::Description => taken.describes = Some(Digest::of(&entry.payload)),
+            Leaf::Position | Leaf::Command => {}
+        }
+        taken
+    }
+
+    fn read_frame(&mut self, frame: &Frame, log: Log, times: &mut Vec<TimeSeen>) {
+        self.needs = Some(frame.description);
+        self.states.push((frame.run, log, frame.last() + 1));
+        for (sequence, record) in (frame.first..).zip(&frame.records) {
+            match Record::decode(record) {
+                Ok(Record::Tick(tick)) => times.push(TimeSeen::Tick(frame.run, sequence, tick.time)),
+                Ok(Record::Dropped(dropped)) => {
+                    self.dropped.push((dropped.run, dropped.log, dropped.pieces.clone()));
+                    times.push(TimeSeen::Dropped(dropped));
+                }
+                Ok(Record::Opening(opening)) => {
+                    if let Some(before) = opening.run_before {
+                        self.states.push((before, Log::Samples, opening.samples_end));
+                        self.states.push((before, Log::Events, opening.events_end));
+                    }
+                }
+                Ok(Record::Dating(dating)) => times.push(TimeSeen::Dating(dating)),
+                Ok(Record::Command(_)) | Err(_) => {}
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ use fleet_server::store::{Tail, TailOptions};
 use lamplighter_protocol::{LamppostNumber, Leaf, UtcMillis};
 
 use self::backup::BackupLock;
-use self::heard::{Heard, note_times};
+use self::heard::Heard;
 use self::sealing::Sealing;
 use super::clock::ServerClock;
 use super::dating::TimeSeen;
@@ -142,8 +142,7 @@ impl Server {
         self.heard.go_back_to(newest.unwrap_or(0));
         let mut times = Vec::new();
         for entry in &replayed {
-            self.heard.take(entry);
-            note_times(entry, &mut times);
+            self.heard.take(entry, &mut times);
         }
         self.running = Some(Running {
             journal: journal.stepped(),
@@ -229,8 +228,7 @@ impl Server {
         let mut said = Vec::new();
         for _ in 0..most {
             let Some(entry) = running.committed.pop_front() else { break };
-            self.heard.take(&entry);
-            note_times(&entry, &mut running.times);
+            self.heard.take(&entry, &mut running.times);
             match running.ingest.apply(&entry, &mut running.tail, &mut |_| {}) {
                 Fresh::Hello => said.extend(running.position(&entry.lamppost, now, &self.clock)),
                 Fresh::Held => {

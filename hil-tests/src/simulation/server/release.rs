@@ -1,6 +1,7 @@
 //! Which release of the server runs: an older one does not know every property that lampposts observe (D12).
 
 use std::fmt::Write;
+use std::sync::LazyLock;
 
 use lamplighter_protocol::Catalogue;
 
@@ -20,6 +21,15 @@ const PROPERTIES: [(&str, &str); 3] =
 impl Release {
     /// What it knows of properties.
     pub(super) fn catalogue(self) -> Catalogue {
+        static OLDER: LazyLock<Catalogue> = LazyLock::new(|| Release::Older.parse());
+        static NEWEST: LazyLock<Catalogue> = LazyLock::new(|| Release::Newest.parse());
+        match self {
+            Self::Older => OLDER.clone(),
+            Self::Newest => NEWEST.clone(),
+        }
+    }
+
+    fn parse(self) -> Catalogue {
         let known = match self {
             Self::Older => &PROPERTIES[..1],
             Self::Newest => &PROPERTIES[..],

@@ -6,7 +6,7 @@ use lamplighter_protocol::{Log, Pieces, RunId};
 
 use super::World;
 use crate::simulation::dice::Dice;
-use crate::simulation::model::{Known, RecordKey, State};
+use crate::simulation::model::{Kind, Known, RecordKey, State};
 
 /// Why what only a server had, that was then restored, may be missing.
 const RESTORED: &str = "the server was restored, and no outbox had to keep it";
@@ -66,8 +66,12 @@ impl World {
         let told = self.told_on_the_way();
         let is_told =
             |key: &RecordKey| told.get(&(key.0, key.1)).is_some_and(|pieces| pieces.contains(key.2));
+        // An opening is kept whatever a position says (D1).
         let let_go = |key: &RecordKey, known: &Known| {
-            is_told(key) && !matches!(known.state, State::Excused(_)) && !self.is_here(key)
+            known.kind != Kind::Opening
+                && is_told(key)
+                && !matches!(known.state, State::Excused(_))
+                && !self.is_here(key)
         };
         let let_go = self.model.records.iter().filter(|(key, known)| let_go(key, known));
         let let_go = let_go.map(|(key, _)| *key).collect();

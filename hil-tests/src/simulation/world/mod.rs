@@ -29,7 +29,7 @@ const BEGINNING_MS: i64 = 1_798_761_600_000;
 /// More agents than this are not started: what needs more needs no more.
 const MOST_POSTS: usize = 6;
 
-/// So many samples may be read before anything else happens: a small outbox then needs the space of all that may go.
+/// So many samples may be read, and so many commands reported, before anything else happens: a small outbox then needs the space of all that may go.
 const MOST_SAMPLES_AT_ONCE: usize = 150;
 
 /// The true time, so many milliseconds after the simulation began.
@@ -111,6 +111,10 @@ impl World {
             What::Sample => {
                 let most = if dice.chance(10) { MOST_SAMPLES_AT_ONCE } else { 8 };
                 (0..=dice.below(most)).for_each(|_| self.sample(post, &mut dice));
+            }
+            What::Report => {
+                let most = if dice.chance(10) { MOST_SAMPLES_AT_ONCE } else { 8 };
+                (0..=dice.below(most)).for_each(|_| self.report(post, &mut dice));
             }
             What::Write => self.outbox(post, |agent| agent.outbox.write().map_err(Ended::from)),
             What::Sync => self.sync(post),

@@ -234,7 +234,7 @@ impl World {
         }
     }
 
-    /// The positions on their way to agents, and those that a broker may send again, of the agents' present connections.
+    /// The positions on their way to agents, and those that a broker may send again, that agents may believe yet.
     pub(super) fn positions_on_the_way(&self) -> Vec<Position> {
         let under_way = self.links.values().filter_map(|link| Some((link.post?, &link.down)));
         let under_way = under_way.flat_map(|(post, down)| down.iter().map(move |packet| (post, packet)));
@@ -244,8 +244,9 @@ impl World {
         for (post, packet) in under_way.chain(again) {
             let Outgoing::Publish { leaf: Leaf::Position, payload, .. } = packet else { continue };
             let agent = self.posts.get(post).and_then(|post| post.agent.as_ref());
-            if agent.is_some_and(|agent| agent.is_answered_by(payload)) {
-                positions.extend(Position::decode(payload));
+            let Ok(position) = Position::decode(payload) else { continue };
+            if agent.is_some_and(|agent| agent.may_believe(&position)) {
+                positions.push(position);
             }
         }
         positions

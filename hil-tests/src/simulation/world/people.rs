@@ -27,8 +27,8 @@ impl World {
 
     pub(super) fn reconfigure(&mut self, post: usize, dice: &mut Dice) {
         self.posts[post].variant = dice.below(VARIANTS);
-        let variant = self.posts[post].variant;
-        self.outbox(post, |agent| agent.describe(variant));
+        let (variant, number) = (self.posts[post].variant, self.posts[post].number.clone());
+        self.outbox(post, |agent| agent.describe(&number, variant));
         self.tally("new configurations");
     }
 

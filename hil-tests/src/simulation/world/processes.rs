@@ -7,7 +7,7 @@ use lamplighter_protocol::{Log, RunId};
 
 use super::World;
 use crate::simulation::dice::Dice;
-use crate::simulation::model::{ReadBy, State};
+use crate::simulation::model::{Kind, ReadBy, State};
 use crate::simulation::post::{Agent, Ended};
 use crate::simulation::server::LinkId;
 
@@ -118,6 +118,25 @@ impl World {
                 self.homes[post].insert(run);
                 self.model.appended((run, log, sequence), &number, kind, observed, by);
                 self.tally("records");
+            }
+            Err(_) => self.kill_agent(post),
+        }
+    }
+
+    /// A lamppost reports what became of a command.
+    pub(in crate::simulation) fn report(&mut self, post: usize, dice: &mut Dice) {
+        self.now_ms += 1 + i64::try_from(dice.below(100)).unwrap_or(0);
+        let at = &mut self.posts[post];
+        let wall = at.wall(self.now_ms);
+        let number = at.number.clone();
+        let Some(agent) = &mut at.agent else { return };
+        let is_provisional = agent.provisional_ms.is_some();
+        let by = ReadBy { ahead_ms: at.clock.ahead_ms, is_provisional, true_ms: self.now_ms };
+        match agent.report(wall, dice) {
+            Ok(None) => {}
+            Ok(Some((run, sequence))) => {
+                self.model.appended((run, Log::Events, sequence), &number, Kind::Report, Vec::new(), by);
+                self.tally("reports of commands");
             }
             Err(_) => self.kill_agent(post),
         }
