@@ -86,7 +86,9 @@ fn a_copy_that_can_be_neither_read_nor_replaced_keeps_nobody_from_starting_and_c
     for path in lost {
         bench.disk.loses(&path);
         let before = bench.runs().len();
-        let mut outbox = bench.try_begin(known(5, 0, 2 * SHIFT)).expect(path.to_str().unwrap());
+        let mut outbox = bench
+            .try_begin(known(5, 0, 2 * SHIFT))
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert_eq!((outbox.state().outbox, bench.runs().len()), (first, before + 1));
         append_good(&mut outbox, [2 * SHIFT + 1]);
         assert!(!outbox.is_dating(), "it is not tried without end");
