@@ -8,6 +8,7 @@
 mod learning;
 mod system;
 
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -80,9 +81,9 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
         std::thread::sleep(time);
     }
 
-    /// The server said what time it was, at some moment of the last `within`: the last resort of a lamppost whose clock
-    /// nobody else confirms.
-    fn hear_server_time(&self, server: UtcMillis, within: Duration);
+    /// The server said what time it was, at some moment between these two of [monotonic](Now::monotonic) time: the last
+    /// resort of a lamppost whose clock nobody else confirms.
+    fn hear_server_time(&self, server: UtcMillis, between: Range<Duration>);
 
     /// The time, once it is learnt and for as long as [`now`](Self::now) is still provisional.
     fn learnt(&self) -> Option<Learnt> {

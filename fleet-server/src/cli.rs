@@ -117,7 +117,7 @@ pub struct RunArgs {
     /// For how many days the journal is kept at least, up to 3650; with 0 until two checkpoints hold it [default: 400]
     ///
     /// What is older goes, once two checkpoints hold what it told. Observations that do not fit into memory are then
-    /// gone with it.
+    /// gone with it. Days on which nothing was received do not count, so that a clock that is wrong deletes nothing.
     #[arg(long, value_name = "DAYS")]
     pub journal_keep: Option<JournalKeep>,
     /// After how many seconds at most a checkpoint is written, if there is something new [default: 600]

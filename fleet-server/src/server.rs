@@ -1,5 +1,6 @@
 //! The server, put together: what it is built of, how it runs, how it stops.
 
+mod clock_watch;
 mod start;
 mod threads;
 
@@ -12,7 +13,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use lamplighter_protocol::{Catalogue, UtcMillis};
+use lamplighter_protocol::{Catalogue, ImplausibleTime, UtcMillis};
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry as MetricRegistry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -36,10 +38,11 @@ use crate::web::{
     WebState,
 };
 
+use clock_watch::ClockWatch;
 use start::Rebuild;
 use threads::{Threads, Work};
 
-/// How often the store's size and the journal's health are looked at.
+/// How often the store's size, the journal's health and the clock are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// 256 connections of people, 16 of SQLite, the journal's files, the runtime's own, and as many again.
@@ -70,6 +73,8 @@ pub struct Server {
 /// What the rooms count.
 #[derive(Clone, Debug, Default)]
 struct Metrics {
+    /// Whether the clock shows a time that cannot be right.
+    clock_wrong: Gauge,
     gateway: GatewayMetrics,
     journal: JournalMetrics,
     checkpoint: CheckpointMetrics,
@@ -222,6 +227,9 @@ impl Server {
             web,
             metrics,
         } = self;
+        let mut clock_watch = ClockWatch::new(metrics.clock_wrong.clone());
+        // Said before the journal is read, which may take a while. That the server is starting is all that is asked then.
+        clock_watch.look(clock::wall()).ok();
         let (stop_web, commands) = (web.stop.clone(), web.commands.clone());
         let mut serving = JoinSet::new();
         serving.spawn(web::serve(people, web));
@@ -286,7 +294,7 @@ impl Server {
             _ = gateway_task.join_next() => Err(anyhow::anyhow!("the gateway ended by itself")),
             _ = serving.join_next() => Err(anyhow::anyhow!("the people's listener ended by itself")),
             _ = watcher_task.join_next() => Err(anyhow::anyhow!("the watcher of lampposts ended by itself")),
-            part = watch_parts(&journal, &threads, &store, &phase, &metrics.store) => {
+            part = watch_parts(&journal, &threads, &store, &phase, &metrics.store, clock_watch) => {
                 Err(anyhow::anyhow!("the {part} thread ended by itself"))
             }
         };
@@ -306,12 +314,17 @@ impl Server {
 
 impl Metrics {
     fn figures(&self, started: UtcMillis, connections: usize, tail: TailOptions) -> Figures {
-        let Self { gateway, journal, checkpoint, ingest, store, live, web: _ } = self.clone();
+        let Self { clock_wrong: _, gateway, journal, checkpoint, ingest, store, live, web: _ } = self.clone();
         Figures { started, gateway, connections, journal, checkpoint, ingest, store, tail, live }
     }
 
     fn registry(&self) -> MetricRegistry {
         let mut registry = MetricRegistry::default();
+        registry.register(
+            "lamplighter_clock_wrong",
+            "1 while the server's clock shows a time that cannot be right, else 0",
+            self.clock_wrong.clone(),
+        );
         self.gateway.register(&mut registry);
         self.journal.register(&mut registry);
         self.checkpoint.register(&mut registry);
@@ -347,6 +360,7 @@ async fn watch_parts(
     store: &Arc<RwLock<Tail>>,
     phase: &watch::Sender<Phase>,
     metrics: &StoreMetrics,
+    mut clock_watch: ClockWatch,
 ) -> &'static str {
     let mut looks = tokio::time::interval(LOOK_EVERY);
     loop {
@@ -360,11 +374,17 @@ async fn watch_parts(
         if let Err(error) = tokio::task::spawn_blocking(look).await {
             tracing::error!(%error, "looking at the store panicked");
         }
-        let now = match journal.health() {
-            JournalHealth::Writing => Phase::Ready,
-            JournalHealth::Short { .. } | JournalHealth::Failing { .. } => Phase::Failing { part: "journal" },
-        };
+        let now = phase_by(&journal.health(), clock_watch.look(clock::wall()));
         phase.send_if_modified(|phase| std::mem::replace(phase, now.clone()) != now);
+    }
+}
+
+/// Where a server stands that has read its journal.
+fn phase_by(journal: &JournalHealth, clock: Result<UtcMillis, ImplausibleTime>) -> Phase {
+    match journal {
+        JournalHealth::Short { .. } | JournalHealth::Failing { .. } => Phase::Failing { part: "journal" },
+        JournalHealth::Writing if clock.is_err() => Phase::Failing { part: "clock" },
+        JournalHealth::Writing => Phase::Ready,
     }
 }
 

@@ -1,7 +1,7 @@
 // What a lamppost has observed in a run that never learnt the time: its page says between what that lay.
 
 import assert from "node:assert/strict";
-import { axe, scene, shot } from "./stage.mjs";
+import { axe, scene, shot, until } from "./stage.mjs";
 
 const MINUTE_MS = 60_000;
 
@@ -9,13 +9,14 @@ scene(
   "observations whose times are uncertain are told with what they lie between, in both languages",
   { timeout: 90_000 },
   async ({ page, context }) => {
-    const { from, earliest, latest } = await placed(context, "KB0014");
-    const range = { from: new Date(Date.now() - MINUTE_MS).toISOString(), to: new Date().toISOString() };
+    const now_ms = Date.now();
+    const { from, to, earliest, latest } = await placed(context, "KB0014", now_ms);
+    const range = { from: iso(now_ms - MINUTE_MS), to: iso(now_ms) };
     await page.goto(`/#/lampposts/KB0014?${new URLSearchParams(range)}`);
     const runs = page.getByText("1 run of the agent in this range never learnt the time");
     await runs.click();
     const bounds = `Time uncertain: between ${shown(earliest)} and ${shown(latest)}`;
-    await page.getByText(`Shown from ${shown(from)} to ${shown(latest)}. ${bounds}`).waitFor();
+    await page.getByText(`Shown from ${shown(from)} to ${shown(to)}. ${bounds}`).waitFor();
 
     const air = page.getByRole("article", { name: "Air temperature, weather-1", exact: true });
     const cursor = air.getByRole("slider");
@@ -42,25 +43,47 @@ scene(
   },
 );
 
-/** As if the run that this lamppost is in had never learnt the time: what the server would tell of it then. */
-async function placed(context, number) {
-  const path = `/api/v1/lampposts/${number}/outboxes`;
-  const { runs } = await (await context.request.get(path)).json();
+/**
+ * As if the run that this lamppost is in had never learnt the time, and had ended since: what the server would tell of it
+ * then. It waits until all of it is stored that is older than `now_ms`, for the live feed tells it as it is.
+ */
+async function placed(context, number, now_ms) {
+  const outboxes = `/api/v1/lampposts/${number}/outboxes`;
+  const series = `/api/v1/lampposts/${number}/series/weather-1/air_temperature`;
+  const { runs } = await (await context.request.get(outboxes)).json();
   const from = Date.parse(runs[0].opened);
-  const [earliest, latest] = [from - 30 * MINUTE_MS, Date.now() + 30 * MINUTE_MS];
+  const [to, earliest, latest] = [MINUTE_MS, -30 * MINUTE_MS, 30 * MINUTE_MS].map((ms) => now_ms + ms);
+  await until("what has been read by now to be stored", async () => {
+    const newer = new URLSearchParams({ from: iso(now_ms), to: iso(latest), limit: "1" });
+    return (await (await context.request.get(`${series}?${newer}`)).json()).observations.length > 0;
+  });
+  await changed(context, outboxes, (document) => {
+    const placed_between = { earliest: iso(earliest), latest: iso(latest) };
+    Object.assign(document.runs[0], { ended: iso(to), ended_known: false, placed_between });
+  });
+  await changed(context, series, (document) => {
+    for (const observation of document.observations) {
+      Object.assign(observation, { quality: "uncertain", reason: "clock-unsure" });
+    }
+  });
+  return { from, to, earliest, latest };
+}
+
+/** The page is told another document than the server tells. */
+async function changed(context, path, change) {
   await context.route(
     (url) => url.pathname === path,
     async (route) => {
       const answer = await route.fetch();
       const document = await answer.json();
-      document.runs[0].placed_between = {
-        earliest: new Date(earliest).toISOString(),
-        latest: new Date(latest).toISOString(),
-      };
+      change(document);
       await route.fulfill({ response: answer, json: document });
     },
   );
-  return { from, earliest, latest };
+}
+
+function iso(ms) {
+  return new Date(ms).toISOString();
 }
 
 /** A time as the console writes it in English, by the city's clocks. */

@@ -1,5 +1,6 @@
 //! The machine's clock: what it says, and what others say of it.
 
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -80,13 +81,25 @@ impl SystemClock {
         machine_time().plus_ms(self.off_ms)
     }
 
+    /// What the machine's clock makes of monotonic zero. This thread may stand still between its reading one clock and the
+    /// other: of three pairs, the one that was read within the shortest time counts.
+    fn machine_at_zero(&self) -> UtcMillis {
+        let pair = || {
+            let before = self.start.elapsed();
+            let machine = self.machine_time();
+            let took = self.start.elapsed().saturating_sub(before);
+            (took, machine.plus_ms(-whole_ms(before + took / 2)))
+        };
+        let (_, at_zero) = pair().min(pair()).min(pair());
+        at_zero
+    }
+
     /// What is known, systemd-timesyncd having been looked at if that is due.
     fn state(&self, elapsed: Duration) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.look_at.is_some_and(|at| at <= elapsed) {
-            let ahead_ms = self.machine_time().since_ms(self.began.plus(elapsed));
             if is_synchronised() {
-                state.learning.synchronised(ahead_ms);
+                state.learning.synchronised(self.machine_at_zero().since_ms(self.began));
             }
             state.look_at = (!state.learning.is_confirmed()).then(|| elapsed + LOOK_EVERY);
         }
@@ -114,11 +127,12 @@ impl Clock for SystemClock {
         stop.wait(until.saturating_sub(self.start.elapsed()))
     }
 
-    fn hear_server_time(&self, server: UtcMillis, within: Duration) {
-        let at = self.start.elapsed();
-        let heard = Heard { server, asked: at.saturating_sub(within), at };
-        let mut state = self.state(at);
-        match state.learning.heard(heard, self.machine_time(), self.began) {
+    fn hear_server_time(&self, server: UtcMillis, between: Range<Duration>) {
+        let heard = Heard { server, asked: between.start, at: between.end };
+        let machine = self.machine_at_zero().plus(heard.at);
+        let now = self.start.elapsed();
+        let mut state = self.state(now);
+        match state.learning.heard(heard, machine, self.began) {
             Ok(()) => state.has_refused = false,
             Err(why) if !state.has_refused => {
                 tracing::warn!(%why, "the server's time is not believed");
@@ -128,7 +142,7 @@ impl Clock for SystemClock {
         }
         if self.off_ms == 0 && !state.learning.is_confirmed() {
             // Whoever synchronises it may confirm it again.
-            state.look_at = state.look_at.or(Some(at + LOOK_EVERY));
+            state.look_at = state.look_at.or(Some(now + LOOK_EVERY));
         }
     }
 
@@ -182,12 +196,25 @@ mod tests {
     }
 
     #[test]
+    fn d3_a_time_that_is_looked_at_late_says_as_much_as_one_that_is_looked_at_at_once() {
+        let day = UtcMillis(lamplighter_protocol::EARLIEST.0 + 86_400_000);
+        let mut clock = SystemClock::off_by(day.since_ms(machine_time()));
+        // It is a minute later than the moment at which the answer came.
+        clock.start = clock.start.checked_sub(Duration::from_mins(2)).unwrap();
+        let between = Duration::from_secs(59)..Duration::from_mins(1);
+        clock.hear_server_time(day.plus_ms(-60_500), between);
+        let learnt = clock.learnt().unwrap();
+        assert_eq!(learnt.from, LearntFrom::OwnClock);
+        assert!((learnt.shift_ms + 120_000).abs() < 1_000, "{learnt:?}");
+    }
+
+    #[test]
     fn d3_a_slow_server_is_believed_roughly_once_time_has_gone_by_and_one_that_shows_1970_never() {
         let day = UtcMillis(lamplighter_protocol::EARLIEST.0 + 86_400_000);
         for (server, from) in [(day, Some(LearntFrom::SlowServer)), (UtcMillis(86_400_000), None)] {
             let mut clock = SystemClock::off_by(-10 * 365 * 86_400_000);
             clock.start = clock.start.checked_sub(Duration::from_mins(1)).unwrap();
-            clock.hear_server_time(server, Duration::from_secs(10));
+            clock.hear_server_time(server, Duration::from_secs(50)..Duration::from_mins(1));
             assert_eq!(clock.learnt(), None);
             clock.start = clock.start.checked_sub(Duration::from_mins(10)).unwrap();
             assert_eq!(clock.learnt().map(|learnt| learnt.from), from);

@@ -12,7 +12,7 @@ use super::disk::Disk;
 use super::error::OutboxError;
 use super::run::Run;
 use super::sealed::{self, Sealed};
-use super::twin::{self, Lacking, Twin};
+use super::twin::{self, Kind, Lacking, Twin};
 use crate::clock::ClockTrust;
 
 /// The file that says that a run began without knowing the time.
@@ -20,6 +20,12 @@ pub(super) const UNDATED: &str = "undated";
 
 /// The file that dates it. There are two copies: what was sent by it may not change, and without it could not be told again.
 pub(super) const DATING: &str = "dating";
+
+/// Datings of the kinds that version 1 does not know have this version. A reader of version 1 alone would take one of them for
+/// damaged, and date the run anew; so it lets the run wait for whoever can read it.
+const VERSION_OF_ROUGH: u16 = 2;
+
+const DATINGS: Kind = Kind { name: DATING, newest: VERSION_OF_ROUGH, version_of };
 
 /// What is known of the times of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,8 +183,8 @@ impl Dating {
             How::OwnClock => (0, None),
             How::Server => (1, None),
             How::SameBoot => (2, None),
-            How::SlowServer => (5, None),
-            How::SameBootRoughly => (6, None),
+            How::SlowServer => (SLOW_SERVER, None),
+            How::SameBootRoughly => (SAME_BOOT_ROUGHLY, None),
             How::Placed(bounds) => (if bounds.earliest.is_some() { 4 } else { 3 }, Some(bounds)),
         };
         let earliest = bounds.and_then(|bounds| bounds.earliest).unwrap_or_default();
@@ -209,8 +215,8 @@ impl Dating {
             2 => How::SameBoot,
             3 => How::Placed(Bounds { earliest: None, latest }),
             4 => How::Placed(Bounds { earliest: Some(earliest), latest }),
-            5 => How::SlowServer,
-            6 => How::SameBootRoughly,
+            SLOW_SERVER => How::SlowServer,
+            SAME_BOOT_ROUGHLY => How::SameBootRoughly,
             _ => return None,
         };
         Some(Self {
@@ -220,6 +226,18 @@ impl Dating {
             after: RunId(*after),
             how,
         })
+    }
+}
+
+/// Kinds of datings that came with version 2.
+const SLOW_SERVER: u8 = 5;
+const SAME_BOOT_ROUGHLY: u8 = 6;
+
+/// The version under which what dates a run is written.
+fn version_of(dating: &[u8]) -> u16 {
+    match dating.first() {
+        Some(&(SLOW_SERVER | SAME_BOOT_ROUGHLY)) => VERSION_OF_ROUGH,
+        Some(_) | None => sealed::VERSION,
     }
 }
 
@@ -280,7 +298,7 @@ impl Undated {
 
 /// Dates a run, for good: it is on disk, wholly, when this returns.
 pub(super) fn write(disk: &dyn Disk, run: &Run, dating: &Dating) -> Result<(), OutboxError> {
-    twin::write(disk, &run.directory, DATING, &dating.encode())
+    twin::write(disk, &run.directory, DATINGS, &dating.encode())
 }
 
 /// What is known of a run's times, its directory being synced; and of what dates it, the copy that is to be written again.
@@ -299,7 +317,7 @@ pub(super) fn load(disk: &dyn Disk, run: &Run) -> (RunTime, Option<Lacking>) {
         tracing::error!(%path, "when the run began is damaged: it is placed between its neighbours");
         Undated { opened: opened.unwrap_or_default(), before_ended: None, boot: None }
     });
-    match twin::read(disk, &run.directory, DATING, Dating::decode) {
+    match twin::read(disk, &run.directory, DATINGS, Dating::decode) {
         Ok(Twin::Absent) => (RunTime::Undated(undated), None),
         Ok(Twin::Whole(dating, lacking)) => (RunTime::Dated(undated, dating), lacking),
         Ok(Twin::Damaged) => {

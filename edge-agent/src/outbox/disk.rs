@@ -211,11 +211,21 @@ pub(super) fn list(disk: &dyn Disk, directory: &Path) -> Result<Vec<String>, Out
 /// Puts `bytes` where `path` is, wholly or not at all: a new name, synced, renamed, and the directory synced.
 pub(super) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), OutboxError> {
     let new = path.with_extension("new");
-    remove_file(disk, &new)?;
-    let file = create_file(disk, &new)?;
-    write_at(&*file, &new, bytes, 0)?;
-    sync(&*file, &new)?;
-    disk.rename(&new, path).map_err(manage("replace", path))?;
+    write_new(disk, &new, bytes)?;
+    put_in_place(disk, &new, path)
+}
+
+/// The first half of [`replace`]: the bytes are on disk, under a name that nobody reads.
+pub(super) fn write_new(disk: &dyn Disk, new: &Path, bytes: &[u8]) -> Result<(), OutboxError> {
+    remove_file(disk, new)?;
+    let file = create_file(disk, new)?;
+    write_at(&*file, new, bytes, 0)?;
+    sync(&*file, new)
+}
+
+/// The other half.
+pub(super) fn put_in_place(disk: &dyn Disk, new: &Path, path: &Path) -> Result<(), OutboxError> {
+    disk.rename(new, path).map_err(manage("replace", path))?;
     path.parent().map_or(Ok(()), |directory| sync_directory(disk, directory))
 }
 

@@ -14,7 +14,7 @@ use super::identity::{self, Home};
 use super::kept::{self, Kept};
 use super::pen::Pen;
 use super::place::BootAt;
-use super::plan::Plan;
+use super::plan::{Plan, no_hurry};
 use super::random::Random;
 use super::read::{self, Found};
 use super::reserve::Reserve;
@@ -135,7 +135,7 @@ impl Files {
             files.runs.iter_mut().for_each(Run::end_behind_held);
         }
         for run in &mut files.runs {
-            // What is held was sent, and nothing is sent before that is told.
+            // What is held was sent, and nothing is sent before that is told: not even if it is placed for a second time.
             let is_held = |log: Log| !run.log(log).state.held.is_empty();
             run.is_told = recovered.placed.contains(&run.id) || Log::ALL.into_iter().any(is_held);
         }
@@ -149,7 +149,7 @@ impl Files {
         files.begin_run(random, beginning)?;
         files.keep_reserve();
         files.report_damage()?;
-        files.step_plan()?;
+        files.step_plan(&no_hurry)?;
         files.report_resumed(resumed)?;
         files.find_oldest();
         Ok((files, opened))

@@ -9,7 +9,8 @@ use super::OutboxOptions;
 use super::disk::{self, Disk, DiskFile};
 use super::error::{OutboxError, manage};
 use super::random::Random;
-use super::twin::{self, Lacking, Twin};
+use super::sealed;
+use super::twin::{self, Kind, Lacking, Twin};
 
 /// An outbox that is ours: its id, and the lock that keeps other agents out while it lives.
 #[derive(Debug)]
@@ -36,11 +37,11 @@ pub(super) enum Identity {
 }
 
 /// The file that says whose the outbox is. There are two copies: without it all that the outbox holds is lost.
-const IDENTITY: &str = "identity";
+const IDENTITY: Kind = Kind { name: "identity", newest: sealed::VERSION, version_of: |_| sealed::VERSION };
 
 /// Whether a file of this name says whose the outbox is.
 pub(super) fn is_identity(name: &str) -> bool {
-    name == IDENTITY || name == twin::second(IDENTITY)
+    name == IDENTITY.name || name == twin::second(IDENTITY.name)
 }
 
 /// Reads whose the outbox in this directory is.

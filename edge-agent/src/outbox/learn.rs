@@ -8,6 +8,7 @@ use super::dating::{self, BootTime, Dating, How, RunTime, SpansOff, Undated};
 use super::error::OutboxError;
 use super::files::Files;
 use super::place::{self, BootAt, Boots, Known, Life};
+use super::plan::no_hurry;
 use super::room::Purpose;
 use super::run::Run;
 use super::{Beginning, Chunk, ReadLimit, opening, read};
@@ -27,7 +28,7 @@ impl Files {
         }
         let boot = boot.map(|at| BootAt::of(at, opened, beginning.now.trust));
         self.boot = boot;
-        self.plan_earlier(self.runs.len(), opened);
+        self.plan_earlier(self.runs.len(), opened, Known::trusted(beginning.now.trust));
         self.date_run_before()?;
         Ok(RunTime::Known)
     }
@@ -79,8 +80,7 @@ impl Files {
         self.now = self.now.plus_ms(learnt.shift_ms);
         self.boot = boot;
         tracing::info!(shift_ms = learnt.shift_ms, from = ?learnt.from, "the time is known: what was read is dated");
-        self.plan_earlier(place, opened);
-        self.step_plan()?;
+        self.plan_earlier(place, opened, Known::trusted(how.trust()));
         self.oldest_gone = true;
         self.write()
     }
@@ -92,20 +92,20 @@ impl Files {
             return Ok(());
         }
         let place = self.runs.len() - 1;
-        let Some(opened) = self.life(place).map(|life| life.opened) else { return Ok(()) };
-        self.plan_earlier(place, opened);
-        self.step_plan()
+        let Some(Life { opened, known, .. }) = self.life(place) else { return Ok(()) };
+        self.plan_earlier(place, opened, known);
+        self.step_plan(&no_hurry)
     }
 
-    /// Finds out when the runs were that come before the one at this place, which opened at a time that is known, and plans to
-    /// date them so.
-    fn plan_earlier(&mut self, place: usize, opened: UtcMillis) {
+    /// Finds out when the runs were that come before the one at this place, which opened at a time that is so well known,
+    /// and plans to date them so.
+    fn plan_earlier(&mut self, place: usize, opened: UtcMillis, known: Known) {
         let is_undated = |run: &Run| matches!(run.time, RunTime::Undated(_));
         let mut datings = Vec::new();
         if self.runs.iter().take(place).any(is_undated) {
             let lives = (0..place).filter_map(|at| Some((at, self.life(at)?)));
             let (places, mut lives): (Vec<usize>, Vec<Life>) = lives.unzip();
-            lives.push(Life { opened, ended: opened, known: Known::Exactly });
+            lives.push(Life { opened, ended: opened, known });
             let found = place::date(&lives, &self.boots(place), self.bound.max_age());
             let after = self.runs.last().map_or(RunId([0; 16]), |run| run.id);
             for (at, found) in places.into_iter().zip(found) {
@@ -203,7 +203,8 @@ impl Files {
         };
         let known = match &run.time {
             RunTime::Dated(_, Dating { how: How::Placed(_), .. }) => Known::Placed,
-            RunTime::Known | RunTime::Dated(..) => Known::Exactly,
+            RunTime::Dated(_, dating) => Known::trusted(dating.how.trust()),
+            RunTime::Known => Known::Exactly,
             RunTime::Undated(undated) => Known::Not(undated.boot),
             RunTime::Unread => return None,
         };

@@ -5,6 +5,9 @@
 //! for the others; else it is put as late as it can be. Runs of one boot keep their distances. A run that was placed
 //! before stays where it is.
 //!
+//! Where the times of such a neighbour are known [roughly](ROUGHLY_OFF_MS), the bounds are wider by that, and it makes room if by
+//! its times there is too little.
+//!
 //! All times come from disk, where they may be anything: sums are held at the ends of the range.
 
 use std::collections::BTreeMap;
@@ -14,6 +17,10 @@ use lamplighter_protocol::{UtcMillis, whole_ms};
 
 use super::dating::{BootTime, Bounds, How};
 use crate::clock::ClockTrust;
+
+/// Times that are known roughly are off by so much at most: what a slow server said is taken if its bounds are twice as far
+/// apart.
+const ROUGHLY_OFF_MS: i64 = 300_000;
 
 /// A run: from its opening to its last record, by whatever times it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +35,8 @@ pub(super) struct Life {
 pub(super) enum Known {
     /// They are right.
     Exactly,
+    /// They are nearly right.
+    Roughly,
     /// They were chosen between its neighbours, for good.
     Placed,
     /// Nothing but their distances, and perhaps which moment of which boot the opening was.
@@ -43,6 +52,25 @@ pub(super) struct BootAt {
     pub(super) trust: ClockTrust,
 }
 
+impl Known {
+    /// What is known of times that are trusted so far.
+    pub(super) fn trusted(trust: ClockTrust) -> Self {
+        match trust {
+            ClockTrust::Sure => Self::Exactly,
+            ClockTrust::Unsure | ClockTrust::Unknown => Self::Roughly,
+        }
+    }
+
+    /// By how much they may be off, if others can be placed between them.
+    fn off_ms(self) -> Option<i64> {
+        match self {
+            Self::Exactly => Some(0),
+            Self::Roughly => Some(ROUGHLY_OFF_MS),
+            Self::Placed | Self::Not(_) => None,
+        }
+    }
+}
+
 impl BootAt {
     /// The boot one of whose moments was at this time.
     pub(super) fn of(moment: BootTime, time: UtcMillis, trust: ClockTrust) -> Self {
@@ -56,32 +84,61 @@ pub(super) type Found = Option<(i64, How)>;
 /// When the boots were of which that is known.
 pub(super) type Boots = BTreeMap<[u8; 16], BootAt>;
 
-/// Dates the lives of which nothing is known, oldest first; the last one has to be known exactly. Nothing is left where it
+/// Dates the lives of which nothing is known, oldest first; the last one has to be known, roughly at least. Nothing is left where it
 /// is that would be older than `max_age`.
 pub(super) fn date(lives: &[Life], boots: &Boots, max_age: Duration) -> Vec<Found> {
     let mut found: Vec<Found> = lives.iter().map(|life| same_boot(life, boots)).collect();
     let mut lives = lives.to_vec();
     for (life, found) in lives.iter_mut().zip(&found) {
-        if let Some((shift_ms, _)) = found {
+        if let Some((shift_ms, how)) = found {
             let (opened, ended) = (life.opened.plus_ms(*shift_ms), life.ended.plus_ms(*shift_ms));
-            *life = Life { opened, ended, known: Known::Exactly };
+            *life = Life { opened, ended, known: Known::trusted(how.trust()) };
         }
     }
+    let latest = latest_openings(&lives);
+    // When the last one of which that is known ended at the earliest.
+    let mut before = None;
     let mut from = 0;
     while from < lives.len() {
-        let is_exact = |life: &&Life| life.known == Known::Exactly;
-        let group = lives.iter().skip(from).take_while(|life| !is_exact(life)).count();
-        if let Some(next) = lives.get(from + group).filter(|_| group > 0) {
-            let before = from.checked_sub(1).and_then(|before| lives.get(before)).map(|life| life.ended);
-            let between = Between { before, next: next.opened, max_age };
+        let group = lives.iter().skip(from).take_while(|life| life.known.off_ms().is_none()).count();
+        let Some((next, latest)) = lives.get(from + group).zip(latest.get(from + group)) else { break };
+        if group > 0 {
+            let between = Between { before, next: next.opened, latest: *latest, max_age };
             let placed = between.place(&lives[from..from + group]);
             for (found, placed) in found.iter_mut().skip(from).zip(placed) {
                 *found = found.or(placed);
             }
         }
+        before = Some(within(next.ended, next.known, before.unwrap_or(EARLIEST)));
         from += group + 1;
     }
     found
+}
+
+/// Before all times.
+const EARLIEST: UtcMillis = UtcMillis(i64::MIN);
+
+/// Behind all times.
+const LATEST: UtcMillis = UtcMillis(i64::MAX);
+
+/// The nearest to `bound` of the times that this one may be in truth.
+fn within(time: UtcMillis, known: Known, bound: UtcMillis) -> UtcMillis {
+    let off_ms = known.off_ms().unwrap_or(0);
+    bound.max(time.plus_ms(-off_ms)).min(time.plus_ms(off_ms))
+}
+
+/// Of each life: when it opened at the latest. One that is known roughly opened before the next one that is known.
+fn latest_openings(lives: &[Life]) -> Vec<UtcMillis> {
+    let mut next = LATEST;
+    let latest = lives.iter().rev().map(|life| {
+        if life.known.off_ms().is_some() {
+            next = within(life.opened, life.known, next);
+        }
+        next
+    });
+    let mut latest: Vec<UtcMillis> = latest.collect();
+    latest.reverse();
+    latest
 }
 
 fn same_boot(life: &Life, boots: &Boots) -> Found {
@@ -96,10 +153,12 @@ fn same_boot(life: &Life, boots: &Boots) -> Found {
 
 /// Where runs lie whose times are not known.
 struct Between {
-    /// The end of the last run before whose times are known.
+    /// The end of the last run before whose times are known, at the earliest.
     before: Option<UtcMillis>,
-    /// The opening of the next one.
+    /// The opening of the next one, by its times,
     next: UtcMillis,
+    /// and at the latest.
+    latest: UtcMillis,
     max_age: Duration,
 }
 
@@ -120,12 +179,12 @@ impl Between {
         let not_older = self.next.plus_ms(whole_ms(self.max_age).saturating_neg());
 
         // Whatever is placed ends before this.
-        let mut limit = self.next;
+        let mut limit = self.limit(&blocks);
         // What lies between this block and the next run takes so long at least.
         let mut after = 0_i64;
         let mut shifts: Vec<Found> = Vec::new();
         for (block, (earliest, behind_placed)) in blocks.iter().zip(earliest).rev() {
-            let latest = self.next.plus_ms(after.saturating_neg());
+            let latest = self.latest.plus_ms(after.saturating_neg());
             after = after.saturating_add(block.length());
             if block.is_placed {
                 limit = limit.min(block.first);
@@ -146,6 +205,14 @@ impl Between {
         moved
             .map(|(found, offset)| found.map(|(shift_ms, how)| (shift_ms.saturating_add(offset), how)))
             .collect()
+    }
+
+    /// What these end before: the next run, which opened later than its times say if they leave too little room, though not
+    /// later than it can have.
+    fn limit(&self, blocks: &[Block]) -> UtcMillis {
+        let needed = blocks.iter().map(Block::length).fold(1, i64::saturating_add);
+        let with_room = self.before.map_or(self.next, |before| before.plus_ms(needed));
+        self.next.max(with_room).min(self.latest)
     }
 
     /// Of each block: what it comes after, if all before it are as early as they can be; and the same behind the last one
@@ -178,7 +245,7 @@ fn blocks(lives: &[Life]) -> (Vec<Block>, Vec<i64>) {
     for life in lives {
         let boot = match life.known {
             Known::Not(boot) => boot,
-            Known::Placed | Known::Exactly => None,
+            Known::Placed | Known::Exactly | Known::Roughly => None,
         };
         let joined = last_boot.zip(boot).filter(|(last, boot)| last.boot == boot.boot);
         if let (Some((last, boot)), Some(block)) = (joined, blocks.last_mut()) {
@@ -232,12 +299,14 @@ mod tests {
     #[test]
     fn d3_a_run_of_the_present_boot_is_dated_exactly() {
         let lives = [exact(0, 10), booted(1, 500, 7, 90), booted(2, 70, 7, 90), exact(2_000, 2_000)];
-        for (trust, how) in [(ClockTrust::Sure, How::SameBoot), (ClockTrust::Unsure, How::SameBootRoughly)] {
+        // A roughly known opening is before the next one that is known at least.
+        let (exactly, roughly) = ((How::SameBoot, 1_570), (How::SameBootRoughly, 2_000));
+        for (trust, (how, latest)) in [(ClockTrust::Sure, exactly), (ClockTrust::Unsure, roughly)] {
             let boot = BootAt { boot: [2; 16], booted: UtcMillis(1_500), trust };
             let found = date(&lives, &Boots::from([(boot.boot, boot)]), MONTH);
             assert_eq!(found[2], Some((1_563, how)), "as exactly as the boot is known");
             // The one before it ends before that.
-            assert_eq!(bounds(found[1]), (Some(10), 1_570));
+            assert_eq!(bounds(found[1]), (Some(10), latest));
         }
     }
 
@@ -266,6 +335,50 @@ mod tests {
         let found = date(&[lost(0, 5_000), exact(now, now)], &Boots::new(), MONTH);
         assert_eq!(shifts(&found), [Some(now - 1 - 5_000), None]);
         assert_eq!(bounds(found[0]), (None, now));
+    }
+
+    /// Off by five minutes at most.
+    fn rough(opened: i64, ended: i64) -> Life {
+        life(opened, ended, Known::Roughly)
+    }
+
+    #[test]
+    fn d3_bounds_are_as_wide_as_the_times_beside_them_are_rough() {
+        let bounds_of = |lives: &[Life]| bounds(date(lives, &Boots::new(), MONTH)[1]);
+        let (off, hour) = (ROUGHLY_OFF_MS, 3_600_000);
+        assert_eq!(
+            bounds_of(&[rough(0, hour), lost(0, 5), exact(2 * hour, 3 * hour)]),
+            (Some(hour - off), 2 * hour)
+        );
+        assert_eq!(
+            bounds_of(&[exact(0, hour), lost(0, 5), rough(2 * hour, 3 * hour)]),
+            (Some(hour), 2 * hour + off)
+        );
+        // What is known exactly beside those says it better.
+        let lives = [
+            exact(0, hour),
+            rough(hour - 1_000, hour + 9),
+            lost(0, 5),
+            rough(2 * hour, 2 * hour),
+            exact(2 * hour + 7, 3 * hour),
+        ];
+        assert_eq!(bounds(date(&lives, &Boots::new(), MONTH)[2]), (Some(hour), 2 * hour + 7));
+        // A run of the same boot that is dated roughly is such a neighbour.
+        let boot = BootAt { boot: [2; 16], booted: UtcMillis(2 * hour), trust: ClockTrust::Unsure };
+        let lives = [exact(0, hour), lost(0, 5), booted(2, 70, 7, 90), exact(9 * hour, 9 * hour)];
+        let found = date(&lives, &Boots::from([(boot.boot, boot)]), MONTH);
+        assert_eq!(bounds(found[1]), (Some(hour), 2 * hour + 70 + off));
+    }
+
+    #[test]
+    fn d3_what_opened_before_the_run_before_it_by_rough_times_makes_room_for_what_was_between() {
+        let lives =
+            [exact(0, 1_000_000), lost(5, 2_005), rough(900_000, 950_000), exact(2_000_000, 2_000_000)];
+        let found = date(&lives, &Boots::new(), MONTH);
+        assert_eq!(bounds(found[1]), (Some(1_000_000), 1_200_000));
+        // Where it ends no later than it must.
+        assert_eq!(shifts(&found)[1], Some(1_000_001 - 5));
+        check_bounds(&lives, &found).unwrap();
     }
 
     #[test]
@@ -335,7 +448,7 @@ mod tests {
     proptest! {
         #[test]
         fn times_from_a_damaged_disk_overflow_nothing(
-            times in prop::collection::vec((hostile(), hostile(), hostile(), 0u8..6), 0..8),
+            times in prop::collection::vec((hostile(), hostile(), hostile(), 0u8..7), 0..8),
             (next, booted) in (hostile(), hostile()), age_ms in any::<u64>(),
         ) {
             let mut lives: Vec<Life> = times.into_iter().map(|(opened, ended, ms, known)| {
@@ -343,6 +456,7 @@ mod tests {
                     0 => Known::Exactly,
                     1 => Known::Placed,
                     2 => Known::Not(None),
+                    6 => Known::Roughly,
                     boot => Known::Not(Some(BootTime { boot: [boot; 16], ms })),
                 };
                 life(opened, ended, known)
@@ -359,12 +473,19 @@ mod tests {
     fn check(lives: &[Life], found: &[Found]) -> Result<(), TestCaseError> {
         for (life, found) in lives.iter().zip(found) {
             prop_assert_eq!(found.is_some(), matches!(life.known, Known::Not(_)));
+        }
+        check_bounds(lives, found)?;
+        check_order(lives, found)
+    }
+
+    fn check_bounds(lives: &[Life], found: &[Found]) -> Result<(), TestCaseError> {
+        for (life, found) in lives.iter().zip(found) {
             let Some((shift, How::Placed(bounds))) = found else { continue };
             let (opened, ended) = (life.opened.plus_ms(*shift), life.ended.plus_ms(*shift));
             prop_assert!(bounds.earliest.is_none_or(|earliest| opened > earliest), "{opened:?} {bounds:?}");
             prop_assert!(ended < bounds.latest, "{ended:?} {bounds:?}");
         }
-        check_order(lives, found)
+        Ok(())
     }
 
     fn check_order(lives: &[Life], found: &[Found]) -> Result<(), TestCaseError> {

@@ -6,13 +6,14 @@
 //! that knows the time finds out the rest again, between what is dated by then.
 //!
 //! None of this is worth a sample, or the reserve, without which a full disk would stop the agent. Where there is no room
-//! it waits, and is tried again with the next minute.
+//! it waits, and is tried again with the next minute. Only what dates the run before this one exactly may use the reserve:
+//! this run knows when their boot was, keeps that in memory alone, and may be the last one that does.
 
 use std::collections::VecDeque;
 
 use lamplighter_protocol::{Log, Record, RunId};
 
-use super::dating::{self, Dating, RunTime};
+use super::dating::{self, Bounds, Dating, How, RunTime};
 use super::dropping::Drops;
 use super::error::OutboxError;
 use super::files::Files;
@@ -20,8 +21,8 @@ use super::room::Purpose;
 use super::run::Run;
 use super::twin::{self, Lacking};
 
-/// Most runs that one step dates. Each takes up to a quarter of a second on a slow card, in which nothing else is written:
-/// the queue before the outbox's thread holds the samples of many more.
+/// Most runs that one step dates, if there is time. Each takes up to a quarter of a second on a slow card, in which nothing
+/// else is written: the queue before the outbox's thread holds the samples of many more.
 const MOST_DATED: usize = 8;
 
 /// Most runs of which one step tells where they were placed: that takes one sync for all of them.
@@ -47,7 +48,7 @@ enum Untold {
     Left(usize),
 }
 
-/// Whether there is room on the disk for any of it.
+/// Whether there is room on the disk, and in the outbox, for any of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Room {
     #[default]
@@ -55,6 +56,11 @@ enum Room {
     Lacking,
     /// It lacked when that was last tried, which is a while ago.
     WasLacking,
+}
+
+/// Nothing waits for the end of a step.
+pub(super) fn no_hurry() -> bool {
+    true
 }
 
 impl Plan {
@@ -79,7 +85,7 @@ impl Plan {
         !is_done && self.room != Room::Lacking
     }
 
-    /// How many runs wait for room on the disk, and for nothing else.
+    /// How many runs wait for room, and for nothing else.
     pub(super) fn waiting_for_room(&self) -> usize {
         let untold = match self.untold {
             Untold::Unknown => 0,
@@ -100,7 +106,7 @@ impl Plan {
 
     fn lacks_room(&mut self) {
         if self.room == Room::NotKnownToLack {
-            tracing::warn!("the disk has no room for what dates runs that did not know the time: that waits");
+            tracing::warn!("there is no room for what dates runs that did not know the time: that waits");
         }
         self.room = Room::Lacking;
     }
@@ -108,37 +114,52 @@ impl Plan {
 
 impl Files {
     /// Does a bounded part of what is planned, if anything is due: dates runs on disk and in memory, tells the server of
-    /// those that were placed, and sees to it that each dating is there twice.
-    pub(super) fn step_plan(&mut self) -> Result<(), OutboxError> {
+    /// those that were placed, and sees to it that each dating is there twice. Once it is no longer `in_time`, it ends with what
+    /// it has begun: the first part of each step is done in any case.
+    pub(super) fn step_plan(&mut self, in_time: &dyn Fn() -> bool) -> Result<(), OutboxError> {
         if !self.plan.is_due() {
             return Ok(());
         }
         for _ in 0..MOST_DATED {
             let Some(&(run, dating)) = self.plan.datings.front() else { break };
-            if self.date_run(run, dating)? == Dated::NoRoom {
+            if self.date_run(run, dating, Purpose::Later)? == Dated::NoRoom {
                 self.plan.lacks_room();
                 break;
             }
             self.plan.datings.pop_front();
+            if !in_time() {
+                break;
+            }
         }
         self.tell_placed()?;
-        self.mend_datings()
+        if self.plan.datings.is_empty() || in_time() {
+            self.mend_datings(in_time)?;
+        }
+        Ok(())
     }
 
     /// Dates the last of the planned runs, the one before the run that is about to begin: its opening then tells when that
-    /// one ended. If there is no room, it does not.
+    /// one ended. If there is no room, it does not. By this one those before it of the same boot are dated, whoever does that.
     pub(super) fn date_run_before(&mut self) -> Result<(), OutboxError> {
         let before = self.runs.last().map(|run| run.id);
         let Some(&(run, dating)) = self.plan.datings.back().filter(|(run, _)| Some(*run) == before) else {
             return Ok(());
         };
-        if self.date_run(run, dating)? == Dated::Yes {
+        // There is no run yet in which that could be told.
+        if matches!(dating.how, How::Placed(_)) && self.runs.last().is_some_and(|run| run.is_told) {
+            return Ok(());
+        }
+        let purpose = match dating.how {
+            How::SameBoot | How::SameBootRoughly => Purpose::Report,
+            How::OwnClock | How::Server | How::SlowServer | How::Placed(_) => Purpose::Later,
+        };
+        if self.date_run(run, dating, purpose)? == Dated::Yes {
             self.plan.datings.pop_back();
         }
         Ok(())
     }
 
-    fn date_run(&mut self, run: RunId, dating: Dating) -> Result<Dated, OutboxError> {
+    fn date_run(&mut self, run: RunId, dating: Dating, purpose: Purpose) -> Result<Dated, OutboxError> {
         let is_it = |files: &Self, place: usize| {
             files.runs[place].id == run && matches!(files.runs[place].time, RunTime::Undated(_))
         };
@@ -146,10 +167,25 @@ impl Files {
         let Some(place) = (0..self.runs.len()).find(|place| is_it(self, *place)) else {
             return Ok(Dated::Yes);
         };
-        let written = self.in_space(Purpose::Later, |files| {
-            files.reserve.keep(&*files.disk)?;
-            dating::write(&*files.disk, &files.runs[place], &dating)
-        });
+        if let How::Placed(bounds) = dating.how
+            && self.runs[place].is_told
+        {
+            // What dated it is damaged, and the server has bounds of its own or takes it for exact. That these come first is what
+            // a later start rests on, which finds them told.
+            if !self.tell(place, bounds)? {
+                return Ok(Dated::NoRoom);
+            }
+            self.sync_reports()?;
+        }
+        let written = match purpose {
+            Purpose::Later => self.in_space(purpose, |files| {
+                files.reserve.keep(&*files.disk)?;
+                dating::write(&*files.disk, &files.runs[place], &dating)
+            }),
+            Purpose::Sample | Purpose::Kept | Purpose::Report => {
+                self.in_space(purpose, |files| dating::write(&*files.disk, &files.runs[place], &dating))
+            }
+        };
         match written {
             Err(error) if error.is_full_disk() => return Ok(Dated::NoRoom),
             written => written?,
@@ -163,7 +199,7 @@ impl Files {
     }
 
     /// Where one copy of what dates a run is not whole, writes it again.
-    fn mend_datings(&mut self) -> Result<(), OutboxError> {
+    fn mend_datings(&mut self, in_time: &dyn Fn() -> bool) -> Result<(), OutboxError> {
         for _ in 0..MOST_DATED {
             let Some((run, lacking)) = self.plan.lacking.front().cloned() else { break };
             // It may be gone by now.
@@ -181,6 +217,9 @@ impl Files {
                 }
             }
             self.plan.lacking.pop_front();
+            if !in_time() {
+                break;
+            }
         }
         Ok(())
     }
@@ -191,16 +230,11 @@ impl Files {
         let untold: Vec<usize> = (0..self.runs.len()).filter(|place| is_untold(&self.runs[*place])).collect();
         let mut told = Vec::new();
         for place in untold.iter().copied().take(MOST_TOLD) {
-            let run = &self.runs[place];
-            let Some(bounds) = run.time.bounds() else { continue };
-            let (earliest, latest, time) = (bounds.earliest, bounds.latest, self.now);
-            let record = Record::Dating(lamplighter_protocol::Dating { run: run.id, earliest, latest, time });
-            let record = record.encode();
-            if !self.has_space_later(Log::Events, &record, time, Drops::Never)? {
+            let Some(bounds) = self.runs[place].time.bounds() else { continue };
+            if !self.tell(place, bounds)? {
                 self.plan.lacks_room();
                 break;
             }
-            self.put(Log::Events, &record, time, Drops::Never)?;
             told.push(place);
         }
         self.plan.untold = Untold::Left(untold.len() - told.len());
@@ -212,6 +246,17 @@ impl Files {
             self.runs[place].told();
         }
         Ok(())
+    }
+
+    /// Appends that the run at this place lies between these bounds; not if there is no room.
+    fn tell(&mut self, place: usize, bounds: Bounds) -> Result<bool, OutboxError> {
+        let (run, earliest, latest, time) = (self.runs[place].id, bounds.earliest, bounds.latest, self.now);
+        let record = Record::Dating(lamplighter_protocol::Dating { run, earliest, latest, time }).encode();
+        let has_room = self.has_space_later(Log::Events, &record, time, Drops::Never)?;
+        if has_room {
+            self.put(Log::Events, &record, time, Drops::Never)?;
+        }
+        Ok(has_room)
     }
 }
 

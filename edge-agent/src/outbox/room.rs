@@ -84,6 +84,21 @@ impl Files {
         Ok(fits)
     }
 
+    /// Makes room for `wanted` bytes that can wait: nothing goes for them but what the server holds, and they take no place from
+    /// a sample that would have to go with the next one.
+    pub(super) fn make_room_later(&mut self, wanted: u64) -> Result<bool, OutboxError> {
+        while self.bytes.saturating_add(wanted) > self.bound.max_bytes {
+            if self.free_one()? {
+                continue;
+            }
+            // Where what may never be dropped takes all of the room, no sample is left that could go for them.
+            let has_samples = next_to_drop(&self.runs, Log::Samples).is_some();
+            let bound = self.bound.max_bytes.saturating_add(EVENT_RESERVE_BYTES);
+            return Ok(!has_samples && self.bytes.saturating_add(wanted) <= bound);
+        }
+        Ok(true)
+    }
+
     fn say_space(&mut self, space: Space) {
         match (self.bound.space, space) {
             (Space::Left, Space::Full) => tracing::error!(

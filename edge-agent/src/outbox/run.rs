@@ -21,7 +21,8 @@ pub(super) struct Run {
     pub(super) opening: Option<Opening>,
     /// What is known of its times (D3).
     pub(super) time: RunTime,
-    /// If it was placed: whether the server was told, or is told by what is on disk.
+    /// If it was placed: whether the server was told, or is told by what is on disk. If it is to be placed: whether the server
+    /// was told, or sent, anything by what dated it before.
     pub(super) is_told: bool,
     pub(super) samples: LogIndex,
     pub(super) events: LogIndex,

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::disk::{self, Disk};
 use super::error::OutboxError;
 
-/// Newest version of the outbox's format: of its small files, and of its segments.
+/// Version of the outbox's format: of its small files, and of its segments. An agent that meets a later one leaves the file
+/// alone.
 pub(super) const VERSION: u16 = 1;
 
 const MAGIC: &[u8; 6] = b"LLOBOX";
@@ -24,16 +25,26 @@ pub(super) enum Sealed {
 
 /// Replaces the file.
 pub(super) fn write(disk: &dyn Disk, path: &Path, body: &[u8]) -> Result<(), OutboxError> {
+    disk::replace(disk, path, &seal(VERSION, body))
+}
+
+/// The file's bytes.
+pub(super) fn seal(version: u16, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEAD + body.len());
     bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
-    bytes.extend_from_slice(&checksum(VERSION, body).to_le_bytes());
+    bytes.extend_from_slice(&version.to_le_bytes());
+    bytes.extend_from_slice(&checksum(version, body).to_le_bytes());
     bytes.extend_from_slice(body);
-    disk::replace(disk, path, &bytes)
+    bytes
 }
 
 /// Reads the file.
 pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Sealed, OutboxError> {
+    read_up_to(disk, path, VERSION)
+}
+
+/// Reads a file of one of the versions up to this one.
+pub(super) fn read_up_to(disk: &dyn Disk, path: &Path, newest: u16) -> Result<Sealed, OutboxError> {
     let Some(bytes) = disk::read_file(disk, path)? else { return Ok(Sealed::Absent) };
     let Some((head, body)) = bytes.split_first_chunk::<HEAD>() else { return Ok(Sealed::Damaged) };
     let [m0, m1, m2, m3, m4, m5, v0, v1, c0, c1, c2, c3] = *head;
@@ -41,8 +52,8 @@ pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Sealed, OutboxError> 
     if [m0, m1, m2, m3, m4, m5] != *MAGIC || u32::from_le_bytes([c0, c1, c2, c3]) != checksum(version, body) {
         return Ok(Sealed::Damaged);
     }
-    if version > VERSION {
-        return Err(OutboxError::Newer { path: path.to_owned(), version, ours: VERSION });
+    if version > newest {
+        return Err(OutboxError::Newer { path: path.to_owned(), version, ours: newest });
     }
     Ok(Sealed::Whole(body.to_owned()))
 }

@@ -31,8 +31,8 @@ pub struct OutboxState {
     /// Places on disk that this run found damaged or unreadable, each once, however often it was met. Their sequences are in
     /// no log's pieces.
     pub damaged: u64,
-    /// Runs that did not know the time, and that could be dated if the disk had room for it (D3). They wait, and are tried
-    /// again each minute.
+    /// Runs that did not know the time, and that could be dated if the disk, or the outbox, had room for it (D3). They
+    /// wait, and are tried again each minute.
     pub undated_for_room: u64,
     /// The outboxes beside this one that were set aside, the first one first.
     pub set_aside: Arc<[Aside]>,

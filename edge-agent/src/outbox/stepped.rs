@@ -7,6 +7,7 @@ use lamplighter_protocol::{Command, Description, Digest, Log, Position, Record};
 use super::disk::Disk;
 use super::error::OutboxError;
 use super::files::Files;
+use super::plan::no_hurry;
 use super::queue::{Append, Times};
 use super::random::Random;
 use super::{Beginning, Chunk, OutboxOptions, OutboxState, Place, ReadLimit};
@@ -72,12 +73,8 @@ impl SteppedOutbox {
     /// # Errors
     /// The write or sync that failed.
     pub fn write(&mut self) -> Result<(), OutboxError> {
-        self.files.write()?;
-        if self.is_dating() {
-            self.files.step_plan()?;
-            self.files.write()?;
-        }
-        Ok(())
+        self.write_appended()?;
+        self.date_earlier(&no_hurry)
     }
 
     /// Whether some earlier run can be dated, or the server told of it, with the next [write](Self::write). Where the disk has
@@ -106,7 +103,8 @@ impl SteppedOutbox {
     /// # Errors
     /// The file that could not be written or synced.
     pub fn date(&mut self, learnt: Learnt) -> Result<(), OutboxError> {
-        self.files.date(learnt)
+        self.learn(learnt)?;
+        self.date_earlier(&no_hurry)
     }
 
     /// Hears what time it is, about once a minute. Reports of what is dropped carry it; and once it is trusted and has not
@@ -157,6 +155,25 @@ impl SteppedOutbox {
     /// What the outbox holds, what is appended and not yet written included.
     pub fn state(&mut self) -> OutboxState {
         self.files.state()
+    }
+
+    /// The first half of [`Self::write`].
+    pub(super) fn write_appended(&mut self) -> Result<(), OutboxError> {
+        self.files.write()
+    }
+
+    /// The other half: dates a few more of the earlier runs, one at least, and no more once it is no longer `in_time`.
+    pub(super) fn date_earlier(&mut self, in_time: &dyn Fn() -> bool) -> Result<(), OutboxError> {
+        if self.is_dating() {
+            self.files.step_plan(in_time)?;
+            self.files.write()?;
+        }
+        Ok(())
+    }
+
+    /// Dates this run, and none before it.
+    pub(super) fn learn(&mut self, learnt: Learnt) -> Result<(), OutboxError> {
+        self.files.date(learnt)
     }
 
     pub(super) fn take(&mut self, append: Append) -> Result<(), OutboxError> {

@@ -17,8 +17,15 @@ const TELL_TIME_EVERY: Duration = Duration::from_mins(1);
 /// How soon after the clock has learnt the time it is told (D3).
 const LEARNS_WITHIN: Duration = Duration::from_secs(1);
 
+/// Past this no other run is begun to be dated in a step,
+const STEP_BEGINS_WITHIN: Duration = Duration::from_millis(250);
+
+/// and so soon a step is over on a slow card: nothing else is written or read until then.
+const STEP_ENDS_WITHIN: Duration = Duration::from_millis(750);
+
 /// Writes, answers and publishes until the queue is closed or a write or sync fails. The time for which a sample may
-/// stay unsynced is the machine's, whatever clock the lamppost samples by; ages go by that clock, `wall`.
+/// stay unsynced is the machine's, whatever clock the lamppost samples by; ages go by that clock, `wall`. Earlier runs are
+/// dated in steps, behind all else, and for no more than half of the time.
 pub(super) fn run(
     mut outbox: SteppedOutbox,
     queue: &Arc<Queue>,
@@ -32,13 +39,14 @@ pub(super) fn run(
     let mut work = Work::default();
     let mut sync_at: Option<Duration> = None;
     let mut tell_time_at = Duration::ZERO;
+    let mut date_at = Duration::ZERO;
     loop {
         let mut due = sync_at.map_or(tell_time_at, |at| at.min(tell_time_at));
         if outbox.is_undated() {
             due = due.min(now() + LEARNS_WITHIN);
         }
         if outbox.is_dating() {
-            due = Duration::ZERO;
+            due = due.min(date_at);
         }
         queue.take(&mut work, due.saturating_sub(now()));
         if now() >= tell_time_at {
@@ -48,10 +56,12 @@ pub(super) fn run(
         for append in work.appends.drain(..) {
             outbox.take(append)?;
         }
-        outbox.write()?;
+        outbox.write_appended()?;
         if outbox.has_unsynced() {
             let due = *sync_at.get_or_insert_with(|| now().saturating_add(sync_every));
-            if work.closed || now() >= due {
+            // What comes due during a step is synced before it, and what was appended during the last one is as old as that.
+            let ahead = if outbox.is_dating() { STEP_ENDS_WITHIN } else { Duration::ZERO };
+            if work.closed || now().saturating_add(ahead) >= due {
                 outbox.sync()?;
             }
         }
@@ -59,8 +69,14 @@ pub(super) fn run(
             answer(&mut outbox, request, state)?;
         }
         if let Some(learnt) = wall.learnt().filter(|_| outbox.is_undated()) {
-            outbox.date(learnt)?;
+            outbox.learn(learnt)?;
             wall.dated();
+        }
+        if outbox.is_dating() && !work.closed && now() >= date_at {
+            let begun = now();
+            outbox.date_earlier(&|| now().saturating_sub(begun) < STEP_BEGINS_WITHIN)?;
+            // What reads waits for an answer before it asks on: it has as long for that.
+            date_at = now().saturating_add(now().saturating_sub(begun));
         }
         if !outbox.has_unsynced() {
             sync_at = None;

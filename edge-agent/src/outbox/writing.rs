@@ -109,7 +109,8 @@ impl Files {
         Ok(())
     }
 
-    /// Whether there is space on the disk for a record that can wait, so that it may be [put](Self::put).
+    /// Whether there is room in the outbox and space on the disk for a record that can wait, so that it may be
+    /// [put](Self::put).
     pub(super) fn has_space_later(
         &mut self,
         log: Log,
@@ -118,6 +119,9 @@ impl Files {
         drops: Drops,
     ) -> Result<bool, OutboxError> {
         let wanted = (PREFIX_BYTES + record.len()) as u64;
+        if !self.make_room_later(wanted + HEADER_BYTES as u64)? {
+            return Ok(false);
+        }
         if self.fits(log, wanted, time, drops) {
             return Ok(true);
         }

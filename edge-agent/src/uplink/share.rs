@@ -6,6 +6,7 @@
 //! itself, as LEDBAT does (RFC 6817).
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::Duration;
 
 use lamplighter_protocol::limits::{MAX_PAYLOAD_BYTES, WINDOW_BYTES};
@@ -38,6 +39,14 @@ pub(super) struct Share {
 pub(super) struct Departure {
     at: Duration,
     stalled: Duration,
+}
+
+impl Departure {
+    /// The agent turns out to have stood still, and this to have left while it did: what of that was over by then is none
+    /// of its wait.
+    pub(super) fn left_in(&mut self, stall: &Range<Duration>) {
+        self.stalled += self.at.min(stall.end).saturating_sub(stall.start);
+    }
 }
 
 impl Share {

@@ -7,8 +7,6 @@ use lamplighter_protocol::UtcMillis;
 
 use crate::ingest::Ingest;
 
-const DAY_MS: i64 = 24 * 3600 * 1000;
-
 /// The longest: ten years.
 const MOST_DAYS: u32 = 3_650;
 
@@ -54,12 +52,13 @@ impl JournalKeep {
         if days > MOST_DAYS { Err(NotDays::TooMany) } else { Ok(Self { days }) }
     }
 
-    /// Below this sequence all entries are older than that, as far as ingest has come.
+    /// Below this sequence all entries are older than that, as far as ingest has come. By a clock that cannot be right
+    /// none is; by one that is ahead without showing it, none that a right one would not make old within a day.
     pub fn old_below(self, ingest: &Ingest, now: UtcMillis) -> u64 {
         if self.days == 0 {
             return ingest.next_sequence();
         }
-        ingest.received_before(now.plus_ms(-i64::from(self.days) * DAY_MS))
+        now.plausible().map_or(0, |now| ingest.older_than_days(self.days, now))
     }
 }
 

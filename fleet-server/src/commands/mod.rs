@@ -87,11 +87,12 @@ pub struct DecisionReport {
 /// How far a decision has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecisionStage {
-    /// It is not written to a connection of the lamppost, or that has ended: the lamppost is told when it says hello.
+    /// It is not written to a connection of the lamppost, or that has ended: the lamppost is told when it says hello, and the
+    /// server's clock can be right.
     Waiting,
     /// It is written to the connection that the lamppost has, which has said nothing of it yet.
     Sent,
-    /// The lamppost says that it came too late to be begun; it is told again when it says hello.
+    /// The lamppost says that it came too late to be begun, by its clock and the server's; it is told again when it says hello.
     Expired,
     /// It is on the lamppost's disk.
     Acknowledged,
@@ -260,6 +261,7 @@ impl Shared {
             let records = known.iter().map(|one| &one.record);
             records.filter(|record| record.commanded == Commanded::Yes).cloned().collect()
         };
+        let Some(expires) = expires(clock::wall()) else { return };
         for record in commanded {
             if !self.report(record.clone()).is_pending() {
                 continue;
@@ -268,7 +270,6 @@ impl Shared {
                 Decision::Release => CommandAction::ReleaseOutbox(record.outbox),
                 Decision::Close => CommandAction::CloseOutbox(record.outbox),
             };
-            let expires = clock::wall().plus_ms(EXPIRES_AFTER_MS);
             let command = Command { id: record.id, expires, action: Some(action) };
             let (sent, receipt) = self.sessions.command(number, command.encode().into());
             tracing::debug!(lamppost = %number, command = %record.id, ?sent, "command");
@@ -326,6 +327,12 @@ impl DecisionReport {
     }
 }
 
+/// When a command expires that is sent now. None by a clock that cannot be right, by which every lamppost that knows the time
+/// would find it expired, or never: it waits for a hello after the clock is set.
+fn expires(now: UtcMillis) -> Option<UtcMillis> {
+    now.plausible().ok().map(|now| now.plus_ms(EXPIRES_AFTER_MS))
+}
+
 fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
     // What it guards is derived, and the next start derives it again.
     lock.read().unwrap_or_else(PoisonError::into_inner)
@@ -334,4 +341,18 @@ fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
 /// Does what may wait for a lock where that is allowed.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DecideError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| DecideError::Panicked)
+}
+
+#[cfg(test)]
+mod tests {
+    use lamplighter_protocol::EARLIEST;
+
+    use super::*;
+
+    #[test]
+    fn d14_no_command_is_sent_by_a_clock_that_cannot_be_right() {
+        assert_eq!(expires(EARLIEST.plus_ms(-1)), None);
+        assert_eq!(expires(UtcMillis(i64::MAX)), None);
+        assert_eq!(expires(EARLIEST), Some(EARLIEST.plus_ms(EXPIRES_AFTER_MS)));
+    }
 }

@@ -14,14 +14,14 @@ use lamplighter_protocol::{
 
 use self::recorder::{Recorder, Sinks, Source};
 use super::current::CurrentSeries;
-use super::days::Days;
+use super::days::{DAY_MS, Days};
 use super::known::Descriptions;
 use super::lamppost::{Lamppost, LamppostReport};
 use super::ledger::{CommandFate, Course, LamppostLedger, OutboxDecision, RecordVerdict};
 use super::metrics::{IngestMetrics, Malformed};
 use super::places::places;
 use super::pulse::Pulse;
-use super::quarantine::{KEPT_MS, Quarantine, RecordPlace};
+use super::quarantine::{KEPT_DAYS, Quarantine, RecordPlace};
 use crate::journal::Entry;
 use crate::live::LiveObservation;
 use crate::store::Tail;
@@ -88,10 +88,11 @@ impl Ingest {
         self.next
     }
 
-    /// All entries below this sequence were received before this time; it is found by whole days, so that some that
-    /// lie above it may have been, too.
-    pub fn received_before(&self, time: UtcMillis) -> u64 {
-        self.days.first_since(time).unwrap_or(self.next)
+    /// All entries below this sequence were received more than so many days before this time; some that lie above it may
+    /// have been, too. It is found by whole days, and only those count on which something was received: a server's clock
+    /// that leaps ahead makes nothing old.
+    pub fn older_than_days(&self, days: u32, now: UtcMillis) -> u64 {
+        self.days.first_within(days, now).unwrap_or(self.next)
     }
 
     /// The position that answers a lamppost's last hello, serialised; none if it never said one.
@@ -205,7 +206,7 @@ impl Ingest {
         live: &mut dyn FnMut(LiveObservation),
     ) -> Fresh {
         self.latest_received = self.latest_received.max(entry.received);
-        self.quarantine.expire(self.latest_received.plus_ms(-KEPT_MS), &self.metrics.quarantine);
+        self.expire_quarantine();
         let frame = match Frame::decode(entry.payload.clone()) {
             Ok(frame) => frame,
             Err(FrameError::Newer(_)) => return self.refuse(entry, Malformed::Newer),
@@ -244,6 +245,17 @@ impl Ingest {
         }
         recorder.finish();
         Fresh::Held
+    }
+
+    /// Lets those records go that have waited for too long; not by a clock alone that leaps ahead.
+    fn expire_quarantine(&mut self) {
+        let now = self.latest_received;
+        // For each frame, so the rough look comes first.
+        if self.quarantine.has_older(now.plus_ms(-i64::from(KEPT_DAYS) * DAY_MS))
+            && let Some(before) = self.days.start_of(KEPT_DAYS, now)
+        {
+            self.quarantine.expire(before, &self.metrics.quarantine);
+        }
     }
 
     fn lamppost(&mut self, number: &LamppostNumber) -> &mut Lamppost {

@@ -7,7 +7,6 @@
 //! and so writes positions (D8). [`IngestThread`] is its shell: it takes committed batches, publishes what is new to
 //! the live hub, and sends positions when they are due.
 
-mod clock_watch;
 mod core;
 mod current;
 mod days;

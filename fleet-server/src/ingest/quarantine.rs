@@ -19,8 +19,9 @@ const MOST_BYTES_OF_LAMPPOST: usize = 1 << 20;
 /// What a record costs besides its bytes.
 const COST_BYTES: usize = 256;
 
-/// A record that was received longer ago than this goes: what it tells is older than anything that is taken.
-pub(super) const KEPT_MS: i64 = 400 * 24 * 3600 * 1000;
+/// A record that was received more days ago than this goes, if something was received on as many: what it tells is older than
+/// anything that is taken.
+pub(super) const KEPT_DAYS: u32 = 400;
 
 /// Whose record it is, and which.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,9 +78,14 @@ impl Quarantine {
         self.tell(metrics);
     }
 
+    /// Whether one may have been received before this.
+    pub(super) fn has_older(&self, than: UtcMillis) -> bool {
+        self.oldest.is_some_and(|oldest| oldest < than)
+    }
+
     /// Lets those go that were received before this.
     pub(super) fn expire(&mut self, before: UtcMillis, metrics: &QuarantineMetrics) {
-        if self.oldest.is_none_or(|oldest| oldest >= before) {
+        if !self.has_older(before) {
             return;
         }
         let old: Vec<RecordPlace> =

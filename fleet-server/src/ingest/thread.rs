@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use lamplighter_protocol::LamppostNumber;
 
-use super::clock_watch::ClockWatch;
 use super::core::{Fresh, Ingest};
 use super::pace::Pace;
 use crate::clock;
@@ -34,7 +33,6 @@ pub struct IngestThread {
     greet: Greeter,
     lag: Lag,
     pace: Pace,
-    clock: ClockWatch,
 }
 
 impl std::fmt::Debug for IngestThread {
@@ -53,7 +51,7 @@ impl IngestThread {
         greet: Greeter,
         lag: Lag,
     ) -> Self {
-        Self { ingest, store, live, send, greet, lag, pace: Pace::default(), clock: ClockWatch::default() }
+        Self { ingest, store, live, send, greet, lag, pace: Pace::default() }
     }
 
     /// Runs until the journal has ended and all that it committed is taken.
@@ -97,7 +95,6 @@ impl IngestThread {
 
     fn position(&mut self, number: &LamppostNumber) {
         let now = clock::wall();
-        self.clock.look(now);
         let mut ingest = self.ingest.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(payload) = ingest.position(number, now) {
             drop(ingest);

@@ -45,11 +45,20 @@ impl SteppedJournal {
     /// What the disk refused. If it was the write or its sync, a new epoch has begun and all that was queued is
     /// forgotten, as [`Self::committed`] shows.
     pub fn commit(&mut self) -> Result<Vec<Entry>, JournalFailure> {
+        self.commit_up_to(u64::MAX)
+    }
+
+    /// As [`Self::commit`], of the oldest that is queued, up to so many bytes of records: at least one entry, if there is
+    /// any. The rest stays queued.
+    ///
+    /// # Errors
+    /// What the disk refused; the rest is forgotten with what was written, for it is behind it.
+    pub fn commit_up_to(&mut self, most_bytes: u64) -> Result<Vec<Entry>, JournalFailure> {
         self.writer.recover()?;
         if self.writer.look().is_some() {
             return Ok(Vec::new());
         }
-        let batch = self.gathering.take(u64::MAX);
+        let batch = self.gathering.take(most_bytes);
         if batch.entries.is_empty() {
             return Ok(Vec::new());
         }

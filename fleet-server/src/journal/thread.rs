@@ -125,7 +125,8 @@ impl Shell {
         options.metrics.lag.committed(batch.entries.len() as u64, now);
         self.commits.send_replace(self.writer.committed());
         self.committed.send(batch.entries).map_err(|_| IngestGone)?;
-        self.batch_size.committed(now.duration_since(began), clock::monotonic().duration_since(now));
+        let (took, waited) = (now.duration_since(began), clock::monotonic().duration_since(now));
+        self.batch_size.committed(batch.bytes, took, waited);
         self.queue.release(batch.bytes);
         Ok(())
     }

@@ -49,6 +49,19 @@ fn below_low_water_the_server_is_not_ready_and_says_how_much_room_there_is() {
 }
 
 #[test]
+fn d3_a_server_whose_clock_cannot_be_right_is_not_ready() {
+    let (right, wrong) = (clock::wall(), UtcMillis(5));
+    let failing = JournalHealth::Failing { since: right, cause: "a disk".into() };
+    let part = |part| Phase::Failing { part };
+    assert_eq!(phase_by(&JournalHealth::Writing, right.plausible()), Phase::Ready);
+    assert_eq!(phase_by(&JournalHealth::Writing, wrong.plausible()), part("clock"));
+    assert_eq!(
+        [right, wrong].map(|now| phase_by(&failing, now.plausible())),
+        [part("journal"), part("journal")]
+    );
+}
+
+#[test]
 fn d15_a_stop_seals_and_the_next_start_reads_the_checkpoint_alone() {
     let directory = TempDir::new().unwrap();
     write_journal(&directory, &some_entries(50));

@@ -4,6 +4,7 @@
 //! the client and asked for by its revision, and the other is read beside it, in the same order. Both are columns: a
 //! name for each value of each lamppost would be most of the answer.
 
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use axum::Extension;
@@ -73,7 +74,7 @@ impl FromParameters for StatesQuery {
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum StatesAnswer {
-    WithValues(StatesWithValues),
+    WithValues(Box<StatesWithValues>),
     States(StatesDocument),
 }
 
@@ -128,6 +129,14 @@ pub(super) struct ValuesDocument {
     /// The period of the series' grid in milliseconds; null if it reports by exception, and without a series. A series
     /// that has not observed yet has one.
     value_period_ms: Vec<Option<u32>>,
+    /// The names of series, each once, as `/live` has them.
+    #[schema(example = json!(["weather-1/air_temperature"]))]
+    series: Vec<String>,
+    /// The place among `series` of the one that the value is of; null without an observation.
+    value_series: Vec<Option<usize>>,
+    /// Where each name stands in `series`.
+    #[serde(skip)]
+    places: HashMap<SeriesName, usize>,
 }
 
 /// Where all lampposts stand
@@ -193,7 +202,7 @@ pub(super) async fn city_states(
                 values.push(newest(&tail, number, &property.name, current.as_ref()));
             }
         }
-        json(&StatesAnswer::WithValues(StatesWithValues { states, values }))
+        json(&StatesAnswer::WithValues(Box::new(StatesWithValues { states, values })))
     };
     Ok((JSON, app.blocking(answer).await?).into_response())
 }
@@ -258,6 +267,9 @@ impl ValuesDocument {
             value_quality: String::new(),
             value_reason: Vec::new(),
             value_period_ms: Vec::new(),
+            series: Vec::new(),
+            value_series: Vec::new(),
+            places: HashMap::new(),
         }
     }
 
@@ -270,6 +282,18 @@ impl ValuesDocument {
         self.value_quality.push(quality_letter(quality));
         self.value_reason.push(reason);
         self.value_period_ms.push(series.and_then(|series| series.meta.grid).map(|grid| grid.period_ms));
+        let observed = series.filter(|series| series.latest.is_some());
+        let place = observed.map(|series| self.place(&series.meta.key.name));
+        self.value_series.push(place);
+    }
+
+    fn place(&mut self, name: &SeriesName) -> usize {
+        self.places.get(name).copied().unwrap_or_else(|| {
+            let place = self.series.len();
+            self.series.push(name.to_string());
+            self.places.insert(name.clone(), place);
+            place
+        })
     }
 }
 

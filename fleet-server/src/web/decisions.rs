@@ -66,8 +66,9 @@ pub(super) enum DecisionName {
 
 /// `waiting`: the lamppost is not told yet, or its connection has ended before it said anything of it; it is told at its next
 /// hello. `sent`: the command is written to the connection that it has. `expired`: it says that the command came too late to
-/// be begun, by its clock; it is told again at its next hello. `acknowledged`: the decision is on its disk. `done`: it is
-/// carried out, or there was nothing to be carried out. `failed`: the lamppost could not; `reason` says why.
+/// be begun, by its clock and the server's, of which one may be wrong; it is told again at its next hello. `acknowledged`: the
+/// decision is on its disk. `done`: it is carried out, or there was nothing to be carried out. `failed`: the lamppost could
+/// not; `reason` says why.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum DecisionState {

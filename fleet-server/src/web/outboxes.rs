@@ -16,7 +16,7 @@ use super::timestamp::Timestamp;
 use crate::commands::DecisionReport;
 use crate::ingest::{
     AsideReport, DroppedCounts, ForkReport, ForkedRun, LamppostLedger, LogCounts, OutboxReport,
-    OutboxStanding, PlacedBetween, RunReport,
+    OutboxStanding, PlacedBetween, RunEnd, RunReport,
 };
 
 #[derive(IntoParams)]
@@ -177,9 +177,12 @@ pub(super) struct RunDocument {
     /// When it opened; null while its opening is not here.
     #[schema(required = true)]
     opened: Option<Timestamp>,
-    /// When it was last alive, by the opening of a later one; null as long as there is none.
+    /// When it was last alive; null as long as nothing says that it ended, and if no time of it is known.
     #[schema(required = true)]
     ended: Option<Timestamp>,
+    /// Whether the opening of a later run states that. If not, `ended` is the newest time that is known of the run: it went on
+    /// until then, or for longer. False without `ended`.
+    ended_known: bool,
     /// The run never learnt the time, and its lamppost has placed it between these: distances within it are exact, its times,
     /// `opened` among them, are not, and its observations are uncertain. Null for a run that knew the time, or learnt it.
     #[schema(required = true)]
@@ -385,7 +388,8 @@ impl From<&RunReport> for RunDocument {
             run: run.run.to_string(),
             run_before: run.before.map(|before| before.to_string()),
             opened: run.opened.map(Timestamp),
-            ended: run.ended.map(Timestamp),
+            ended: run.ended.map(|end| Timestamp(end.time())),
+            ended_known: run.ended.is_some_and(RunEnd::is_stated),
             placed_between: run.placed.map(|PlacedBetween { earliest, latest }| PlacedBetweenDocument {
                 earliest: earliest.map(Timestamp),
                 latest: Timestamp(latest),

@@ -13,7 +13,7 @@ pub enum Phase {
     Ready,
     /// A part on the path of observations does not work. What is in memory is whole and is shown.
     Failing {
-        /// Which part: `journal`, `ingest`.
+        /// Which part: `journal`, `clock`.
         part: &'static str,
     },
 }

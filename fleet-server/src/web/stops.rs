@@ -18,7 +18,7 @@ use super::openapi::problems;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Asked, FromParameters, InPath, Parameters};
 use super::timestamp::Timestamp;
-use crate::ingest::{RunEnd, Stop};
+use crate::ingest::Stop;
 use crate::store::{MAX_PAGE, SeriesId, Tail};
 
 /// Ticks that are listed one by one, of one device in one stop; `missed` counts all.
@@ -182,10 +182,7 @@ fn stop_document(
     });
     StopDocument {
         ended: Timestamp(stop.ended.time()),
-        ended_known: match stop.ended {
-            RunEnd::Stated(_) => true,
-            RunEnd::NotBefore(_) => false,
-        },
+        ended_known: stop.ended.is_stated(),
         opened: Timestamp(stop.opened),
         run_before: stop.run_before.to_string(),
         run: stop.run.to_string(),

@@ -1,5 +1,6 @@
 //! The clocks that a rig's agents follow.
 
+use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -72,7 +73,7 @@ impl Clock for RealClock {
         self.system.wait(until, stop)
     }
 
-    fn hear_server_time(&self, _: UtcMillis, _: Duration) {}
+    fn hear_server_time(&self, _: UtcMillis, _: Range<Duration>) {}
 }
 
 impl SteppedClock {
@@ -199,7 +200,7 @@ impl Clock for SteppedClock {
     /// Models are done when they are asked again: no time has to pass, real or virtual.
     fn pause(&self, _: Duration) {}
 
-    fn hear_server_time(&self, _: UtcMillis, _: Duration) {}
+    fn hear_server_time(&self, _: UtcMillis, _: Range<Duration>) {}
 
     fn enter(&self) {
         let mut state = self.lock();

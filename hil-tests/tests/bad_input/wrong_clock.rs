@@ -1,6 +1,7 @@
 //! D3: an agent connects on a machine whose time is wrong. Real handshakes with the gateway's own TLS, by the agent's
 //! configuration; the time on either side is a test's.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -215,5 +216,5 @@ impl Clock for Standing {
         Waited::Stopped
     }
 
-    fn hear_server_time(&self, _: UtcMillis, _: Duration) {}
+    fn hear_server_time(&self, _: UtcMillis, _: Range<Duration>) {}
 }

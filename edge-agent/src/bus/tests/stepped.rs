@@ -1,5 +1,6 @@
 //! A clock that stands still while a sampling thread works, and moves on while all of them wait.
 
+use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -107,7 +108,7 @@ impl Clock for SteppedClock {
         waited
     }
 
-    fn hear_server_time(&self, _: UtcMillis, _: Duration) {}
+    fn hear_server_time(&self, _: UtcMillis, _: Range<Duration>) {}
 
     fn enter(&self) {
         self.state.lock().unwrap().entered += 1;

@@ -22,13 +22,26 @@ fn time(learning: &Learning, at: Duration) -> (UtcMillis, ClockTrust) {
 }
 
 #[test]
-fn a_late_position_contradicts_nothing_and_a_wrong_clock_is_found_out() {
-    assert_eq!(judge(0), Agreement::Agrees);
-    assert_eq!(judge(-2_000), Agreement::Agrees);
-    assert_eq!(judge(30_000), Agreement::SaysNothing);
-    assert_eq!(judge(-2_001), Agreement::Contradicts);
-    assert_eq!(judge(3_600_000), Agreement::Contradicts);
-    assert_eq!(judge(i64::MIN), Agreement::Contradicts);
+fn a_machine_agrees_if_it_is_right_wherever_the_true_time_is_and_is_contradicted_if_it_is_wrong_wherever() {
+    use Agreement::{Agrees, Contradicts, SaysNothing};
+    let table = [
+        // The bounds; the machine, from behind them to ahead of them.
+        ((0, 0), vec![(-2_001, Contradicts), (-2_000, Agrees), (2_000, Agrees), (2_001, Contradicts)]),
+        ((-100, 100), vec![(-1_901, SaysNothing), (-1_900, Agrees), (1_900, Agrees), (1_901, SaysNothing)]),
+        ((-2_000, 2_000), vec![(-1, SaysNothing), (0, Agrees), (1, SaysNothing)]),
+        (
+            (-30_000, 0),
+            vec![(-32_001, Contradicts), (-28_000, SaysNothing), (0, SaysNothing), (2_001, Contradicts)],
+        ),
+        ((i64::MIN, i64::MIN), vec![(0, Contradicts), (i64::MAX, Contradicts)]),
+        ((i64::MAX, i64::MAX), vec![(0, Contradicts), (i64::MIN, Contradicts)]),
+    ];
+    for ((least, greatest), machines) in table {
+        let bounds = Bounds { least, greatest, since: s(0), at: s(0) };
+        for (machine, expected) in machines {
+            assert_eq!(bounds.judge(machine), expected, "{machine} of {least}..{greatest}");
+        }
+    }
 }
 
 #[test]
@@ -115,8 +128,10 @@ fn d3_what_is_known_roughly_is_sure_once_the_server_answers_well_or_the_machine_
     tell(&mut set, s(0), s(10), s(60), BEGAN);
     set.waited(mins(11), BEGAN);
     set.dated();
-    let machine = UtcMillis(ZERO).plus(mins(12));
-    tell(&mut set, mins(11), mins(11) + s(59), mins(12), machine);
+    // Together they allow a minute and then three seconds.
+    tell(&mut set, mins(11), mins(11) + s(59), mins(12), UtcMillis(ZERO).plus(mins(12)));
+    assert_eq!(time(&set, mins(13)), (UtcMillis(ZERO).plus(mins(13)).plus_ms(-1_000), ClockTrust::Unsure));
+    tell(&mut set, mins(12), mins(12) + s(2), mins(13), UtcMillis(ZERO).plus(mins(13)));
     assert_eq!(time(&set, mins(13)), (UtcMillis(7), ClockTrust::Sure), "the machine's");
 }
 
@@ -159,9 +174,33 @@ fn d3_old_answers_are_worth_less_by_as_much_as_monotonic_time_may_have_drifted()
 fn d3_a_server_agrees_with_a_machine_that_nobody_synchronises() {
     let mut learning = Learning::unknown();
     let machine = UtcMillis(ZERO).plus(s(20)).plus_ms(700);
-    tell(&mut learning, s(10), s(19), s(20), machine);
+    tell(&mut learning, s(19), s(19), s(20), machine);
     let from = LearntFrom::OwnClock;
     assert_eq!(learning.learnt(), Some(Learnt { shift_ms: machine.since_ms(BEGAN.plus(s(20))), from }));
+}
+
+#[test]
+fn d3_an_answer_that_is_as_late_as_a_machines_clock_is_slow_does_not_make_it_right() {
+    let mut learning = Learning::unknown();
+    let slow = |at| UtcMillis(ZERO).plus(at).plus_ms(-28_000);
+    // A hello a minute, answered at once; the answers spend 40 to 5 seconds on their way.
+    for minute in 0..36 {
+        let (asked, at) = (mins(minute), mins(minute) + s(40 - minute));
+        tell(&mut learning, asked, asked, at, slow(at));
+        learning.waited(at, BEGAN);
+        assert_ne!(
+            learning.learnt().map(|learnt| learnt.from),
+            Some(LearntFrom::OwnClock),
+            "minute {minute}"
+        );
+        learning.dated();
+        let (told, trust) = learning.time(BEGAN.plus(at), at, || slow(at));
+        assert_ne!(trust, ClockTrust::Sure, "minute {minute}: {}", told.since_ms(UtcMillis(ZERO).plus(at)));
+    }
+    let (told, trust) = time(&learning, mins(60));
+    let off_ms = told.since_ms(UtcMillis(ZERO).plus(mins(60)));
+    assert_eq!(trust, ClockTrust::Unsure);
+    assert!((-20_000..=0).contains(&off_ms), "the server's, roughly: {off_ms}");
 }
 
 #[test]
@@ -186,6 +225,75 @@ fn a_machine_that_the_server_contradicts_is_not_sure_of_its_time() {
     assert_eq!(time(&learning, s(13)).1, ClockTrust::Unsure);
     tell(&mut learning, s(20), s(21), s(22), UtcMillis(ZERO).plus(s(21)));
     assert_eq!(time(&learning, s(23)).1, ClockTrust::Sure);
+}
+
+#[test]
+fn d3_a_machine_that_runs_fast_is_found_out_and_the_servers_time_is_told_again() {
+    let mut learning = Learning::unknown();
+    // Fifty millionths: four seconds a day, of monotonic time too. An answer an hour, within a tenth of a second.
+    let fast = |true_time: Duration| true_time + true_time / 20_000;
+    let mut most_ms = 0;
+    for hour in 0..24 * 21 {
+        let now = Duration::from_hours(hour) + s(10);
+        let (asked, at) = (fast(now), fast(now + Duration::from_millis(100)));
+        tell(&mut learning, asked, now, at, UtcMillis(ZERO).plus(at));
+        learning.dated();
+        let (told, trust) = learning.time(BEGAN.plus(at), at, || UtcMillis(ZERO).plus(at));
+        let off_ms = told.since_ms(UtcMillis(ZERO).plus(now)).abs();
+        assert_eq!((trust, off_ms <= 2_500), (ClockTrust::Sure, true), "{off_ms} ms off after {hour} hours");
+        most_ms = most_ms.max(off_ms);
+    }
+    assert!(most_ms > 1_500, "it was believed for as long as it was right: {most_ms}");
+}
+
+#[test]
+fn d3_a_machine_that_slow_answers_contradict_is_set_by_no_more_than_that_and_stays_uncertain() {
+    let mut learning = Learning::unknown();
+    let machine = |at: Duration| UtcMillis(ZERO).plus(at);
+    tell(&mut learning, s(0), s(0), s(1), machine(s(1)));
+    learning.dated();
+    // Somebody set it 20 seconds ahead; each answer now takes ten.
+    let ahead = |at: Duration| machine(at).plus_ms(20_000);
+    for asked in [mins(600), mins(601)] {
+        tell(&mut learning, asked, asked + s(5), asked + s(10), ahead(asked + s(10)));
+    }
+    let (told, trust) = learning.time(BEGAN, mins(602), || ahead(mins(602)));
+    let off_ms = told.since_ms(machine(mins(602)));
+    assert_eq!(trust, ClockTrust::Unsure);
+    assert!((2_000..=5_000).contains(&off_ms), "{off_ms}");
+}
+
+#[test]
+fn d3_a_servers_clock_that_is_set_wrongly_for_a_while_makes_a_machine_unsure_and_moves_nothing() {
+    let mut learning = Learning::unknown();
+    let machine = |at: Duration| UtcMillis(ZERO).plus(at);
+    let told = |learning: &Learning, at| learning.time(BEGAN, at, || machine(at));
+    tell(&mut learning, s(0), s(0), s(1), machine(s(1)));
+    learning.dated();
+    for minute in 60..70 {
+        let (asked, at) = (mins(minute), mins(minute) + s(1));
+        tell(&mut learning, asked, asked + mins(1_440), at, machine(at));
+        assert_eq!(told(&learning, at), (machine(at), ClockTrust::Unsure), "minute {minute}");
+    }
+    tell(&mut learning, mins(70), mins(70), mins(70) + s(1), machine(mins(70) + s(1)));
+    assert_eq!(told(&learning, mins(71)), (machine(mins(71)), ClockTrust::Sure));
+}
+
+#[test]
+fn a_machine_that_somebody_keeps_is_told_however_long_the_server_contradicts_it() {
+    let mut learning = Learning::unknown();
+    tell(&mut learning, s(0), s(0), s(1), UtcMillis(ZERO).plus(s(1)));
+    learning.dated();
+    assert!(!learning.is_confirmed(), "the server only agrees");
+    learning.synchronised(0);
+    assert!(learning.is_confirmed());
+    for minute in 0..60 {
+        tell(&mut learning, mins(minute), mins(minute), mins(minute) + s(1), UtcMillis(0));
+        assert_eq!(time(&learning, mins(minute)), (UtcMillis(7), ClockTrust::Unsure), "minute {minute}");
+    }
+    assert!(!learning.is_confirmed());
+    learning.synchronised(0);
+    assert_eq!(time(&learning, mins(60)), (UtcMillis(7), ClockTrust::Sure));
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl Bench {
         self.try_begin(beginning).unwrap()
     }
 
-    fn try_begin(&self, beginning: Beginning) -> Result<SteppedOutbox, OutboxError> {
+    pub(super) fn try_begin(&self, beginning: Beginning) -> Result<SteppedOutbox, OutboxError> {
         let (disk, random) = (Arc::new(self.disk.clone()), Random::system());
         SteppedOutbox::open(disk, random, self.options.clone(), &description("bme280"), || beginning)
     }
@@ -55,7 +55,7 @@ pub(super) fn append_good(outbox: &mut SteppedOutbox, times: impl IntoIterator<I
 }
 
 /// All that can be read of a log to be sent; none while the run waits for its time.
-fn sent(outbox: &mut SteppedOutbox, run: RunId, log: Log) -> Option<Vec<Record>> {
+pub(super) fn sent(outbox: &mut SteppedOutbox, run: RunId, log: Log) -> Option<Vec<Record>> {
     let state = outbox.state();
     let of_run = run_of(&state, run);
     let mut all = Vec::new();
@@ -243,6 +243,26 @@ fn d3_a_run_that_never_learnt_the_time_is_placed_uncertain_and_the_server_is_tol
 }
 
 #[test]
+fn d3_bounds_that_follow_from_what_a_slow_server_said_are_told_as_wide_as_that_is_rough() {
+    let bench = Bench::new();
+    drop(bench.begin(known(1, 0, SHIFT)));
+    let mut lost = bench.begin(unknown(2, 0));
+    let run = lost.state().run;
+    append_good(&mut lost, [PROVISIONAL]);
+    drop(lost);
+    let mut after = bench.begin(unknown(3, 0));
+    // It opened a minute before the run that knew the time: so says the server.
+    let shift_ms = SHIFT - PROVISIONAL - 60_000;
+    after.date(Learnt { shift_ms, from: LearntFrom::SlowServer }).unwrap();
+    let current = after.state().run;
+    let told = datings(&sent(&mut after, current, Log::Events).unwrap())[0];
+    let bounds = (Some(UtcMillis(SHIFT)), UtcMillis(SHIFT - 60_000 + 300_000));
+    assert_eq!((told.run, (told.earliest, told.latest)), (run, bounds));
+    let [(time, _)] = ticks_of(&mut after, run).unwrap()[..] else { panic!("one tick") };
+    assert!(SHIFT < time && UtcMillis(time) < told.latest, "{time}");
+}
+
+#[test]
 fn d3_a_run_whose_last_record_is_damaged_by_now_is_as_long_as_it_was() {
     let bench = Bench::new();
     let mut outbox = bench.begin(unknown(1, 0));
@@ -421,6 +441,41 @@ fn d3_what_dates_a_run_and_is_damaged_twice_is_found_out_again_as_of_one_that_ne
 }
 
 #[test]
+fn d3_a_run_that_was_sent_and_is_placed_because_its_dating_is_damaged_twice_is_sent_with_the_bounds_told() {
+    let bench = Bench::new();
+    let mut first = bench.begin(unknown(1, 0));
+    let run = first.state().run;
+    append_good(&mut first, [PROVISIONAL, PROVISIONAL + 1]);
+    first.date(LEARNT).unwrap();
+    drop(first);
+    let mut second = bench.begin(known(1, 5_000, SHIFT + 5_000));
+    second.believe(&position(&[(run, &[(0, 0)], &[])])).unwrap();
+    drop(second);
+    for copy in ["dating", "dating.2"] {
+        overwrite(&bench.runs()[0].join(copy), b"LLOBOX what is this");
+    }
+    let mut died = 0;
+    for after in 0..40 {
+        let copy = bench.copy();
+        copy.disk.changes.store(after, Ordering::SeqCst);
+        died += usize::from(copy.try_begin(known(2, 0, SHIFT + 60_000)).is_err());
+        copy.disk.changes.store(u32::MAX, Ordering::SeqCst);
+        let mut later = copy.begin(known(3, 0, SHIFT + 90_000));
+        let times = ticks_of(&mut later, run).unwrap();
+        let runs: Vec<RunId> = later.state().runs.iter().map(|one| one.run).collect();
+        let mut events = |run: RunId| datings(&sent(&mut later, run, Log::Events).unwrap());
+        let told = runs.into_iter().flat_map(&mut events).filter(|told| told.run == run).last();
+        let told = told.unwrap_or_else(|| panic!("nothing is told, after {after}"));
+        for (time, reason) in times {
+            assert_eq!(reason, Reason::CLOCK_UNSURE);
+            let is_within = told.earliest.is_none_or(|earliest| time > earliest.0) && time < told.latest.0;
+            assert!(is_within, "after {after}: {time}, {told:?}");
+        }
+    }
+    assert!(died > 15, "{died}");
+}
+
+#[test]
 fn d14_of_an_outbox_that_was_set_aside_true_times_are_told_and_no_provisional_ones() {
     let mut bench = Bench::new();
     let mut first = bench.begin(unknown(1, 0));
@@ -499,7 +554,7 @@ fn fill(bench: &Bench) {
 }
 
 /// A lamppost with so many runs that never learnt the time, some samples in each, and much that can go before them.
-fn many_undated(runs: u16) -> (Bench, Vec<RunId>) {
+pub(super) fn many_undated(runs: u16) -> (Bench, Vec<RunId>) {
     let mut bench = Bench::new();
     bench.options.segment_bytes = 16 << 10;
     let mut old = bench.begin(known(255, 0, SHIFT - 1_000_000));
@@ -514,17 +569,17 @@ fn many_undated(runs: u16) -> (Bench, Vec<RunId>) {
     (bench, ids)
 }
 
-fn waiting(outbox: &mut SteppedOutbox) -> usize {
+pub(super) fn waiting(outbox: &mut SteppedOutbox) -> usize {
     outbox.state().runs.iter().filter(|run| !run.may_be_sent).count()
 }
 
 /// The times of each run's samples, of those that may be sent.
-fn times(outbox: &mut SteppedOutbox, runs: &[RunId]) -> BTreeMap<[u8; 16], Vec<(i64, Reason)>> {
+pub(super) fn times(outbox: &mut SteppedOutbox, runs: &[RunId]) -> BTreeMap<[u8; 16], Vec<(i64, Reason)>> {
     let sent = |run: &RunId| Some((run.0, ticks_of(outbox, *run)?));
     runs.iter().filter_map(sent).collect()
 }
 
-fn minute(outbox: &mut SteppedOutbox, minutes: u64) {
+pub(super) fn minute(outbox: &mut SteppedOutbox, minutes: u64) {
     let monotonic = Duration::from_mins(minutes);
     outbox
         .hear_time(Now { monotonic, wall: UtcMillis(SHIFT).plus(monotonic), trust: ClockTrust::Sure })
@@ -574,6 +629,24 @@ fn d3_on_a_full_disk_hundreds_of_undated_runs_keep_nobody_from_sampling_and_are_
     drop(outbox);
     let mut later = bench.begin(known(9, 0, SHIFT + 60_000));
     assert_eq!(times(&mut later, &runs), dated);
+}
+
+#[test]
+fn d3_on_a_full_disk_what_only_this_run_knows_of_its_boot_is_not_lost() {
+    let bench = Bench::new();
+    let runs = [0, 60_000].map(|since_boot| {
+        let mut outbox = bench.begin(unknown(1, since_boot));
+        append_good(&mut outbox, [PROVISIONAL + i64::try_from(since_boot).unwrap()]);
+        outbox.state().run
+    });
+    assert!(bench.options.directory.join("reserve").exists());
+    fill(&bench);
+    // It knows when their boot was, and the power is cut.
+    drop(bench.begin(known(1, 90_000, SHIFT + PROVISIONAL + 90_000)));
+    bench.disk.capacity.store(u64::MAX, Ordering::SeqCst);
+    let mut later = bench.begin(known(2, 0, SHIFT + 1_000_000));
+    let exact = [0, 60_000].map(|since_boot| Some(vec![(SHIFT + PROVISIONAL + since_boot, Reason::GOOD)]));
+    assert_eq!(runs.map(|run| ticks_of(&mut later, run)), exact);
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub(super) struct FaultyDisk(Arc<Faults>);
 pub(super) struct Faults {
     /// So many more writes work; the next fails half-way.
     pub(super) writes: AtomicU32,
+    /// So many more writes find room; the next one finds none, and whoever took it gives it back at once.
+    pub(super) writes_in_room: AtomicU32,
     /// So many more syncs work.
     pub(super) syncs: AtomicU32,
     /// So many more segments can be removed.
@@ -33,6 +35,17 @@ pub(super) struct Faults {
     taken: Mutex<BTreeMap<PathBuf, u64>>,
     /// These bytes of this file cannot be read.
     unreadable: Mutex<Option<(PathBuf, Range<u64>)>>,
+    /// What is at this path gives its name to nothing else.
+    fixed: Mutex<Option<PathBuf>>,
+    /// What is done to files, once somebody watches.
+    seen: Mutex<Option<Vec<(Change, PathBuf)>>>,
+}
+
+/// What is done to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Written,
+    Synced,
 }
 
 #[derive(Debug)]
@@ -55,6 +68,7 @@ impl Default for Faults {
         let endless = || AtomicU32::new(u32::MAX);
         Self {
             writes: endless(),
+            writes_in_room: endless(),
             syncs: endless(),
             removals: endless(),
             changes: endless(),
@@ -63,6 +77,8 @@ impl Default for Faults {
             capacity: AtomicU64::new(u64::MAX),
             taken: Mutex::default(),
             unreadable: Mutex::default(),
+            fixed: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 }
@@ -72,8 +88,30 @@ impl Faults {
         *self.unreadable.lock().unwrap() = Some((path.to_owned(), bytes));
     }
 
+    /// The inode of this file is damaged: it can neither be read nor replaced.
+    pub(super) fn loses(&self, path: &Path) {
+        self.cannot_read(path, 0..u64::MAX);
+        *self.fixed.lock().unwrap() = Some(path.to_owned());
+    }
+
     pub(super) fn reads_again(&self) {
         *self.unreadable.lock().unwrap() = None;
+    }
+
+    /// From now on, all that is done to files is kept.
+    pub(super) fn watch(&self) {
+        *self.seen.lock().unwrap() = Some(Vec::new());
+    }
+
+    /// What was done to files.
+    pub(super) fn seen(&self) -> Vec<(Change, PathBuf)> {
+        self.seen.lock().unwrap().take().unwrap_or_default()
+    }
+
+    fn see(&self, change: Change, path: &Path) {
+        if let Some(seen) = self.seen.lock().unwrap().as_mut() {
+            seen.push((change, path.to_owned()));
+        }
     }
 
     /// Something else takes all the space that is left.
@@ -150,6 +188,9 @@ impl Disk for FaultyDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.write()?;
+        if self.fixed.lock().unwrap().as_deref() == Some(to) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         SystemDisk.rename(from, to)?;
         let mut taken = self.taken.lock().unwrap();
         let moved = taken.keys().filter(|path| path.starts_with(from)).cloned().collect::<Vec<_>>();
@@ -215,6 +256,10 @@ impl DiskFile for FaultyFile {
             self.file.write_at(&bytes[..bytes.len() / 2], offset)?;
             return Err(io::Error::other("the card is gone"));
         }
+        if self.faults.writes_in_room.fetch_sub(1, Ordering::SeqCst) == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.faults.see(Change::Written, &self.path);
         self.faults.take(&self.path, self.file.length()?.max(offset + bytes.len() as u64))?;
         self.file.write_at(bytes, offset)
     }
@@ -233,6 +278,7 @@ impl DiskFile for FaultyFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.faults.see(Change::Synced, &self.path);
         self.faults.sync()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,10 +34,11 @@ mod model;
 mod seals;
 mod set_aside;
 mod space;
+mod steps;
 mod twins;
 mod unread;
 
-use faulty_disk::FaultyDisk;
+use faulty_disk::{Change, FaultyDisk};
 
 /// A lamppost's disk, and how its outbox is opened.
 struct Bench {
@@ -144,7 +146,7 @@ impl Clock for BenchClock {
         Waited::Stopped
     }
 
-    fn hear_server_time(&self, _server: UtcMillis, _within: Duration) {}
+    fn hear_server_time(&self, _server: UtcMillis, _within: Range<Duration>) {}
 }
 
 /// What the device of these tests observes.

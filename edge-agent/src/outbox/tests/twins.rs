@@ -1,7 +1,8 @@
 //! Of what an outbox cannot do without there are two copies, and either is enough.
 
-use super::dating::{LEARNT, PROVISIONAL, SHIFT, append_good, known, ticks_of, unknown};
+use super::dating::{LEARNT, PROVISIONAL, SHIFT, append_good, known, sent, ticks_of, unknown};
 use super::*;
+use crate::clock::{Learnt, LearntFrom};
 
 const COPIES: [&str; 2] = ["identity", "identity.2"];
 
@@ -71,6 +72,25 @@ fn a_copy_that_cannot_be_read_or_for_which_there_is_no_room_keeps_nobody_from_st
         fs::remove_file(bench.options.directory.join(copy)).unwrap();
         bench.disk.fill();
         assert_eq!(bench.step().state().outbox, id);
+    }
+}
+
+#[test]
+fn a_copy_that_can_be_neither_read_nor_replaced_keeps_nobody_from_starting_and_changes_no_time() {
+    let (bench, runs) = dated();
+    let first = bench.begin(known(4, 0, SHIFT + 2_000_000)).state().outbox;
+    let sent = times(&mut bench.begin(known(4, 0, SHIFT + 2_000_000)), runs);
+    let dating = |place: usize, copy: &str| bench.runs()[place].join(copy);
+    let lost = COPIES.map(|copy| bench.options.directory.join(copy)).into_iter();
+    let lost = lost.chain([dating(0, "dating"), dating(0, "dating.2"), dating(1, "dating.2")]);
+    for path in lost {
+        bench.disk.loses(&path);
+        let before = bench.runs().len();
+        let mut outbox = bench.try_begin(known(5, 0, 2 * SHIFT)).expect(path.to_str().unwrap());
+        assert_eq!((outbox.state().outbox, bench.runs().len()), (first, before + 1));
+        append_good(&mut outbox, [2 * SHIFT + 1]);
+        assert!(!outbox.is_dating(), "it is not tried without end");
+        assert_eq!(times(&mut outbox, runs), sent, "{}", path.display());
     }
 }
 
@@ -181,6 +201,82 @@ fn d3_wherever_a_dating_is_torn_it_is_whole_or_was_never_sent_by() {
         *if dated.is_ok() { &mut whole } else { &mut torn } += 1;
     }
     assert!(whole > 5 && torn > 15, "{whole} {torn}");
+}
+
+/// The version that a small file says it has.
+fn version_of(path: &Path) -> u16 {
+    let bytes = fs::read(path).unwrap();
+    u16::from_le_bytes([bytes[6], bytes[7]])
+}
+
+#[test]
+fn d3_an_earlier_release_lets_a_run_wait_whose_dating_is_of_a_kind_it_does_not_know() {
+    let bench = Bench::new();
+    let mut first = bench.begin(unknown(1, 0));
+    append_good(&mut first, [PROVISIONAL + 1_000]);
+    drop(first);
+    let mut second = bench.begin(unknown(1, 60_000));
+    append_good(&mut second, [PROVISIONAL + 61_000]);
+    second.date(Learnt { shift_ms: SHIFT, from: LearntFrom::SlowServer }).unwrap();
+    drop(second);
+    let mut third = bench.begin(unknown(2, 0));
+    append_good(&mut third, [PROVISIONAL]);
+    third.date(LEARNT).unwrap();
+    drop(third);
+    let directories = bench.runs();
+    for copy in ["dating", "dating.2"] {
+        let versions: Vec<u16> = directories.iter().map(|run| version_of(&run.join(copy))).collect();
+        assert_eq!(versions, [2, 2, 1], "{copy}: dated roughly by the boot, roughly, and exactly");
+    }
+    // A copy that is written again is of the same version.
+    fs::remove_file(directories[0].join("dating.2")).unwrap();
+    drop(bench.begin(known(3, 0, 2 * SHIFT)));
+    assert!(are_twins(&directories[0], "dating"));
+    // So does this release with what comes after it.
+    let mut later = b"LLOBOX".to_vec();
+    later.extend_from_slice(&3_u16.to_le_bytes());
+    later.extend_from_slice(&crc32c::crc32c_append(3, b"something new").to_le_bytes());
+    later.extend_from_slice(b"something new");
+    for copy in ["dating", "dating.2"] {
+        overwrite(&directories[1].join(copy), &later);
+    }
+    let mut fourth = bench.begin(known(3, 90_000, 2 * SHIFT));
+    let state = fourth.state();
+    assert_eq!(state.runs.iter().map(|run| run.may_be_sent).take(3).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(fs::read(directories[1].join("dating")).unwrap(), later);
+}
+
+#[test]
+fn d3_what_is_reported_to_make_room_for_a_dating_is_dated_wherever_the_power_is_cut() {
+    let bench = Bench::new();
+    // Too little for the reserve: samples go.
+    bench.disk.capacity.store(200 << 10, Ordering::SeqCst);
+    append_good(&mut bench.begin(unknown(1, 0)), (0..60).map(|at| PROVISIONAL + at));
+    let mut reported = 0;
+    for full in 0..6 {
+        for after in 0..50 {
+            let copy = bench.copy();
+            copy.disk.capacity.store(200 << 10, Ordering::SeqCst);
+            let mut second = copy.begin(unknown(2, 0));
+            append_good(&mut second, (0..60).map(|at| PROVISIONAL + at));
+            copy.disk.writes_in_room.store(full, Ordering::SeqCst);
+            copy.disk.changes.store(after, Ordering::SeqCst);
+            drop(second.date(LEARNT));
+            drop(second);
+            copy.disk.writes_in_room.store(u32::MAX, Ordering::SeqCst);
+            copy.disk.changes.store(u32::MAX, Ordering::SeqCst);
+            copy.disk.capacity.store(u64::MAX, Ordering::SeqCst);
+            let mut third = copy.begin(known(3, 0, SHIFT + 1_000_000));
+            let runs: Vec<RunId> = third.state().runs.iter().map(|run| run.run).collect();
+            for record in runs.into_iter().flat_map(|run| sent(&mut third, run, Log::Events).unwrap()) {
+                if let Record::Dropped(report) = record {
+                    reported += 1;
+                    assert!(report.time.0 >= SHIFT, "full at {full}, dead after {after}: {report:?}");
+                }
+            }
+        }
+    }
+    assert!(reported > 20, "{reported}");
 }
 
 #[test]

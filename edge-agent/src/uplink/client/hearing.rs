@@ -33,10 +33,14 @@ impl Uplink {
                 return Ok(false);
             }
         };
+        // Before `now`: this task may stand still in between, and the server is then taken to have been asked too early rather
+        // than too late.
+        let came = self.clock.now().monotonic;
         let now = self.now();
         let Heard::Believed { asked } = self.session.position(&position, now) else { return Ok(false) };
         if let Some(time) = position.time() {
-            self.clock.hear_server_time(time, now.saturating_sub(asked));
+            let asked = came.saturating_sub(now.saturating_sub(asked));
+            self.clock.hear_server_time(time, asked..came);
         }
         self.outbox.believe(position).await?;
         let now = self.wall();

@@ -296,9 +296,9 @@ impl Uplink {
     /// it should have been; with nothing in flight nobody waits for its turns.
     fn turn(&mut self) {
         let now = self.now();
-        let since_last = now.saturating_sub(std::mem::replace(&mut self.turned, now));
-        if since_last > STALL && self.session.awaits_acknowledgement() {
-            self.session.stalled(since_last);
+        let last = std::mem::replace(&mut self.turned, now);
+        if now.saturating_sub(last) > STALL && self.session.awaits_acknowledgement() {
+            self.session.stalled(last..now);
         }
     }
 

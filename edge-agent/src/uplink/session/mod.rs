@@ -18,6 +18,7 @@ mod naming;
 mod next;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -290,11 +291,14 @@ impl Session {
         Heard::Believed { asked }
     }
 
-    /// The agent itself stood still for so long just now: how long acknowledgements took says nothing of the server then.
-    pub fn stalled(&mut self, time: Duration) {
-        if let Some(link) = &mut self.link {
-            link.share.stalled(time);
+    /// The agent itself stood still just now, from one moment to the other: how long acknowledgements took says nothing of
+    /// the server then. What was sent meanwhile waited for no more than the rest of it.
+    pub fn stalled(&mut self, stall: Range<Duration>) {
+        let Some(link) = &mut self.link else { return };
+        for (_, departure) in link.in_flight.iter_mut().filter_map(|one| one.frame.as_mut()) {
+            departure.left_in(&stall);
         }
+        link.share.stalled(stall.end.saturating_sub(stall.start));
     }
 
     /// Whether anything is in flight.

@@ -52,3 +52,49 @@ fn d6_a_full_window_is_waited_on_and_not_asked_about_again_and_again() {
     let Next::Idle { until } = world.session.next(world.now) else { panic!("there is no room for anything") };
     assert!(until > world.now + Duration::from_mins(5), "{until:?}");
 }
+
+#[test]
+fn d6_a_server_is_excused_for_what_of_a_stall_came_after_a_frame_and_not_for_what_came_before() {
+    const STALL: Duration = Duration::from_secs(5);
+    for leaves_first in [true, false] {
+        let mut world = World::new(&[(20_000, 1), (1, 1)]);
+        world.connect();
+        for _ in 0..2 {
+            while world.pump() {}
+            world.now += Duration::from_millis(10);
+            deliver_all(&mut world);
+        }
+        let before = next_frame(&mut world);
+        let began = world.now;
+        let ended = began + STALL;
+        if leaves_first {
+            world.pump();
+            world.now = ended;
+            world.session.stalled(began..ended);
+        } else {
+            // It is read for five seconds, and the server then takes as long.
+            world.now = ended;
+            world.pump();
+            world.session.stalled(began..ended);
+            world.now += STALL;
+        }
+        deliver_all(&mut world);
+        assert_eq!(
+            next_frame(&mut world) > before,
+            leaves_first,
+            "the backlog gives way to a server that is slow"
+        );
+    }
+}
+
+fn deliver_all(world: &mut World) {
+    while !world.wire.is_empty() {
+        world.deliver(false);
+    }
+}
+
+/// Bytes of the frame that is next.
+fn next_frame(world: &mut World) -> usize {
+    let Next::Read(_, limit) = world.session.next(world.now) else { panic!("nothing is sent") };
+    limit.bytes
+}

@@ -30,6 +30,8 @@ function loaded(): Fleet {
       value_quality: "gub-",
       value_reason: [null, "clock-unsure", "no-answer", null],
       value_period_ms: [2000, 2000, null, null],
+      series: ["weather-1/air_temperature"],
+      value_series: [0, 0, 0, null],
     },
     "air_temperature",
   );
@@ -117,6 +119,19 @@ test("of several series of a property the first by name is shown", () => {
   fleet.apply({ states: [], observations: [first] });
   fleet.apply({ states: [], observations: [{ ...second, time_ms: NOW + 5000 }] });
   expect(fleet.value[0]).toBe(1);
+});
+
+test("the series of a snapshot's value is hidden by no other one as long as it lives", () => {
+  const fleet = loaded();
+  const second = (more: Partial<ObservationChange>): ObservationChange =>
+    observation("AB0001", { series: "weather-2/air_temperature", ...more });
+  expect(fleet.apply({ states: [], observations: [second({ value: 2 })] }).rows).toEqual([]);
+  expect(fleet.value[0]).toBe(14.5);
+  fleet.apply({ states: [], observations: [second({ value: 3, time_ms: NOW + 6000 })] });
+  expect(fleet.value[0], "three of its periods are over").toBe(3);
+  // Without a value there is nothing that could be hidden.
+  fleet.apply({ states: [], observations: [observation("KB0001", { series: "weather-2/air_temperature" })] });
+  expect(fleet.value[3]).toBe(16.25);
 });
 
 test("a series that has ended gives way to one that lives, whatever their names are", () => {

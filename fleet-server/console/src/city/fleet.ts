@@ -29,6 +29,8 @@ export interface StateColumns {
   value_quality?: string;
   value_reason?: readonly (string | null)[];
   value_period_ms?: readonly (number | null)[];
+  series?: readonly string[];
+  value_series?: readonly (number | null)[];
 }
 
 /** What the live feed tells of a lamppost. */
@@ -103,7 +105,7 @@ export class Fleet {
   readonly valuePeriod: Float64Array;
 
   readonly #rows: Map<string, number>;
-  /** The series that the value is of; null while only the snapshot has told of it, which does not say. */
+  /** The series that the value is of; null without an observation. */
   readonly #series: (string | null)[];
 
   constructor(register: RegisterColumns) {
@@ -166,6 +168,7 @@ export class Fleet {
       this.valueQuality[row] = QUALITY_OF_LETTER[states.value_quality?.charAt(row) ?? "-"] ?? 0;
       this.valueReason[row] = states.value_reason?.[row] ?? null;
       this.valuePeriod[row] = states.value_period_ms?.[row] ?? NaN;
+      this.#series[row] = states.series?.[states.value_series?.[row] ?? -1] ?? null;
     }
   }
 

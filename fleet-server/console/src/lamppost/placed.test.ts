@@ -50,25 +50,49 @@ const bucket = (start: number, end: number): Point => ({
   reason: null,
 });
 
-test("only runs that were placed are, and one that has not ended lies before the next at the latest", () => {
+test("runs that were placed are shown as far as is known of them, and no other ones", () => {
   const runs = [
     { ...RUN, placed_between: null },
-    { ...RUN, opened: null },
+    { ...RUN, opened: null, ended: null },
     RUN,
-    { ...RUN, ended: null, placed_between: { ...RUN.placed_between, earliest: null } },
+    { ...RUN, placed_between: { ...RUN.placed_between, earliest: null } },
   ];
-  expect(placedOf(runs)).toEqual([PLACED, { ...PLACED, to: PLACED.latest, earliest: null }]);
+  expect(placedOf(runs)).toEqual([PLACED, { ...PLACED, earliest: null }]);
 });
 
 test("the bounds are those of the run that an observation or a bucket is of", () => {
-  const of = (start: number, end = start): string | null => boundsText([PLACED], { start, end });
+  const of = (start: number, end = start): string | null => boundsText([PLACED], bucket(start, end));
   expect(of(at("04:00:00"))).toMatch(BETWEEN);
   expect(of(at("04:10:00"))).toMatch(BETWEEN);
   expect([of(at("03:59:59")), of(at("04:10:01"))]).toEqual([null, null]);
   expect(of(at("03:55:00"), at("04:00:00")), "a bucket ends before what begins with it").toBeNull();
   expect(of(at("04:01:00"), at("04:02:00"))).toMatch(/^Time uncertain/);
   expect(of(at("03:55:00"), at("04:05:00"))).toMatch(/^In part: Time uncertain: between/);
-  expect(boundsText([{ ...PLACED, earliest: null }], { start: PLACED.from, end: PLACED.from })).toMatch(
+  expect(boundsText([{ ...PLACED, earliest: null }], bucket(PLACED.from, PLACED.to))).toMatch(
+    /^Time uncertain: not after .*12:20:00$/,
+  );
+});
+
+test("a bucket without an observation of the run says nothing of it, one with others that it is a part", () => {
+  const of = (more: Partial<Point>): string | null =>
+    boundsText([PLACED], { ...bucket(at("04:01:00"), at("04:02:00")), ...more });
+  expect(of({ good: 3, uncertain: 0 })).toBeNull();
+  expect(of({ good: 3, uncertain: 1 })).toMatch(/^In part: Time uncertain: between/);
+  expect(of({ uncertain: 0, bad: 2 }), "a bad one is of the run as well").toMatch(/^Time uncertain/);
+});
+
+test("of several runs in one bucket the bounds hold for all of them", () => {
+  const before: Placed = {
+    ...PLACED,
+    run: "01".repeat(16),
+    from: at("03:50:00"),
+    to: at("03:58:00"),
+    earliest: at("03:00:00"),
+    latest: at("04:15:00"),
+  };
+  const both = bucket(at("03:50:00"), at("04:10:00"));
+  expect(boundsText([PLACED, before], both)).toMatch(/^Time uncertain: between .*11:00:00 and .*12:20:00$/);
+  expect(boundsText([PLACED, { ...before, earliest: null }], both)).toMatch(
     /^Time uncertain: not after .*12:20:00$/,
   );
 });

@@ -4,12 +4,13 @@
 import { get, type Schemas } from "../api/client";
 import { formatTime } from "../format/times";
 import { t } from "../messages/index.svelte";
-import type { Window } from "./points";
+import type { Point, Window } from "./points";
 
 /** Where such a run is shown, and between what it lay. */
 export type Placed = {
   readonly run: string;
   readonly from: number;
+  /** The newest time that is known of it: what is still to come may be later. */
   readonly to: number;
   /** Null: nothing is known of that. */
   readonly earliest: number | null;
@@ -43,33 +44,46 @@ export async function readPlaced(lamppost: string, window: Window, signal: Abort
 
 export function placedOf(runs: readonly Run[]): Placed[] {
   return runs.flatMap(({ run, opened, ended, placed_between }) => {
-    if (placed_between === null || opened === null) return [];
-    const latest = Date.parse(placed_between.latest);
+    // Of a run that was placed and whose opening is here an end is known, if only what is newest of it.
+    if (placed_between === null || opened === null || ended === null) return [];
+    const { earliest, latest } = placed_between;
     return {
       run,
       from: Date.parse(opened),
-      to: ended === null ? latest : Date.parse(ended),
-      earliest: placed_between.earliest === null ? null : Date.parse(placed_between.earliest),
-      latest,
+      to: Date.parse(ended),
+      earliest: earliest === null ? null : Date.parse(earliest),
+      latest: Date.parse(latest),
     };
   });
 }
 
+/** Between what such a run lay. */
+export function betweenText({ earliest, latest }: Pick<Placed, "earliest" | "latest">): string {
+  const until = { latest: formatTime(latest) };
+  return earliest === null
+    ? t("lamppost.placed.before", until)
+    : t("lamppost.placed.between", { earliest: formatTime(earliest), ...until });
+}
+
 /**
- * Between what an observation of this time lay, or those of a bucket from `start` to `end`, of which the run may be only a
- * part; null: its time is known.
+ * Between what an observation lay, or those of a bucket, of which the runs may be only a part; null: its time is known.
+ * No observation of such a run is good.
  */
 export function boundsText(
   placed: readonly Placed[],
-  { start, end }: { start: number; end: number },
+  { start, end, good, uncertain, bad }: Point,
 ): string | null {
+  if (uncertain + bad === 0) return null;
   // A bucket ends before what begins where it ends.
-  const found = placed.find(({ from, to }) => start <= to && (end > from || start >= from));
-  if (found === undefined) return null;
-  const latest = formatTime(found.latest);
-  const bounds =
-    found.earliest === null
-      ? t("lamppost.placed.before", { latest })
-      : t("lamppost.placed.between", { earliest: formatTime(found.earliest), latest });
-  return start < found.from || end > found.to ? t("lamppost.placed.part", { bounds }) : bounds;
+  const found = placed.filter(({ from, to }) => start <= to && (end > from || start >= from));
+  if (found.length === 0) return null;
+  const least = (of: (one: Placed) => number): number => Math.min(...found.map(of));
+  const greatest = (of: (one: Placed) => number): number => Math.max(...found.map(of));
+  const earliest = least((one) => one.earliest ?? -Infinity);
+  const bounds = betweenText({
+    earliest: earliest === -Infinity ? null : earliest,
+    latest: greatest(({ latest }) => latest),
+  });
+  const isPart = good > 0 || start < least(({ from }) => from) || end > greatest(({ to }) => to);
+  return isPart ? t("lamppost.placed.part", { bounds }) : bounds;
 }

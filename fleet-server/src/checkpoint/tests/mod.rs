@@ -128,7 +128,7 @@ impl Bench {
             size: TailSize { bytes: 0, ..self.tail.size() },
             oldest: self.tail.oldest(),
             tally: self.tail.tally(),
-            old: (-3..4).map(|days| self.ingest.received_before(NOW.plus_ms(days * 86_400_000))).collect(),
+            old: (-3..4).map(|days| self.ingest.older_than_days(1, NOW.plus_ms(days * 86_400_000))).collect(),
         }
     }
 }

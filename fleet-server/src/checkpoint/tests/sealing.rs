@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, RwLock};
 
-use lamplighter_protocol::UtcMillis;
+use lamplighter_protocol::{TOO_LATE, UtcMillis};
 use tempfile::TempDir;
 
 use super::{Bench, open, some_entries};
@@ -18,6 +18,8 @@ use crate::ingest::Ingest;
 use crate::journal::memory_disk::{Faults, MemoryDisk};
 use crate::journal::{Draft, Entry, Fate, Journal, JournalHandle, JournalOptions, JournalThread};
 use crate::store::Tail;
+
+const DAY_MS: i64 = 24 * 3_600_000;
 
 /// A server's parts around a sealer, which is not on its thread.
 struct Around {
@@ -127,14 +129,33 @@ fn d15_the_journal_goes_up_to_the_older_of_two_checkpoints_and_no_further() {
 
 #[test]
 fn d16_what_is_younger_than_the_journal_is_kept_stays_in_it() {
-    let mut around = Around::new(30);
+    let mut around = Around::new(5);
     let now = clock::wall();
-    for days in [40, 35, 20, 0] {
-        around.take(40, now.plus_ms(-days * 24 * 3_600_000));
+    for days in (0..=10).rev() {
+        around.take(16, now.plus_ms(-days * DAY_MS));
         around.sealer.seal();
     }
     let first = around.first();
-    assert!((60..=80).contains(&first), "{first}: the first two are old enough");
+    assert!((60..=80).contains(&first), "{first}: five days of 16 entries each are old enough");
+}
+
+#[test]
+fn d16_nothing_goes_by_a_clock_that_is_ahead() {
+    let mut around = Around::new(0);
+    let set = UtcMillis(1_800_000_000_000);
+    let disk = MemoryDisk::new(1);
+    let keep = JournalKeep::days(2).unwrap();
+    let backup = BackupLock::of(around.directory.path());
+    let mut sealer = SteppedSealer::new(open(&disk), Box::new(backup), keep, None);
+    let ahead = set.plus_ms(400 * DAY_MS);
+    for now in [set, set.plus_ms(DAY_MS), ahead, TOO_LATE] {
+        around.take(20, now);
+        let held = sealer.hold_off().unwrap().unwrap();
+        let (ingest, store) = (around.ingest.read().unwrap(), around.store.read().unwrap());
+        let copied = sealer.copy(held, &ingest, &store, now).unwrap();
+        drop((ingest, store));
+        assert_eq!(sealer.write(copied).unwrap().trim_below, 0, "{now:?}");
+    }
 }
 
 #[test]

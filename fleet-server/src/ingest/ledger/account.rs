@@ -133,6 +133,14 @@ impl RunEnd {
             Self::Stated(time) | Self::NotBefore(time) => time,
         }
     }
+
+    /// Whether an opening states it; else the run may have gone on.
+    pub fn is_stated(self) -> bool {
+        match self {
+            Self::Stated(_) => true,
+            Self::NotBefore(_) => false,
+        }
+    }
 }
 
 impl LogAccount {

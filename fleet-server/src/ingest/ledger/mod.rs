@@ -198,7 +198,7 @@ impl Ledger {
         account
     }
 
-    /// When the run before this one ended, of which this one's opening states so much. None: nothing is known of it.
+    /// When the run before another one ended, of which that one's opening states so much. None: nothing is known of it.
     pub(in crate::ingest) fn end_before(&self, before: RunId, stated: Option<UtcMillis>) -> Option<RunEnd> {
         let newest = || self.runs.get(&before)?.newest();
         stated.map(RunEnd::Stated).or_else(|| newest().map(RunEnd::NotBefore))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lamplighter_protocol::{DropReason, Log, OutboxId, Pieces, RunId, UtcMillis};
 
-use super::account::{LogAccount, PlacedBetween};
+use super::account::{LogAccount, PlacedBetween, RunEnd};
 use super::outbox::{newest_first, order};
 use super::{AsideReport, CommandFates, Held, Ledger, OutboxStanding};
 
@@ -73,8 +73,8 @@ pub struct RunReport {
     pub before: Option<RunId>,
     /// When it opened; none if its opening is not here.
     pub opened: Option<UtcMillis>,
-    /// When it was last alive, by a later opening.
-    pub ended: Option<UtcMillis>,
+    /// When it was last alive; none as long as nothing says that it ended: neither a later opening, nor that it was placed.
+    pub ended: Option<RunEnd>,
     /// It never learnt the time, and lies between these; its own times, `opened` among them, are uncertain (D3).
     pub placed: Option<PlacedBetween>,
     /// How its samples fared.
@@ -206,11 +206,12 @@ impl Ledger {
         let mut outboxes: Vec<_> = self.outboxes.iter().collect();
         outboxes.sort_by_key(|(id, outbox)| order(**id, outbox));
         let outboxes = outboxes.into_iter().filter_map(|(id, _)| self.outbox_report(*id, held));
-        let mut ended: BTreeMap<RunId, UtcMillis> = BTreeMap::new();
+        // What openings state of the ends of the runs before them, if they could.
+        let mut stated: BTreeMap<RunId, Option<UtcMillis>> = BTreeMap::new();
         for opening in self.runs.values().filter_map(|account| account.opening.as_ref()) {
-            if let (Some(before), Some(end)) = (opening.before, opening.ended) {
-                let known = ended.entry(before).or_insert(end);
-                *known = end.max(*known);
+            if let Some(before) = opening.before {
+                let known = stated.entry(before).or_default();
+                *known = opening.ended.max(*known);
             }
         }
         let nothing = Pieces::new();
@@ -223,11 +224,13 @@ impl Ledger {
                 let lost_closed = otherwise.map_or(0, |other| counts.lost.saturating_sub(other.lost));
                 LogCounts { lost_closed, ..counts }
             };
+            // A run is placed by a later one, whose opening may be still to come.
+            let stated = stated.get(&run).copied().or_else(|| account.placed.map(|_| None));
             RunReport {
                 run,
                 before: account.opening.as_ref().and_then(|opening| opening.before),
                 opened: account.opening.as_ref().map(|opening| opening.opened),
-                ended: ended.get(&run).copied(),
+                ended: stated.and_then(|stated| self.end_before(run, stated)),
                 placed: account.placed,
                 samples: counts(Log::Samples),
                 events: counts(Log::Events),

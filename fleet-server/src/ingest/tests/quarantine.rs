@@ -165,14 +165,22 @@ fn d16_what_waits_for_too_long_goes_and_is_counted() {
     let (payload, digest) = both();
     bench.apply(Leaf::Description, payload);
     bench.apply(SAMPLES, frame(1, RUN, 0, digest, vec![both_at(0, 1)]));
-    let received = NOW.plus_ms(401 * 24 * HOUR);
-    let entry = Entry {
-        sequence: bench.sequence,
-        received,
-        lamppost: "B1".parse().unwrap(),
-        leaf: SAMPLES,
-        payload: frame(1, RUN, 0, digest, vec![unreadable()]).into(),
-    };
-    bench.ingest.apply(&entry, &mut bench.store, &mut |_| {});
-    assert_eq!((bench.waiting(), bench.metrics.quarantine.expired.get()), (1, 1));
+    for day in 1..=401 {
+        bench.receive(NOW.plus_ms(day * 24 * HOUR), SAMPLES, frame(1, RUN, 1, digest, vec![unreadable()]));
+        assert_eq!(bench.metrics.quarantine.expired.get(), u64::from(day > 400), "day {day}");
+    }
+    assert_eq!(bench.waiting(), 1);
+}
+
+#[test]
+fn d16_nothing_leaves_the_quarantine_by_a_clock_that_is_ahead() {
+    let mut bench = Bench::new();
+    let (payload, digest) = both();
+    bench.apply(Leaf::Description, payload);
+    bench.apply(SAMPLES, frame(1, RUN, 0, digest, vec![both_at(0, 1)]));
+    for (first, days) in [(1, 401), (2, 4_000), (3, 1)] {
+        let received = NOW.plus_ms(days * 24 * HOUR);
+        bench.receive(received, SAMPLES, frame(1 + first, RUN, first, digest, vec![unreadable()]));
+    }
+    assert_eq!((bench.waiting(), bench.metrics.quarantine.expired.get()), (4, 0));
 }

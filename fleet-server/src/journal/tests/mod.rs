@@ -30,9 +30,12 @@ struct Running {
     committed: Receiver<Vec<Entry>>,
 }
 
+/// Small bounds: a batch takes a few entries, so that what was queued together meets the disk in parts.
 fn options() -> JournalOptions {
     JournalOptions {
         segment_bytes: 700,
+        batch_bytes: 250,
+        largest_batch_bytes: 250,
         low_water: LowWater::of_bytes(0),
         retry_first: Duration::from_millis(1),
         retry_most: Duration::from_millis(4),

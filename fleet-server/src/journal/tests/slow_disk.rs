@@ -29,8 +29,7 @@ fn a_disk_that_takes_its_time_to_sync_is_given_more_with_each() {
 fn what_one_commit_does_not_take_is_in_the_next_ones_in_order() {
     let disk = MemoryDisk::new(1);
     block_on(async {
-        let options = JournalOptions { batch_bytes: 250, largest_batch_bytes: 250, ..options() };
-        let journal = Journal::open_on(options, Box::new(disk.clone())).unwrap();
+        let journal = Journal::open_on(options(), Box::new(disk.clone())).unwrap();
         // While nobody takes the first batch all others gather.
         let (sender, committed) = sync_channel(0);
         let (handle, thread) = journal.start(sender).unwrap();

@@ -62,6 +62,33 @@ fn a_step_that_fails_forgets_its_batch_in_a_new_epoch_and_the_journal_goes_on_af
 }
 
 #[test]
+fn what_a_step_leaves_in_the_queue_is_forgotten_with_it_if_it_fails_and_committed_behind_it_if_not() {
+    let disk = MemoryDisk::new(1);
+    let mut journal = stepped(&disk);
+    let tickets = push(&mut journal, 0..6);
+    let mut handed = journal.commit_up_to(200).unwrap();
+    let taken = handed.len();
+    assert!((1..5).contains(&taken) && journal.queued() == 6 - taken, "{taken}");
+    let fates = tickets.iter().map(|ticket| journal.committed().fate(*ticket));
+    assert_eq!(fates.filter(|fate| *fate == Fate::Committed).count(), taken);
+    handed.extend(journal.commit_up_to(0).unwrap());
+    assert_eq!(handed.len(), taken + 1, "one at least");
+
+    disk.fail(Faults { syncs: 1, ..Faults::default() });
+    journal.commit_up_to(0).unwrap_err();
+    assert_eq!((journal.queued(), journal.committed().epoch), (0, 1));
+    assert!(tickets[taken + 1..].iter().all(|ticket| journal.committed().fate(*ticket) == Fate::Void));
+
+    push(&mut journal, 10..13);
+    while journal.queued() > 0 {
+        handed.extend(journal.commit_up_to(0).unwrap());
+    }
+    let expected: Vec<u64> = (0..=taken as u64).chain(10..13).collect();
+    assert_eq!(handed.iter().map(id_of).collect::<Vec<_>>(), expected);
+    assert_eq!(open(&disk.restart(Stop::PowerCut)).unwrap().1, handed);
+}
+
+#[test]
 fn one_source_of_randomness_and_one_order_of_steps_give_one_journal_to_the_byte() {
     let bytes = |seed: u8| {
         let disk = MemoryDisk::new(1);

@@ -90,7 +90,7 @@ pub(super) struct ServerDocument {
     time: Timestamp,
     /// Where it stands.
     phase: PhaseName,
-    /// With `failing`: the part that does not work (`journal`, `ingest`); else null.
+    /// With `failing`: the part that does not work (`journal`, `clock`); else null.
     #[schema(required = true, example = "journal")]
     part: Option<&'static str>,
     /// With `starting`: what is read of the journal so far; else null.

@@ -113,6 +113,8 @@ fn the_values_of_a_property_come_with_unit_time_and_quality() {
     assert_eq!(states["value_quality"], "gu-");
     assert_eq!(states["value_reason"], json!([null, "out-of-range", null]));
     assert_eq!(states["value_period_ms"], json!([1000, 1000, null]));
+    assert_eq!(states["series"], json!(["weather-1/air_temperature", "weather-2/air_temperature"]));
+    assert_eq!(states["value_series"], json!([0, 1, null]));
     let bad = rig.get("/api/v1/city/states?property=wind_direction").json();
     assert_eq!((&bad["values"][0], &bad["value_quality"]), (&Value::Null, &json!("b--")));
     assert_eq!(bad["value_reason"][0], "no-answer");
@@ -142,6 +144,8 @@ fn a_value_is_of_a_series_that_the_lamppost_has_now_and_that_has_observed() {
         [json!([20.9, null, null]), times, json!("g--"), json!([1000, 1000, 1000])],
         "what they have has not observed yet"
     );
+    let nobody_else = rig.get("/api/v1/city/states?property=air_temperature").json();
+    assert_eq!(nobody_else["value_series"], json!([0, null, null]), "none of these has told the values");
     rig.observe("DF2", "weather-3/air_temperature", 5000, Some(21.0), Reason::GOOD);
     assert_eq!(states()[..2], [json!([20.9, 21.0, null]), json!([START + 9000, START + 5000, null])]);
     rig.observe("DF2", "weather-2/air_temperature", 1000, Some(22.0), Reason::GOOD);

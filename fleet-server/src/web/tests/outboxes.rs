@@ -21,7 +21,7 @@ fn what_became_of_records_is_told_run_by_run_and_in_all() {
     });
     let first = json!({
         "run": "01".repeat(16), "run_before": null, "opened": null, "ended": "2026-07-01T08:01:39.000Z",
-        "placed_between": null,
+        "ended_known": true, "placed_between": null,
         "samples": samples,
         "events": {
             "owed": 1, "held": 0, "dropped": {"bytes": 0, "age": 0, "damaged": 0}, "lost": 0, "lost_closed": 0,
@@ -64,6 +64,33 @@ fn d3_of_a_run_that_never_learnt_the_time_it_is_told_between_what_it_was_placed(
     assert_eq!(placed(1), json!({"earliest": earliest, "latest": latest}));
     assert_eq!(placed(2), Value::Null);
     assert_eq!(placed(3), json!({"earliest": null, "latest": latest}));
+}
+
+#[test]
+fn d3_a_run_whose_end_nobody_can_tell_has_ended_at_the_newest_time_that_is_known_of_it() {
+    let rig = Rig::new();
+    let mut speaker = Speaker::new(&rig);
+    let digest = speaker.describes(&[("weather-1", Some(1000))]);
+    // Two runs without the time, one after the other, and one that knows it hours later.
+    speaker.opens(1, digest, 10_000, None);
+    speaker.reads(1, 0, digest, seconds(11_000, 5), 8_000_000);
+    let end = |id: u8| {
+        let runs = rig.get(OUTBOXES).json()["runs"].clone();
+        let run = runs.as_array().unwrap().iter().find(|told| told["run"] == run(id).to_string());
+        run.map(|run| (run["ended"].clone(), run["ended_known"].clone())).unwrap()
+    };
+    let open = (Value::Null, json!(false));
+    assert_eq!(end(1), open, "it may be the one that speaks");
+
+    speaker.places((3, 1), digest, 1, (None, 8_000_000));
+    let first = (json!("2026-07-01T08:00:15.000Z"), json!(false));
+    assert_eq!(end(1), first, "it is over, though the opening after it is still to come");
+
+    speaker.opens_after(2, digest, 20_000, Some((1, 5)), None);
+    speaker.opens_after(3, digest, 8_000_000, Some((2, 1)), Some(25_000));
+    speaker.places((3, 2), digest, 2, (None, 8_000_000));
+    let second = (json!("2026-07-01T08:00:25.000Z"), json!(true));
+    assert_eq!([end(1), end(2), end(3)], [first, second, open]);
 }
 
 #[test]

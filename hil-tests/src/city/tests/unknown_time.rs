@@ -1,5 +1,6 @@
 //! D3: agents on machines that do not know the time, in stepped time: what they read is dated as it was read.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
@@ -73,7 +74,7 @@ impl Clock for Unknowing {
         self.knowing.pause(time);
     }
 
-    fn hear_server_time(&self, _: UtcMillis, _: Duration) {}
+    fn hear_server_time(&self, _: UtcMillis, _: Range<Duration>) {}
 
     fn learnt(&self) -> Option<Learnt> {
         let learnt = self.stage.load(Ordering::SeqCst) == LEARNT;

@@ -138,7 +138,7 @@ fn a_frozen_clock_stands_still_and_still_hears_a_stop() {
 #[test]
 fn a_rigs_real_time_is_the_machines_and_sure() {
     let (rig, machine) = (RealClock::default(), SystemClock::believed());
-    rig.hear_server_time(UtcMillis(0), Duration::ZERO);
+    rig.hear_server_time(UtcMillis(0), Duration::ZERO..Duration::ZERO);
     let (ours, theirs) = (rig.now(), machine.now());
     assert_eq!(ours.trust, ClockTrust::Sure);
     assert!(theirs.wall.since_ms(ours.wall).abs() < 2_000);

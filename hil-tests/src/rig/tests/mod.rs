@@ -4,6 +4,7 @@ mod clock;
 mod i2c;
 mod serial;
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ impl Clock for Hands {
         if stop.is_raised() { Waited::Stopped } else { Waited::Reached }
     }
 
-    fn hear_server_time(&self, _: UtcMillis, _: Duration) {}
+    fn hear_server_time(&self, _: UtcMillis, _: Range<Duration>) {}
 }
 
 const BROKEN: Faults = Faults::NowAndThen { seed: 1, kinds: FaultKinds::All };

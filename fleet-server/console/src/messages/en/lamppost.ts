@@ -238,7 +238,7 @@ export const lamppost = {
   "lamppost.decision.close": "Close",
   "lamppost.decision.waiting": "waits for the lamppost",
   "lamppost.decision.sent": "sent to the lamppost",
-  "lamppost.decision.expired": "came too late by the lamppost’s clock, and is sent again",
+  "lamppost.decision.expired": "came too late by one of the two clocks, and is sent again",
   "lamppost.decision.acknowledged": "on the lamppost’s disk",
   "lamppost.decision.done": "done",
   "lamppost.decision.failed": "failed",

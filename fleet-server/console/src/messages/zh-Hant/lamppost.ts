@@ -224,7 +224,7 @@ export const lamppost: Part<typeof english> = {
   "lamppost.decision.close": "關閉",
   "lamppost.decision.waiting": "等候燈柱",
   "lamppost.decision.sent": "已傳送至燈柱",
-  "lamppost.decision.expired": "按燈柱時鐘已過時，將再次傳送",
+  "lamppost.decision.expired": "按燈柱或伺服器的時鐘已過時，將再次傳送",
   "lamppost.decision.acknowledged": "已寫入燈柱的儲存裝置",
   "lamppost.decision.done": "完成",
   "lamppost.decision.failed": "失敗",
