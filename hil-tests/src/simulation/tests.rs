@@ -15,6 +15,32 @@ fn a_seed_always_makes_the_same_plan_and_ends_the_same_way() {
 }
 
 #[test]
+fn events_need_so_much_room_that_some_of_them_have_to_go() {
+    let dropped = (0..16).map(Plan::of).map(|plan| {
+        let outcome = attempt(&plan, &plan.actions).unwrap();
+        outcome.tally["reports of commands that had to go"]
+    });
+    assert!(dropped.sum::<u64>() > 0);
+}
+
+#[test]
+fn a_copy_of_a_disk_does_not_change_with_it_and_what_was_only_allocated_is_zeros() {
+    let path = Path::new("/a");
+    let disk = SimDisk::new(Dice::new(1));
+    let file = disk.create(path, true).unwrap();
+    file.allocate(8).unwrap();
+    file.write_at(b"ab", 1).unwrap();
+    let copy = disk.copy(Dice::new(2));
+    file.write_at(b"c", 6).unwrap();
+    file.cut(3).unwrap();
+    file.allocate(5).unwrap();
+    assert_eq!(disk.bytes_of(path).unwrap(), b"\0ab\0\0");
+    assert_eq!(copy.bytes_of(path).unwrap(), b"\0ab\0\0\0\0\0");
+    copy.cut_power();
+    assert_eq!(copy.bytes_of(path).unwrap(), b"\0ab\0\0\0\0\0");
+}
+
+#[test]
 fn what_was_not_synced_may_go_with_the_power_and_what_was_synced_stays() {
     let mut lost = 0;
     for seed in 0..64 {

@@ -84,6 +84,14 @@ impl World {
             && self.server.heard.is_reported(key.0, key.1, key.2)
     }
 
+    /// How many events had to go for want of room.
+    pub(super) fn reports_dropped(&self) -> u64 {
+        let is_one = |(key, known): &(&RecordKey, &Known)| {
+            known.kind == Kind::Report && self.server.heard.is_reported(key.0, key.1, key.2)
+        };
+        self.model.records.iter().filter(is_one).count() as u64
+    }
+
     fn stored(&self, series: &SeriesKey, time: UtcMillis) -> Option<Said> {
         let running = self.server.running.as_ref()?;
         let id = running.tail.find(series)?;

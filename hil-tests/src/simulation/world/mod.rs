@@ -186,6 +186,7 @@ impl World {
         let disks = self.posts.iter().map(|post| &post.disk).chain([&self.server.disk]);
         let mut tally = self.tally.clone();
         tally.insert("operations of disks that failed", disks.map(SimDisk::injected).sum());
+        tally.insert("reports of commands that had to go", self.reports_dropped());
         tally
     }
 
