@@ -48,6 +48,9 @@ pub(super) struct World {
     pub(super) times: Result<(), Broken>,
     /// By post: the runs that began on its disk, or were copied there.
     pub(super) homes: Vec<BTreeSet<RunId>>,
+    /// By post: every run of which anything was ever written on the card in it, whichever post it began in: what is set
+    /// aside stays on the card, and a card that comes back to its lamppost goes on with it.
+    pub(super) cards: Vec<BTreeSet<RunId>>,
     /// The runs that were ever copied to another disk.
     pub(super) copied: BTreeSet<RunId>,
     /// By post: something on its disk was damaged.
@@ -76,6 +79,7 @@ impl World {
         let mut world = Self {
             now_ms: 0,
             homes: vec![BTreeSet::new(); posts.len()],
+            cards: vec![BTreeSet::new(); posts.len()],
             copied: BTreeSet::new(),
             damaged: vec![false; posts.len()],
             posts,

@@ -45,6 +45,7 @@ impl World {
     pub(super) fn wipe(&mut self, post: usize, dice: &mut Dice) {
         self.kill_agent(post);
         self.posts[post].disk = SimDisk::new(dice.fork());
+        self.cards[post].clear();
         self.forget_home(post, "its outbox was wiped");
     }
 
@@ -64,7 +65,8 @@ impl World {
         copy.disk.kill();
         self.posts.push(copy);
         self.homes.push(self.homes[post].clone());
-        self.copied.extend(&self.homes[post]);
+        self.cards.push(self.cards[post].clone());
+        self.copied.extend(&self.cards[post]);
         self.damaged.push(self.damaged[post]);
         self.tally("clones");
     }
@@ -78,6 +80,7 @@ impl World {
         second.serial = format!("second-{}", self.posts.len());
         self.posts.push(second);
         self.homes.push(BTreeSet::new());
+        self.cards.push(BTreeSet::new());
         self.damaged.push(false);
         self.tally("second agents");
     }
@@ -92,6 +95,7 @@ impl World {
         self.kill_agent(other);
         let disk = self.posts[post].disk.clone();
         self.posts[post].disk = std::mem::replace(&mut self.posts[other].disk, disk);
+        self.cards.swap(post, other);
         self.forget_home(post, "its outbox was put into another lamppost");
         self.forget_home(other, "its outbox was put into another lamppost");
         self.tally("moved outboxes");

@@ -57,6 +57,7 @@ impl World {
     /// What an outbox holds after it was opened is synced (D2); what it does not hold, and was not synced, never was read.
     pub(super) fn opened(&mut self, post: usize, state: &OutboxState) {
         self.homes[post].insert(state.run);
+        self.cards[post].insert(state.run);
         let runs: BTreeMap<RunId, _> = state.runs.iter().map(|run| (run.run, run)).collect();
         let mut unsynced = BTreeSet::new();
         let mut vanished = Vec::new();
@@ -116,6 +117,7 @@ impl World {
             Ok(None) => {}
             Ok(Some((run, log, sequence, kind, observed))) => {
                 self.homes[post].insert(run);
+                self.cards[post].insert(run);
                 self.model.appended((run, log, sequence), &number, kind, observed, by);
                 self.tally("records");
             }
