@@ -1,6 +1,6 @@
 //! `cargo xtask simulate`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,8 +52,15 @@ pub fn simulate(args: &SimulateArgs, out: &mut dyn Write) -> std::io::Result<boo
             scope.spawn(|| run.work());
         }
         let mut told = began;
+        let mut named = BTreeSet::new();
         while !run.is_done(args.seeds) {
             std::thread::sleep(Duration::from_millis(50));
+            for (seed, broken) in &run.found.lock().unwrap_or_else(PoisonError::into_inner).failed {
+                if named.insert(*seed) {
+                    writeln!(out, "seed {seed} fails: {broken}")?;
+                    out.flush()?;
+                }
+            }
             if now().duration_since(told) > Duration::from_secs(10) {
                 told = now();
                 let found = run.found.lock().unwrap_or_else(PoisonError::into_inner);
