@@ -115,6 +115,19 @@ impl Pieces {
         Self { ranges: self.ranges.iter().take(most).copied().collect() }
     }
 
+    /// The set with each of its gaps filled, the one before its first range included, that `others` has the whole of.
+    #[must_use]
+    pub fn bridged(&self, others: &Self) -> Self {
+        let mut bridged = self.clone();
+        let gaps = self.end().checked_sub(1).map(|last| self.missing_in(0, last));
+        for (first, last) in gaps.into_iter().flatten() {
+            if others.contains_all(first, last) {
+                bridged.insert(first, last);
+            }
+        }
+        bridged
+    }
+
     /// How many sequences are in the set.
     pub fn count(&self) -> u64 {
         self.ranges.iter().map(|range| (range.1 - range.0).saturating_add(1)).fold(0, u64::saturating_add)
@@ -193,6 +206,28 @@ mod tests {
                 prop_assert_eq!(missing, (3..=45).filter(|s| !model.contains(s)).collect::<Vec<_>>());
                 // Never two ranges where one would do.
                 prop_assert!(pieces.ranges.windows(2).all(|w| w[0].1 + 1 < w[1].0));
+            }
+        }
+
+        #[test]
+        fn a_gap_is_bridged_if_the_others_have_all_of_it(
+            pieces in prop::collection::vec((0u64..60, 0u64..4), 0..12),
+            others in prop::collection::vec((0u64..60, 0u64..12), 0..8),
+        ) {
+            let set = |ranges: Vec<(u64, u64)>| {
+                let mut set = Pieces::new();
+                ranges.into_iter().for_each(|(first, length)| set.insert(first, first + length));
+                set
+            };
+            let (pieces, others) = (set(pieces), set(others));
+            let bridged = pieces.bridged(&others);
+            prop_assert_eq!(bridged.end(), pieces.end());
+            for s in 0..80 {
+                // The gap that it is in.
+                let first = (0..=s).rev().take_while(|s| !pieces.contains(*s)).last();
+                let behind = (s..80).find(|s| pieces.contains(*s));
+                let is_filled = first.zip(behind).is_some_and(|(first, behind)| others.contains_all(first, behind - 1));
+                prop_assert_eq!(bridged.contains(s), pieces.contains(s) || is_filled);
             }
         }
 

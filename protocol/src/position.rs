@@ -73,22 +73,12 @@ pub struct LogHeld {
 }
 
 impl LogHeld {
-    /// All that is held. Past [`limits::MAX_PIECES_PER_LOG`] the farthest pieces are left out, and nothing is said
-    /// of what lies beyond.
-    pub fn cut(pieces: &Pieces) -> Self {
-        let most = limits::MAX_PIECES_PER_LOG;
+    /// All that is held. Past `most` pieces the farthest are left out, and nothing is said of what lies beyond. Of one log a
+    /// position has no more than [`limits::MAX_PIECES_PER_LOG`].
+    pub fn cut(pieces: &Pieces, most: usize) -> Self {
         let named = pieces.first(most);
         let complete_below = if pieces.ranges().len() > most { named.end() } else { u64::MAX };
         Self { pieces: named, complete_below }
-    }
-
-    /// Leaves out all but the first `most` pieces.
-    pub fn shorten(&mut self, most: usize) {
-        if self.pieces.ranges().len() <= most {
-            return;
-        }
-        self.pieces = self.pieces.first(most);
-        self.complete_below = self.pieces.end();
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lamplighter_protocol::{
     CommandId, DeviceName, Digest, Grid, Hello, Log, LogHeld, Nonce, Opening, OutboxId, Pieces, Position,
-    RunId, RunPosition, SeriesName, ServerClock, UtcMillis, limits,
+    RunHeld, RunId, RunPosition, SeriesName, ServerClock, UtcMillis, limits,
 };
 
 use super::current::{Current, CurrentSeries};
@@ -286,16 +286,6 @@ impl Lamppost {
     /// The answer to the last hello (D8): a function of what was read from the journal, and of the time.
     pub(super) fn position(&mut self, now: UtcMillis, is_known: impl Fn(Digest) -> bool) -> Option<Position> {
         let said = self.hello.as_ref()?;
-        // Of a run that the server knows nothing of, it holds nothing: that is said, and not left open.
-        let held = |pieces: Option<&Pieces>| LogHeld::cut(pieces.unwrap_or(&Pieces::new()));
-        let runs = said.hello.runs.iter().map(|named| {
-            let run = self.runs.get(&named.run);
-            RunPosition {
-                run: named.run,
-                samples: held(run.map(|run| &run.samples)),
-                events: held(run.map(|run| &run.events)),
-            }
-        });
         // Strictly newer than the one before, so that the agent can tell which of two is. It goes by the clock, which counts on
         // where a checkpoint was lost, but not by one that cannot be right: that would hold for as long as it was ahead.
         let clock = now.plausible();
@@ -304,13 +294,43 @@ impl Lamppost {
             nonce: said.hello.nonce,
             count: said.count,
             server_time: self.last_position,
-            runs: runs.collect(),
+            runs: Vec::new(),
             lacking: self.lacking.iter().copied().filter(|digest| !is_known(*digest)).collect(),
             newest_version: limits::VERSION,
             clock: clock.map_or(ServerClock::Wrong, ServerClock::Shows),
         };
-        shorten(&mut position);
+        // Pieces are left out, the farthest first, until the position fits a payload.
+        for most in [limits::MAX_PIECES_PER_LOG, 16, 4, 1] {
+            let held = |run, log| self.listed(run, log, most);
+            position.runs = self
+                .hello
+                .iter()
+                .flat_map(|said| &said.hello.runs)
+                .map(|RunHeld { run, .. }| RunPosition {
+                    run: *run,
+                    samples: held(*run, Log::Samples),
+                    events: held(*run, Log::Events),
+                })
+                .collect();
+            if position.encoded_len() <= limits::MAX_PAYLOAD_BYTES {
+                break;
+            }
+        }
         Some(position)
+    }
+
+    /// What a position lists of a log, in at most so many pieces. Gaps that will never be filled, since what was in them was
+    /// dropped and that is reported (D11), are no gaps where there are more than that: else what lies behind them could
+    /// never be said to be held. Elsewhere they stay: a copy of the outbox may still have what this one dropped.
+    fn listed(&self, run: RunId, log: Log, most: usize) -> LogHeld {
+        // Of a run that the server knows nothing of, it holds nothing: that is said, and not left open.
+        let Some(held) = self.runs.get(&run).map(|run| run.held(log)) else {
+            return LogHeld::cut(&Pieces::new(), most);
+        };
+        if held.ranges().len() <= most {
+            return LogHeld::cut(held, most);
+        }
+        LogHeld::cut(&held.bridged(&self.ledger.all_dropped(run, log)), most)
     }
 
     fn forget_a_run(&mut self) {
@@ -427,18 +447,5 @@ pub(super) fn insert_bounded(pieces: &mut Pieces, first: u64, last: u64) {
     while pieces.ranges().len() > MOST_PIECES {
         let Some((first, last)) = pieces.ranges().next_back() else { return };
         pieces.remove(first, last);
-    }
-}
-
-/// Leaves out pieces, the farthest first, until the position fits a payload.
-fn shorten(position: &mut Position) {
-    for most in [16, 4, 1] {
-        if position.encoded_len() <= limits::MAX_PAYLOAD_BYTES {
-            return;
-        }
-        for run in &mut position.runs {
-            run.samples.shorten(most);
-            run.events.shorten(most);
-        }
     }
 }

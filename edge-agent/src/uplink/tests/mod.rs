@@ -210,7 +210,9 @@ impl World {
     fn answer(&mut self) {
         let Some((hello, count)) = &self.hello else { return };
         self.server_time += 1;
-        let log = |run: RunId, log| LogHeld::cut(self.held.get(&(run, log)).unwrap_or(&Pieces::new()));
+        let log = |run: RunId, log| {
+            LogHeld::cut(self.held.get(&(run, log)).unwrap_or(&Pieces::new()), limits::MAX_PIECES_PER_LOG)
+        };
         let position = Position {
             nonce: hello.nonce,
             count: *count,

@@ -158,6 +158,15 @@ impl Ledger {
         self.dropped_series = self.dropped_series + after.series - before.series;
     }
 
+    /// All of a log that lampposts reported as dropped, for whatever reason.
+    pub(in crate::ingest) fn all_dropped(&self, run: RunId, log: Log) -> Pieces {
+        let mut all = Pieces::new();
+        for part in self.runs.get(&run).into_iter().flat_map(|account| account.log(log).dropped.values()) {
+            all.union(&part.pieces);
+        }
+        all
+    }
+
     /// Takes what a lamppost says of when a run was that never learnt the time (D3).
     pub(in crate::ingest) fn placed(&mut self, dating: &Dating, entry: u64) {
         let between = PlacedBetween { earliest: dating.earliest, latest: dating.latest };

@@ -165,6 +165,34 @@ fn d8_beyond_what_a_hello_had_room_for_nothing_is_lost() {
 }
 
 #[test]
+fn d8_what_lies_behind_more_gaps_than_a_position_has_pieces_is_held_once_the_gaps_are_known_to_be_dropped() {
+    const PIECES: u64 = 70;
+    let mut bench = Bench::new();
+    bench.hello();
+    for piece in 0..PIECES {
+        bench.reads(RUN, 10 * piece + 5, 10 * piece + 5);
+    }
+    let listed = |bench: &mut Bench| bench.position().runs.remove(0).samples;
+    let cut = listed(&mut bench);
+    assert_eq!((cut.pieces.ranges().len(), cut.complete_below), (64, 636));
+
+    // Of the gap before the last piece half is still to come.
+    let dropped = |piece: u64| (if piece == 0 { 0 } else { 10 * piece - 4 }, 10 * piece + 4);
+    let mut gaps: Vec<(u64, u64)> = (0..PIECES).map(dropped).collect();
+    gaps[69].1 = 690;
+    bench.tells(RUN, 1, report(RUN, &gaps, DropReason::Bytes));
+    let all = listed(&mut bench);
+    assert_eq!((all.pieces, all.complete_below), (pieces_of(&[(0, 685), (695, 695)]), u64::MAX));
+    assert_eq!(bench.verdicts(RUN, [4, 5]), [RecordVerdict::Dropped(DropReason::Bytes), Held]);
+
+    // Of a few gaps each is told: another copy of the outbox may have what was in them.
+    let other = RunId([2; 16]);
+    bench.reads(other, 5, 5);
+    bench.tells(RUN, 2, report(other, &[(0, 4)], DropReason::Bytes));
+    assert_eq!(bench.position().runs.remove(1).samples.pieces, pieces_of(&[(5, 5)]));
+}
+
+#[test]
 fn d11_damaged_records_are_counted_though_nobody_knows_what_was_in_them() {
     let mut bench = Bench::new();
     for (sequence, reason) in [(1, DropReason::Damaged), (2, DropReason::Bytes)] {
