@@ -216,7 +216,9 @@ mod tests {
         ) {
             let set = |ranges: Vec<(u64, u64)>| {
                 let mut set = Pieces::new();
-                ranges.into_iter().for_each(|(first, length)| set.insert(first, first + length));
+                for (first, length) in ranges {
+                    set.insert(first, first + length);
+                }
                 set
             };
             let (pieces, others) = (set(pieces), set(others));

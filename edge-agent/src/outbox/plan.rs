@@ -159,6 +159,18 @@ impl Files {
         Ok(())
     }
 
+    /// Dates the run at this place before the times of what goes of it are reported, if that is planned and there is room. What
+    /// is only planned may be found out otherwise by the next start, and a run has one dating.
+    pub(super) fn date_for_report(&mut self, place: usize) -> Result<(), OutboxError> {
+        let run = self.runs[place].id;
+        if let Some(&dating) = self.plan.of(run)
+            && self.date_run(run, dating, Purpose::Later)? == Dated::NoRoom
+        {
+            self.plan.lacks_room();
+        }
+        Ok(())
+    }
+
     fn date_run(&mut self, run: RunId, dating: Dating, purpose: Purpose) -> Result<Dated, OutboxError> {
         let is_it = |files: &Self, place: usize| {
             files.runs[place].id == run && matches!(files.runs[place].time, RunTime::Undated(_))

@@ -98,8 +98,12 @@ impl Files {
         if pieces.is_empty() {
             return Ok(());
         }
+        self.date_for_report(run)?;
         let of = &self.runs[run];
-        let decision = Decision { run: of.id, log, reason, time: self.now };
+        // Not before anything of this run: that it went on until then may be known by this report alone.
+        let newest = self.runs.last().and_then(|current| current.samples.newest());
+        let time = newest.map_or(self.now, |(_, newest)| newest.max(self.now));
+        let decision = Decision { run: of.id, log, reason, time };
         let described = segment.and_then(|first| self.description_of(of, log, first));
         let mut series_of = |pieces: &Pieces| {
             described.as_ref().map_or_else(Vec::new, |description| self.count(of, log, pieces, description))
@@ -113,7 +117,7 @@ impl Files {
             self.dropped.add(&report);
             self.runs[run].log_mut(log).reported.union(&report.pieces);
             let record = Record::Dropped(report);
-            self.put(Log::Events, &record.encode(), self.now, Drops::Never)?;
+            self.put(Log::Events, &record.encode(), time, Drops::Never)?;
         }
         Ok(())
     }
@@ -137,20 +141,15 @@ impl Files {
     fn count(&self, run: &Run, log: Log, pieces: &Pieces, description: &Description) -> Vec<DroppedSeries> {
         let mut tally = Tally::default();
         // A run that knows the time reports true times, or none; one that does not is dated later, and its reports with it.
-        let planned = self.plan.of(run.id);
         let nobody_knows = match run.time {
             RunTime::Known | RunTime::Dated(..) => false,
-            RunTime::Undated(_) => planned.is_none() && !self.is_undated(),
+            RunTime::Undated(_) => !self.is_undated(),
             RunTime::Unread => true,
         };
         if nobody_knows {
             return Vec::new();
         }
-        let of = |sequence: u64, time: UtcMillis| {
-            let dated = run.time.of(log, sequence, time);
-            let planned = || Some(time.plus_ms(planned?.shift_of(log, sequence)));
-            dated.or_else(planned).unwrap_or(time)
-        };
+        let of = |sequence: u64, time: UtcMillis| run.time.of(log, sequence, time).unwrap_or(time);
         for (first, last) in pieces.ranges() {
             let mut next = first;
             while next <= last {

@@ -24,6 +24,7 @@ use crate::clock::{Clock, ClockTrust, Now, Stop, Waited};
 
 mod damage;
 mod dating;
+mod dating_room;
 mod defaults;
 mod dropping;
 mod faults;

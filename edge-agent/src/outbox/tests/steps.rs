@@ -1,6 +1,7 @@
 //! D3 and D2: earlier runs are dated in steps, and nothing else waits long for that.
 
-use super::dating::{PROVISIONAL, SHIFT, append_good, known, many_undated, minute, times, unknown, waiting};
+use super::dating::{PROVISIONAL, SHIFT, append_good, known, unknown};
+use super::dating_room::{many_undated, minute, times, waiting};
 use super::*;
 
 #[test]
