@@ -20,6 +20,8 @@ pub(super) struct UndatedRun {
     is_dated: bool,
     /// What was seen to be added to its times, and whether exactly that was to be.
     pub(super) shifts: BTreeMap<i64, Exact>,
+    /// The earliest and the latest of its times that the server was told.
+    times: Option<(UtcMillis, UtcMillis)>,
     /// What the server was told of when it was.
     pub(super) told: Vec<Dating>,
 }
@@ -60,8 +62,8 @@ impl TimeSeen {
 impl Model {
     /// A run began that does not know the time.
     pub(super) fn opened_undated(&mut self, run: RunId, post: usize, off_ms: i64, boot: [u8; 16]) {
-        let (shifts, told) = (BTreeMap::new(), Vec::new());
-        self.undated.insert(run, UndatedRun { post, off_ms, boot, is_dated: false, shifts, told });
+        let (is_dated, shifts, times, told) = (false, BTreeMap::new(), None, Vec::new());
+        self.undated.insert(run, UndatedRun { post, off_ms, boot, is_dated, shifts, times, told });
     }
 
     /// In this boot somebody was told a time that is so much ahead of the true time.
@@ -83,6 +85,7 @@ impl Model {
                 let Some(known) = self.records.get(&(*run, Log::Samples, *sequence)) else { return Ok(()) };
                 let first = known.observed.first().filter(|_| known.is_provisional);
                 let Some(shift_ms) = first.map(|one| time.since_ms(one.time)) else { return Ok(()) };
+                self.timed(*run, *time, *time);
                 self.shifted(*run, shift_ms, copies)
             }
             TimeSeen::Dropped(dropped) => self.dropped_seen(dropped, copies),
@@ -130,12 +133,23 @@ impl Model {
         }
         match (provisional.first(), provisional.len(), shifts.first()) {
             (Some(true), 1, Some(&shift_ms)) if shifts.len() == 1 => {
+                for told in &dropped.series {
+                    self.timed(dropped.run, told.first, told.last);
+                }
                 self.shifted(dropped.run, shift_ms, copies)
             }
             (Some(false), 1, Some(0)) if shifts.len() == 1 => Ok(()),
             // In part from before the time was known.
             (Some(_), 2, _) | (_, _, None) => Ok(()),
             (..) => Err(format!("a report of run {} is off by {shifts:?}: {dropped:?}", dropped.run)),
+        }
+    }
+
+    /// Something of a run was from then to then.
+    fn timed(&mut self, run: RunId, first: UtcMillis, last: UtcMillis) {
+        if let Some(undated) = self.undated.get_mut(&run) {
+            let (earliest, latest) = undated.times.unwrap_or((first, last));
+            undated.times = Some((earliest.min(first), latest.max(last)));
         }
     }
 
@@ -180,30 +194,29 @@ impl Model {
     pub(super) fn check_bounds(&self, jumped: &[bool], copied: &BTreeSet<RunId>) -> Result<(), String> {
         // Copies of a run are placed each between its own neighbours.
         for (run, undated) in self.undated.iter().filter(|(run, _)| !copied.contains(run)) {
-            let placed = undated.shifts.iter().filter(|(_, exact)| **exact == Exact::Placed);
+            let is_placed = undated.shifts.values().any(|exact| *exact == Exact::Placed);
             let [dating] = &undated.told[..undated.told.len().min(1)] else { continue };
+            if !is_placed {
+                continue;
+            }
             let is_true = !jumped.get(undated.post).copied().unwrap_or(true);
             let (earliest, latest) = (dating.earliest.unwrap_or(UtcMillis(i64::MIN)), dating.latest);
-            for (shift_ms, _) in placed {
-                let keys = (*run, Log::Samples, 0)..=(*run, Log::Events, u64::MAX);
-                // What was never read was not known to be of the run.
-                let read = |known: &Known| known.is_provisional && known.state == State::Read;
-                for (key, known) in self.records.range(keys).filter(|(_, known)| read(known)) {
-                    let times = known.observed.iter().map(|one| one.time.plus_ms(*shift_ms));
-                    let true_time = wall(known.true_ms);
-                    let lies = |time: UtcMillis| {
-                        // So far off may be a time that the server told.
-                        time.plus_ms(2_000) >= earliest && time.plus_ms(-2_000) <= latest
-                    };
-                    if is_true && !lies(true_time) {
-                        return Err(format!("{key:?} was read at {true_time:?}, outside of {dating:?}"));
-                    }
-                    if let Some(time) =
-                        times.into_iter().find(|time| *time > latest || (is_true && !lies(*time)))
-                    {
-                        return Err(format!("{key:?} is placed at {time:?}, outside of {dating:?}"));
-                    }
-                }
+            let lies = |time: UtcMillis| {
+                // So far off may be a time that the server told.
+                time.plus_ms(2_000) >= earliest && time.plus_ms(-2_000) <= latest
+            };
+            // Of what had to go while there was no room to date it no times are told.
+            let times = undated.times.into_iter().flat_map(|(first, last)| [first, last]);
+            if let Some(time) = times.into_iter().find(|time| *time > latest || (is_true && !lies(*time))) {
+                return Err(format!("something of run {run} is placed at {time:?}, outside of {dating:?}"));
+            }
+            let keys = (*run, Log::Samples, 0)..=(*run, Log::Events, u64::MAX);
+            // What was never read was not known to be of the run.
+            let read = |known: &Known| known.is_provisional && known.state == State::Read;
+            let mut read = self.records.range(keys).filter(|(_, known)| read(known));
+            if let Some((key, known)) = read.find(|(_, known)| is_true && !lies(wall(known.true_ms))) {
+                let true_time = wall(known.true_ms);
+                return Err(format!("{key:?} was read at {true_time:?}, outside of {dating:?}"));
             }
         }
         Ok(())

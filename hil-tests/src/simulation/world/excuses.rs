@@ -94,19 +94,50 @@ impl World {
         told
     }
 
-    /// Excuses those of these records that neither the server's journal nor any outbox has.
+    /// Excuses those of these records that neither the server's journal nor any outbox has. What was synced in one copy of an
+    /// outbox, and now is in another one alone that has not synced it, may still go with the power.
     pub(super) fn excuse_unless_safe(&mut self, keys: &BTreeSet<RecordKey>, why: &'static str) {
-        let held = self.on_disks();
+        let (held, synced) = (self.on_disks(), self.synced_on_disks());
         let mut unsafe_ones = BTreeSet::new();
         for key in keys {
-            let on_disk = held.get(&(key.0, key.1)).is_some_and(|pieces| pieces.contains(key.2));
+            let log = (key.0, key.1);
+            let on_disk = held.get(&log).is_some_and(|pieces| pieces.contains(key.2));
             let excused =
                 self.model.records.get(key).is_none_or(|known| matches!(known.state, State::Excused(_)));
-            if !on_disk && !excused && !self.is_here(key) {
+            if excused || self.is_here(key) {
+                continue;
+            }
+            let is_synced = synced.get(&log).is_some_and(|pieces| pieces.contains(key.2));
+            if !on_disk {
                 unsafe_ones.insert(*key);
+            } else if self.copied.contains(&key.0)
+                && !is_synced
+                && let Some(known) = self.model.records.get_mut(key)
+            {
+                known.state = State::Appended;
             }
         }
         self.model.excuse(&unsafe_ones, why);
+    }
+
+    /// What the outboxes of agents that run hold, must keep and have synced. Of others that is not known.
+    fn synced_on_disks(&mut self) -> BTreeMap<(RunId, Log), Pieces> {
+        let mut synced: BTreeMap<(RunId, Log), Pieces> = BTreeMap::new();
+        let running = self.posts.iter_mut().filter_map(|post| post.agent.as_mut());
+        for state in running.map(|agent| agent.outbox.state()) {
+            for run in &state.runs {
+                for log in Log::ALL {
+                    let named = run.log(log);
+                    let mut kept = named.on_disk.clone();
+                    kept.remove(named.synced_end, u64::MAX - 1);
+                    for (first, last) in named.held.ranges() {
+                        kept.remove(first, last);
+                    }
+                    synced.entry((run.run, log)).or_default().union(&kept);
+                }
+            }
+        }
+        synced
     }
 
     /// What all outboxes hold and must keep, those of agents that do not run among them.
