@@ -191,6 +191,8 @@ impl Between {
                 shifts.extend(std::iter::repeat_n(None, block.count));
                 continue;
             }
+            // Where what was placed stays may contradict what is known of the next run: the bounds hold all the same.
+            limit = limit.min(latest);
             let fits = earliest.max(behind_placed).is_none_or(|earliest| block.first > earliest)
                 && block.last < limit
                 && block.first >= not_older;
@@ -315,6 +317,17 @@ mod tests {
         let found = date(&[exact(0, 100), lost(200, 300), exact(1_000, 1_000)], &Boots::new(), MONTH);
         assert_eq!(shifts(&found), [None, Some(0), None]);
         assert_eq!(bounds(found[1]), (Some(100), 1_000));
+    }
+
+    #[test]
+    fn d3_a_run_before_one_that_was_placed_by_a_clock_that_was_set_back_since_lies_within_its_bounds() {
+        let placed = life(2_000, 2_100, Known::Placed);
+        for provisional in [-5_000, 850, 950, 1_500] {
+            let lives = [exact(0, 100), lost(provisional, provisional + 40), placed, exact(1_000, 1_000)];
+            let found = date(&lives, &Boots::new(), MONTH);
+            assert_eq!(bounds(found[1]), (Some(100), 899));
+            check_bounds(&lives, &found).unwrap();
+        }
     }
 
     #[test]
