@@ -101,8 +101,7 @@ impl Files {
         self.date_for_report(run)?;
         let of = &self.runs[run];
         // Not before anything of this run: that it went on until then may be known by this report alone.
-        let newest = self.runs.last().and_then(|current| current.samples.newest());
-        let time = newest.map_or(self.now, |(_, newest)| newest.max(self.now));
+        let time = self.now.max(self.newest_sample().unwrap_or(self.now));
         let decision = Decision { run: of.id, log, reason, time };
         let described = segment.and_then(|first| self.description_of(of, log, first));
         let mut series_of = |pieces: &Pieces| {
@@ -120,6 +119,13 @@ impl Files {
             self.put(Log::Events, &record.encode(), time, Drops::Never)?;
         }
         Ok(())
+    }
+
+    /// The time of the newest sample of this run that is still on disk, by the times that the run has.
+    fn newest_sample(&self) -> Option<UtcMillis> {
+        let current = self.runs.last()?;
+        let (sequence, written) = current.samples.newest()?;
+        Some(current.time.of(Log::Samples, sequence, written).unwrap_or(written))
     }
 
     pub(super) fn sync_reports(&mut self) -> Result<(), OutboxError> {

@@ -205,7 +205,7 @@ fn d11_what_goes_of_a_run_that_is_not_dated_yet_is_reported_with_the_times_that_
 }
 
 #[test]
-fn d11_a_report_is_not_older_than_what_it_reports() {
+fn d11_a_report_is_not_older_than_what_it_reports_and_not_newer_than_its_run() {
     let mut bench = Bench::new();
     bench.options.segment_bytes = 16 << 10;
     bench.options.max_bytes = 100_000;
@@ -214,8 +214,16 @@ fn d11_a_report_is_not_older_than_what_it_reports() {
     for at in 0..20_000 {
         outbox.append(Log::Samples, &good(PROVISIONAL + at)).unwrap();
     }
-    outbox.date(LEARNT).unwrap();
+    // The clock was ahead.
+    outbox.date(Learnt { shift_ms: -3_000, ..LEARNT }).unwrap();
+    let before = reported(&mut outbox, run).len();
+    // Samples go for events, before any other is read.
+    let (id, state, time) = (CommandId([1; 16]), CommandState::Done, UtcMillis(PROVISIONAL + 17_000));
+    let event = Record::Command(CommandReport { id, state, time, detail: "x".repeat(1_000) });
+    (0..30).for_each(|_| outbox.append(Log::Events, &event).unwrap());
+    outbox.write().unwrap();
     let reported = reported(&mut outbox, run);
-    assert!(reported.len() > 2, "{reported:?}");
+    assert!(before > 2 && reported.len() > before, "{before} {reported:?}");
     assert!(reported.iter().all(|report| report.series.iter().all(|series| series.last <= report.time)));
+    assert!(reported.iter().all(|report| report.time.0 < PROVISIONAL + 17_000), "{reported:?}");
 }
