@@ -190,10 +190,9 @@ impl Model {
     }
 
     /// Everything that was placed lies within the bounds that were told, and, if no clock was wrong, in truth as well.
-    /// `jumped` says of which lampposts the clocks ever were.
-    pub(super) fn check_bounds(&self, jumped: &[bool], copied: &BTreeSet<RunId>) -> Result<(), String> {
-        // Copies of a run are placed each between its own neighbours.
-        for (run, undated) in self.undated.iter().filter(|(run, _)| !copied.contains(run)) {
+    /// `jumped` says of which lampposts the clocks ever were; of `uncertain` runs nothing is certain.
+    pub(super) fn check_bounds(&self, jumped: &[bool], uncertain: &BTreeSet<RunId>) -> Result<(), String> {
+        for (run, undated) in self.undated.iter().filter(|(run, _)| !uncertain.contains(run)) {
             let is_placed = undated.shifts.values().any(|exact| *exact == Exact::Placed);
             let [dating] = &undated.told[..undated.told.len().min(1)] else { continue };
             if !is_placed {

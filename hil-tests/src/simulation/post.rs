@@ -41,6 +41,8 @@ pub(super) struct Post {
     pub(super) max_age: Duration,
     /// Its agent is of a release that writes some records as no server can read them yet.
     pub(super) is_ahead_of_servers: bool,
+    /// Something on its disk was damaged at some time.
+    pub(super) was_damaged: bool,
 }
 
 /// An agent's process.
@@ -102,6 +104,7 @@ impl Post {
             max_bytes,
             max_age,
             is_ahead_of_servers: dice.chance(20),
+            was_damaged: false,
         }
     }
 

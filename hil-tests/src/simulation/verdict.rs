@@ -8,7 +8,7 @@ use fleet_server::ingest::RecordVerdict;
 use fleet_server::store::{Point, SeriesKey, Tail};
 use lamplighter_protocol::{RunId, UtcMillis};
 
-use super::dating::Exact;
+use super::dating::{Exact, UndatedRun};
 use super::model::{Kind, Known, RecordKey, Said, State};
 use super::world::World;
 
@@ -57,7 +57,12 @@ impl World {
     /// No record was dated twice, or by what was not to be (D3).
     pub(super) fn check_times(&self) -> Result<(), Broken> {
         let jumped: Vec<bool> = self.posts.iter().map(|post| post.clock.jumped).collect();
-        self.model.check_bounds(&jumped, &self.copied).map_err(Broken)
+        // How long a run went on is not known from a disk that does not have all of it.
+        let damaged = |run: &UndatedRun| self.posts.get(run.post).is_none_or(|post| post.was_damaged);
+        let uncertain = self.model.undated.iter().filter(|(_, run)| damaged(run)).map(|(run, _)| *run);
+        // Copies of a run are placed each between its own neighbours.
+        let uncertain = uncertain.chain(self.copied.iter().copied()).collect();
+        self.model.check_bounds(&jumped, &uncertain).map_err(Broken)
     }
 
     /// Whether the server has a record: it holds it, and what it cannot store waits.
@@ -138,7 +143,9 @@ impl World {
                 RecordVerdict::Dropped(_) => reported,
                 // Nobody has it: nothing of it may be stored, unless another record said the same of that time.
                 RecordVerdict::Lost => known.state != State::Read || reported,
-                RecordVerdict::NotYetHere => matches!(known.state, State::Excused(_)) && !self.is_owed(key),
+                RecordVerdict::NotYetHere => {
+                    matches!(known.state, State::Excused(_)) && (!self.is_owed(key) || self.may_be_found(key))
+                }
             };
             if !fits && misjudged.is_none() {
                 misjudged = Some(format!(
@@ -165,6 +172,12 @@ impl World {
     /// Whether the server has heard that the run of this record had so many.
     fn is_owed(&self, key: &RecordKey) -> bool {
         self.server.heard.is_stated(key.0, key.1, key.2)
+    }
+
+    /// Whether it may be in a copy of an outbox that was set aside, while another copy speaks: as often as it does, the one
+    /// that was set aside is found anew, and what it has may come.
+    fn may_be_found(&self, key: &RecordKey) -> bool {
+        self.cards.iter().any(|card| card.contains(&key.0) && !card.is_disjoint(&self.copied))
     }
 
     /// What the server made of checkpoints and of a journal that was trimmed is what it would have made of all that it

@@ -38,6 +38,7 @@ impl World {
         };
         if self.posts[post].disk.damage(is_segment, entropy).is_some() {
             self.damaged[post] = true;
+            self.posts[post].was_damaged = true;
             self.tally("damaged segments");
         }
     }
@@ -60,6 +61,7 @@ impl World {
         copy.serial.clone_from(&original.serial);
         copy.variant = original.variant;
         copy.is_ahead_of_servers = original.is_ahead_of_servers;
+        copy.was_damaged = original.was_damaged;
         copy.clock.jumped = original.clock.jumped;
         copy.disk = original.disk.copy(dice.fork());
         copy.disk.kill();
@@ -96,6 +98,8 @@ impl World {
         let disk = self.posts[post].disk.clone();
         self.posts[post].disk = std::mem::replace(&mut self.posts[other].disk, disk);
         self.cards.swap(post, other);
+        let was_damaged = self.posts[post].was_damaged || self.posts[other].was_damaged;
+        (self.posts[post].was_damaged, self.posts[other].was_damaged) = (was_damaged, was_damaged);
         self.forget_home(post, "its outbox was put into another lamppost");
         self.forget_home(other, "its outbox was put into another lamppost");
         self.tally("moved outboxes");
