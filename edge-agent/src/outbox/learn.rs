@@ -227,7 +227,11 @@ impl Files {
             };
             opening.ended.max(provisional.map(|ended| ended.plus_ms(off_ms)))
         };
-        let ended = last(Log::Samples).max(last(Log::Events)).max(stated());
+        let dropped = run.dropped_until.map(|until| match &run.time {
+            RunTime::Dated(_, dating) => until.plus_ms(dating.shift_ms),
+            RunTime::Known | RunTime::Undated(_) | RunTime::Unread => until,
+        });
+        let ended = last(Log::Samples).max(last(Log::Events)).max(stated()).max(dropped);
         let opened = opened.or(ended)?;
         Some(Life { opened, ended: ended.map_or(opened, |ended| ended.max(opened)), known })
     }

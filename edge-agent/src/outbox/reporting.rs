@@ -80,7 +80,7 @@ impl Files {
         for (_, report) in reports {
             self.dropped.add(report);
             if let Some(run) = places.get(&report.run).and_then(|place| self.runs.get_mut(*place)) {
-                run.log_mut(report.log).reported.union(&report.pieces);
+                run.report(report);
             }
         }
         Ok(())
@@ -114,7 +114,7 @@ impl Files {
                 "records that the server does not hold are dropped, and reported"
             );
             self.dropped.add(&report);
-            self.runs[run].log_mut(log).reported.union(&report.pieces);
+            self.runs[run].report(&report);
             let record = Record::Dropped(report);
             self.put(Log::Events, &record.encode(), time, Drops::Never)?;
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lamplighter_protocol::{Log, Opening, Position, RunId, UtcMillis};
+use lamplighter_protocol::{Dropped, Log, Opening, Position, RunId, UtcMillis};
 
 use super::RunState;
 use super::dating::{Dating, RunTime};
@@ -24,6 +24,8 @@ pub(super) struct Run {
     /// If it was placed: whether the server was told, or is told by what is on disk. If it is to be placed: whether the server
     /// was told, or sent, anything by what dated it before.
     pub(super) is_told: bool,
+    /// The newest time of what was dropped of it while its time was not known, by its own clock: it went on until then at least.
+    pub(super) dropped_until: Option<UtcMillis>,
     pub(super) samples: LogIndex,
     pub(super) events: LogIndex,
     /// What was last published, while it is still true.
@@ -36,8 +38,8 @@ pub(super) type At = (usize, Log, u64);
 impl Run {
     pub(super) fn new(id: RunId, number: u64, directory: PathBuf) -> Self {
         let (samples, events) = (LogIndex::default(), LogIndex::default());
-        let (opening, time, is_told, published) = (None, RunTime::Known, false, None);
-        Self { id, number, directory, opening, time, is_told, samples, events, published }
+        let (opening, time, is_told, dropped_until, published) = (None, RunTime::Known, false, None, None);
+        Self { id, number, directory, opening, time, is_told, dropped_until, samples, events, published }
     }
 
     pub(super) fn log(&self, log: Log) -> &LogIndex {
@@ -94,6 +96,15 @@ impl Run {
                 state.end = state.end.max(state.held.end());
                 state.synced_end = state.end;
             }
+        }
+    }
+
+    /// This goes of it, or has gone, and is reported. If its time is not known, nobody who knew it reported that.
+    pub(super) fn report(&mut self, report: &Dropped) {
+        self.log_mut(report.log).reported.union(&report.pieces);
+        if matches!(self.time, RunTime::Undated(_)) {
+            let last = report.series.iter().map(|series| series.last).max();
+            self.dropped_until = self.dropped_until.max(last);
         }
     }
 

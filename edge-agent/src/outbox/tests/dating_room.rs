@@ -227,3 +227,51 @@ fn d11_a_report_is_not_older_than_what_it_reports_and_not_newer_than_its_run() {
     assert!(reported.iter().all(|report| report.series.iter().all(|series| series.last <= report.time)));
     assert!(reported.iter().all(|report| report.time.0 < PROVISIONAL + 17_000), "{reported:?}");
 }
+
+#[test]
+fn d3_a_run_of_which_nothing_is_left_went_on_until_the_last_that_was_reported_of_it() {
+    let mut bench = Bench::new();
+    bench.options.segment_bytes = 16 << 10;
+    let mut first = bench.begin(unknown(1, 0));
+    let run = first.state().run;
+    append_good(&mut first, (0..20_000).map(|at| PROVISIONAL + at));
+    drop(first);
+    // It cannot be dated by who knows the time, and goes while nobody does.
+    fill(&bench);
+    let mut knows = bench.begin(known(2, 0, SHIFT));
+    assert_eq!(waiting(&mut knows), 1);
+    drop(knows);
+    let mut next = bench.begin(unknown(3, 0));
+    let drops = next.state().run;
+    for at in 0..40 {
+        append_good(&mut next, (0..1_000).map(|ms| PROVISIONAL + 1_000 * at + ms));
+    }
+    assert!(run_of(&next.state(), run).samples.on_disk.is_empty());
+    drop(next);
+
+    bench.disk.capacity.store(u64::MAX, Ordering::SeqCst);
+    let mut outbox = bench.begin(known(4, 0, SHIFT + 600_000));
+    while outbox.is_dating() {
+        outbox.write().unwrap();
+    }
+    let current = outbox.state().run;
+    let events = sent(&mut outbox, current, Log::Events).unwrap().into_iter();
+    let latest = events.filter_map(|record| match record {
+        Record::Dating(dating) => (dating.run == run).then_some(dating.latest),
+        Record::Tick(_) | Record::Opening(_) | Record::Command(_) | Record::Dropped(_) => None,
+    });
+    let latest = latest.last().unwrap();
+    let reports = sent(&mut outbox, drops, Log::Events).unwrap().into_iter();
+    let lasts = reports.filter_map(|record| match record {
+        Record::Dropped(dropped) if dropped.run == run => {
+            dropped.series.iter().map(|series| series.last).max()
+        }
+        Record::Dropped(_)
+        | Record::Tick(_)
+        | Record::Opening(_)
+        | Record::Command(_)
+        | Record::Dating(_) => None,
+    });
+    let last = lasts.max().unwrap();
+    assert!(last < latest, "{last:?} {latest:?}");
+}
