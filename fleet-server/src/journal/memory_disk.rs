@@ -32,6 +32,8 @@ struct Platter {
     life: u64,
     faults: Faults,
     random: u64,
+    /// How often it was asked how much room there is.
+    asked: u64,
 }
 
 /// What goes wrong next.
@@ -96,6 +98,7 @@ impl MemoryDisk {
             life: 0,
             faults: Faults::default(),
             random: seed | 1,
+            asked: 0,
         };
         Self { platter: Arc::new(Mutex::new(platter)), life: 0 }
     }
@@ -103,6 +106,11 @@ impl MemoryDisk {
     /// Sets what goes wrong from now on.
     pub(crate) fn fail(&self, faults: Faults) {
         self.lock().faults = faults;
+    }
+
+    /// How often it was asked how much room there is.
+    pub(crate) fn asked(&self) -> u64 {
+        self.lock().asked
     }
 
     /// Stops the machine, if it has not stopped by a fault, and starts it again: the disk as the next life finds it.
@@ -296,7 +304,8 @@ impl Disk for MemoryDisk {
     }
 
     fn space(&self) -> io::Result<Space> {
-        let (platter, _) = self.operate()?;
+        let (mut platter, _) = self.operate()?;
+        platter.asked += 1;
         let total = platter.faults.space.unwrap_or(usize::MAX);
         let used: usize = platter.files.values().map(|content| content.shown.len()).sum();
         Ok(Space { free_bytes: total.saturating_sub(used) as u64, total_bytes: total as u64 })

@@ -48,12 +48,12 @@ fn below_low_water_entries_wait_unforgotten_and_are_committed_by_themselves_once
         assert_eq!((metrics.free_bytes.get(), metrics.low_water_bytes.get()), (799, 800));
         assert_eq!(metrics.below_low_water.get(), 1);
         let waiting = running.append(&[40; 3], 3).await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        looked(&disk).await;
         assert_eq!(*handle.committed().borrow(), Commit { epoch: 0, below: 3 });
 
         // Not enough yet: what is freed has to last for a while.
         leave(&disk, LOW_WATER + 50);
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        looked(&disk).await;
         assert_eq!(handle.committed().borrow().fate(waiting[0]), Fate::Waiting);
 
         leave(&disk, 5000);

@@ -90,6 +90,17 @@ impl Running {
     }
 }
 
+/// Whoever looks how much room there is on the disk has looked since, and made up its mind: a look may be under way, and so
+/// may what follows from the next one.
+async fn looked(disk: &MemoryDisk) {
+    let enough = disk.asked() + 3;
+    let patience = crate::clock::monotonic() + Duration::from_secs(20);
+    while disk.asked() < enough {
+        assert!(crate::clock::monotonic() < patience, "nobody looks");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// Waits until the ticket is settled.
 async fn settled(handle: &JournalHandle, ticket: Ticket) -> Fate {
     let mut commits = handle.committed();

@@ -138,7 +138,7 @@ fn a_full_disk_is_made_room_on_by_trimming_and_the_journal_goes_on() {
     block_on(async {
         let running = start(journal);
         let tickets = running.append(&[10], 30).await;
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        looked(&disk).await;
         assert_eq!(running.handle.committed().borrow().fate(tickets[0]), Fate::Waiting);
         running.handle.trim_below(oldest[2]);
         assert_eq!(settled(&running.handle, tickets[0]).await, Fate::Committed);
