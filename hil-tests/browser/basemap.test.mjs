@@ -30,12 +30,14 @@ scene(
       return (await share(context, picture, LAND)) > 0.05 && (await share(context, picture, SEA)) > 0.02;
     });
     await shot(page, "basemap");
+    assert.equal(await page.getByText("could not be read").count(), 0, "every part of it has come");
 
     assert.ok(asked.length >= 2, `${asked.length} pieces of the file were asked for`);
     const file = Number((await page.request.head("/basemap.pmtiles")).headers()["content-length"]);
     for (const response of asked) {
-      const [range, origin] = [response.request().headers()["range"], new URL(response.url()).origin];
-      assert.match(range ?? "", /^bytes=\d+-\d+$/);
+      const [headers, origin] = [await response.request().allHeaders(), new URL(response.url()).origin];
+      assert.match(headers["range"] ?? "", /^bytes=\d+-\d+$/);
+      assert.equal(headers["cache-control"], "no-cache", "no piece out of the browser's cache");
       assert.equal(response.status(), 206);
       assert.equal(origin, new URL(page.url()).origin);
       assert.ok(Number(response.headers()["content-length"]) <= file);

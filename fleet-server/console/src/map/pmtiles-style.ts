@@ -2,7 +2,7 @@
 
 import type { LayerSpecification, StyleSpecification } from "maplibre-gl";
 import { layers, namedFlavor, type Flavor } from "@protomaps/basemaps";
-import { PMTiles, Protocol, TileType } from "pmtiles";
+import { FetchSource, PMTiles, Protocol, TileType } from "pmtiles";
 
 import type { Language } from "../messages/index.svelte";
 import type { Theme } from "../shell/theme.svelte";
@@ -25,7 +25,7 @@ export async function pmtilesStyle(
 ): Promise<StyleSpecification> {
   const protocol = await register();
   const address = new URL(url, location.href).href;
-  const archive = protocol.get(address) ?? new PMTiles(address);
+  const archive = protocol.get(address) ?? new PMTiles(pastTheCache(address));
   const header = await archive.getHeader();
   if (header.tileType !== TileType.Mvt && header.tileType !== TileType.Mlt) {
     throw new Error(`${url} holds no vector tiles`);
@@ -47,6 +47,17 @@ export async function pmtilesStyle(
     },
     layers: withoutIcons(layers(SOURCE, flavor(theme), { lang: language })),
   };
+}
+
+/**
+ * The file, never out of the browser's cache: where the same piece is wanted several times at once (all of a sea is one
+ * piece), Chromium gives some of them an empty one, with status 206 and without an error (156, seen on a busy machine).
+ */
+function pastTheCache(address: string): FetchSource {
+  const source = new FetchSource(address);
+  // The library's own name for this, which it sets for Chromium on Windows.
+  source.chromeWindowsNoCache = true;
+  return source;
 }
 
 /** Protomaps' own, with our land, sea and roads, and with names that are easy to read: theirs are fainter than WCAG asks. */
