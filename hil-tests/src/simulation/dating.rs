@@ -18,8 +18,9 @@ pub(super) struct UndatedRun {
     boot: [u8; 16],
     /// It learnt the time itself, and its outbox said that this is on disk.
     is_dated: bool,
-    /// What was seen to be added to its times, and whether exactly that was to be.
-    pub(super) shifts: BTreeMap<i64, Exact>,
+    /// What was seen to be added to its times, and whether that was learnt: a copy may be placed where another one learns that
+    /// it was.
+    pub(super) shifts: BTreeSet<(i64, Exact)>,
     /// The earliest and the latest of its times that the server was told.
     times: Option<(UtcMillis, UtcMillis)>,
     /// What the server was told of when it was.
@@ -27,7 +28,7 @@ pub(super) struct UndatedRun {
 }
 
 /// Whether the time of a run was learnt, or chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Exact {
     Learnt,
     Placed,
@@ -62,7 +63,7 @@ impl TimeSeen {
 impl Model {
     /// A run began that does not know the time.
     pub(super) fn opened_undated(&mut self, run: RunId, post: usize, off_ms: i64, boot: [u8; 16]) {
-        let (is_dated, shifts, times, told) = (false, BTreeMap::new(), None, Vec::new());
+        let (is_dated, shifts, times, told) = (false, BTreeSet::new(), None, Vec::new());
         self.undated.insert(run, UndatedRun { post, off_ms, boot, is_dated, shifts, times, told });
     }
 
@@ -156,19 +157,21 @@ impl Model {
     /// So much was added to the times of a run.
     fn shifted(&mut self, run: RunId, shift_ms: i64, copies: Copies) -> Result<(), String> {
         let Some(undated) = self.undated.get_mut(&run) else { return Ok(()) };
-        if undated.shifts.contains_key(&shift_ms) {
-            return Ok(());
-        }
         let ahead_ms = shift_ms + undated.off_ms;
         let learnt = self.learnt.get(&undated.boot).is_some_and(|learnt| learnt.contains(&ahead_ms));
         let exact = if learnt { Exact::Learnt } else { Exact::Placed };
+        let is_same =
+            |(shift, seen): &(i64, Exact)| *shift == shift_ms && (*seen == exact || copies == Copies::One);
+        if undated.shifts.iter().any(is_same) {
+            return Ok(());
+        }
         if copies == Copies::One && !undated.shifts.is_empty() {
             return Err(format!("run {run} was dated twice: by {:?} and {shift_ms}", undated.shifts));
         }
         if copies == Copies::One && undated.is_dated && !learnt {
             return Err(format!("run {run} learnt the time and is {ahead_ms} ms off"));
         }
-        undated.shifts.insert(shift_ms, exact);
+        undated.shifts.insert((shift_ms, exact));
         let keys = (run, Log::Samples, 0)..=(run, Log::Events, u64::MAX);
         let keys: Vec<_> = self.records.range(keys).map(|(key, _)| *key).collect();
         for key in keys {
@@ -193,7 +196,7 @@ impl Model {
     /// `jumped` says of which lampposts the clocks ever were; of `uncertain` runs nothing is certain.
     pub(super) fn check_bounds(&self, jumped: &[bool], uncertain: &BTreeSet<RunId>) -> Result<(), String> {
         for (run, undated) in self.undated.iter().filter(|(run, _)| !uncertain.contains(run)) {
-            let is_placed = undated.shifts.values().any(|exact| *exact == Exact::Placed);
+            let is_placed = undated.shifts.iter().any(|(_, exact)| *exact == Exact::Placed);
             let [dating] = &undated.told[..undated.told.len().min(1)] else { continue };
             if !is_placed {
                 continue;
