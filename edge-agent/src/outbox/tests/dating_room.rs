@@ -256,11 +256,11 @@ fn d3_a_run_of_which_nothing_is_left_went_on_until_the_last_that_was_reported_of
     }
     let current = outbox.state().run;
     let events = sent(&mut outbox, current, Log::Events).unwrap().into_iter();
-    let latest = events.filter_map(|record| match record {
+    let mut latest = events.filter_map(|record| match record {
         Record::Dating(dating) => (dating.run == run).then_some(dating.latest),
         Record::Tick(_) | Record::Opening(_) | Record::Command(_) | Record::Dropped(_) => None,
     });
-    let latest = latest.last().unwrap();
+    let latest = latest.next_back().unwrap();
     let reports = sent(&mut outbox, drops, Log::Events).unwrap().into_iter();
     let lasts = reports.filter_map(|record| match record {
         Record::Dropped(dropped) if dropped.run == run => {
