@@ -106,6 +106,10 @@ scene(
       /^Uncertain 75\.00 °C Outside of the range that is believed$/,
     );
     assert.ok(await row("KB0008").getByTitle("Outside of the range that is believed").isVisible());
+    const cut = await row("KB0008").evaluate((row) =>
+      [...row.cells].filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.innerText),
+    );
+    assert.deepEqual(cut, [], "no cell is cut off");
     await shot(page, "city-table-uncertain");
     await tell("mend KB0008");
     await cellSays(page, "KB0008", "Quality", /^Good$/);
