@@ -42,6 +42,9 @@ enum Command {
     Bench(Rest),
 }
 
+/// The benchmarks that need what the tests in a browser need.
+const IN_A_BROWSER: [&str; 2] = ["console", "soak"];
+
 /// Words that are handed on.
 #[derive(Debug, clap::Args)]
 struct Rest {
@@ -64,6 +67,9 @@ fn main() -> anyhow::Result<()> {
             shell::hand_over(cargo().args(simulate).args(rest.words))
         }
         Command::Bench(rest) => {
+            if rest.words.first().is_some_and(|name| IN_A_BROWSER.iter().any(|of| name == of)) {
+                console::install()?;
+            }
             console::build_if_possible()?;
             shell::run(cargo().args(["build", "--release", "--workspace", "--bins"]))?;
             let bench = ["run", "--release", "--quiet", "-p", "hil-tests", "--bin", "bench", "--"];
