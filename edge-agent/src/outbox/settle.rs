@@ -28,9 +28,12 @@ pub(super) fn damaged_tails(run: &mut Run, cut_short: &HashSet<(RunId, Log)>) {
 pub(super) fn settle_tail(disk: &dyn Disk, run: &mut Run, log: Log) -> Result<(), OutboxError> {
     // Bytes that could not be read are no torn write.
     let Some(last) = run.log(log).segments.back().filter(|last| !last.unread) else { return Ok(()) };
-    let path = run.segment_path(log, last.first);
-    let Some((_, seed)) = &last.header else { return Ok(()) };
-    let (seed, length) = (*seed, last.bytes);
+    let (path, length) = (run.segment_path(log, last.first), last.bytes);
+    let Some((_, seed)) = &last.header else {
+        // Nothing of it can be read, and what its seal says was never all synced: the next start would believe it.
+        return seal::take_off(disk, &path, length);
+    };
+    let seed = *seed;
     // Read again: each run was read into the same place.
     let file = disk.open(&path).map_err(manage("open", &path))?;
     let mut bytes = Vec::new();

@@ -162,6 +162,27 @@ fn d2_the_last_segment_of_the_last_run_is_read_though_it_is_sealed() {
 }
 
 #[test]
+fn d2_what_could_not_be_read_of_the_last_segment_is_not_believed_by_a_later_start_either() {
+    let (bench, run, all) = written();
+    // A power cut took its header, and left what was written after it, its seal included.
+    let (outbox, thread) = bench.open();
+    close(outbox, thread);
+    fs::remove_dir_all(&bench.runs()[1]).unwrap();
+    let last = all.last().unwrap();
+    harm(last, 0);
+    assert_eq!(seal_of(last, run, Log::Samples).unwrap().end, 60);
+    let left = Pieces::below(first_of(last));
+    for _ in 0..3 {
+        let (outbox, thread) = bench.open();
+        let state = settled(&outbox);
+        assert_eq!(run_of(&state, run).samples.on_disk, left);
+        assert_eq!(readable(&outbox, run), left);
+        assert_eq!(seal_of(last, run, Log::Samples), None);
+        close(outbox, thread);
+    }
+}
+
+#[test]
 fn d2_a_death_in_any_write_leaves_an_outbox_that_opens_with_all_that_was_synced() {
     let mut torn_seals = 0;
     for writes in 2.. {
