@@ -6,6 +6,7 @@ mod current;
 mod ledger;
 mod quarantine;
 mod stops;
+mod verdicts;
 
 use bytes::Bytes;
 use lamplighter_protocol::{

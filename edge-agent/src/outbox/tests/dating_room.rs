@@ -26,6 +26,20 @@ pub(super) fn many_undated(runs: u16) -> (Bench, Vec<RunId>) {
     (bench, ids)
 }
 
+/// A run of 20 seconds that never learnt the time, and one that knows it and has no room to date the other.
+fn no_room_to_date() -> (Bench, RunId, SteppedOutbox) {
+    let mut bench = Bench::new();
+    bench.options.segment_bytes = 16 << 10;
+    let mut first = bench.begin(unknown(1, 0));
+    let run = first.state().run;
+    append_good(&mut first, (0..20_000).map(|at| PROVISIONAL + at));
+    drop(first);
+    fill(&bench);
+    let mut knows = bench.begin(known(2, 0, SHIFT));
+    assert_eq!(waiting(&mut knows), 1);
+    (bench, run, knows)
+}
+
 pub(super) fn waiting(outbox: &mut SteppedOutbox) -> usize {
     outbox.state().runs.iter().filter(|run| !run.may_be_sent).count()
 }
@@ -141,15 +155,7 @@ fn d3_whenever_the_power_is_cut_what_could_be_sent_keeps_its_times_and_all_is_da
 
 #[test]
 fn d11_what_an_undated_run_has_to_drop_beside_one_that_knows_the_time_is_reported_with_true_times() {
-    let mut bench = Bench::new();
-    bench.options.segment_bytes = 16 << 10;
-    let mut first = bench.begin(unknown(1, 0));
-    let run = first.state().run;
-    append_good(&mut first, (0..20_000).map(|at| PROVISIONAL + at));
-    drop(first);
-    fill(&bench);
-    let mut outbox = bench.begin(known(2, 0, SHIFT));
-    assert_eq!(waiting(&mut outbox), 1);
+    let (bench, run, mut outbox) = no_room_to_date();
     append_good(&mut outbox, (0..3_000).map(|at| SHIFT + at));
     assert_eq!(waiting(&mut outbox), 1);
     let spans: Vec<_> = reported(&mut outbox, run).into_iter().flat_map(|report| report.series).collect();
@@ -230,16 +236,8 @@ fn d11_a_report_is_not_older_than_what_it_reports_and_not_newer_than_its_run() {
 
 #[test]
 fn d3_a_run_of_which_nothing_is_left_went_on_until_the_last_that_was_reported_of_it() {
-    let mut bench = Bench::new();
-    bench.options.segment_bytes = 16 << 10;
-    let mut first = bench.begin(unknown(1, 0));
-    let run = first.state().run;
-    append_good(&mut first, (0..20_000).map(|at| PROVISIONAL + at));
-    drop(first);
     // It cannot be dated by who knows the time, and goes while nobody does.
-    fill(&bench);
-    let mut knows = bench.begin(known(2, 0, SHIFT));
-    assert_eq!(waiting(&mut knows), 1);
+    let (bench, run, knows) = no_room_to_date();
     drop(knows);
     let mut next = bench.begin(unknown(3, 0));
     let drops = next.state().run;
