@@ -67,3 +67,18 @@ fn a_plan_shrinks_to_what_matters() {
     let fails = |actions: &[Action]| actions.contains(&action(What::Restore));
     assert_eq!(shrink(&actions, fails), [action(What::Restore)]);
 }
+
+/// Of seed 11761859, shrunk: what only the wiped card had after the server was restored is nowhere, and nobody's fault.
+#[test]
+fn a_card_that_came_back_to_its_lamppost_takes_all_that_was_on_it_along_when_it_is_wiped() {
+    let actions = [
+        (What::BackUp, 0xea10_e3ec_d5af_3a06),
+        (What::Round, 0xfeb6_a2a6_97f1_e019),
+        (What::MoveOutbox, 0x36d3_9921_6fb3_bb10),
+        (What::MoveOutbox, 0xcb18_3e80_93e1_8260),
+        (What::Restore, 0xe95c_de30_065e_a4c7),
+        (What::WipeOutbox, 0x3f6a_2627_d931_0ef4),
+    ];
+    let actions = actions.map(|(what, chance)| Action { what, chance });
+    attempt(&Plan::of(11_761_859), &actions).unwrap();
+}

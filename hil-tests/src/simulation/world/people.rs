@@ -46,7 +46,9 @@ impl World {
     pub(super) fn wipe(&mut self, post: usize, dice: &mut Dice) {
         self.kill_agent(post);
         self.posts[post].disk = SimDisk::new(dice.fork());
-        self.cards[post].clear();
+        // With all that was ever on it: a card that had come back to its lamppost went on with what had begun on it.
+        let card = std::mem::take(&mut self.cards[post]);
+        self.homes[post].extend(card);
         self.forget_home(post, "its outbox was wiped");
     }
 
