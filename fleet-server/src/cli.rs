@@ -11,17 +11,24 @@ use lamplighter_protocol::{LamppostNumber, UtcMillis};
 use rustls::pki_types::ServerName;
 use tracing_subscriber::filter::Targets;
 
-use crate::ca::{Authority, Date, IssuedFiles, Origin, Validity, enrol};
+use crate::ca::{Authority, Date, IssuedFiles, Origin, Validity, enrol, record_authority};
 use crate::checkpoint::JournalKeep;
 use crate::journal::LowWater;
 use crate::registry::{Registry, read_csv};
 use crate::store::TailOptions;
 use crate::web;
 
+use operator::operator;
+
+mod audit;
+mod cert;
 mod journal;
+mod operator;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{AuditCommand, AuditExportArgs, AuditVerifyArgs, export_audit, verify_audit};
+pub use cert::{CertListArgs, CertRevokeArgs, list_certificates, revoke_certificates};
 pub use journal::{JournalCommand, VerifyArgs, verify_journal};
 
 /// Characters of a map's attribution: it has to fit into a corner of the map.
@@ -32,7 +39,9 @@ Examples:
   fleet-server lamppost import lampposts.csv --data /var/lib/lamplighter
   fleet-server cert issue DF3637 --data /var/lib/lamplighter --out DF3637
   fleet-server run --data /var/lib/lamplighter --name fleet.example.org
+  fleet-server cert revoke --lamppost DF3637 --data /var/lib/lamplighter --reason stolen
   fleet-server journal verify --data /var/lib/lamplighter
+  fleet-server audit verify --data /var/lib/lamplighter
 
 All but `run` also work while the server runs.";
 
@@ -82,6 +91,9 @@ pub enum Command {
     /// What is received is here first, on disk
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// What was done, by whom and when
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print the description of the server's HTTP API: OpenAPI 3.1, as JSON
     Openapi,
 }
@@ -163,6 +175,11 @@ pub enum CertCommand {
     /// Issue a certificate, with its key, to a registered lamppost
     #[command(after_help = ISSUE_HELP)]
     Issue(IssueArgs),
+    /// List certificates: serial number, lamppost, dates, and whether they are good, end soon (within 30 days), are
+    /// expired or revoked
+    List(CertListArgs),
+    /// Revoke certificates: who is connected with one is thrown out within seconds
+    Revoke(CertRevokeArgs),
 }
 
 /// Which certificate to issue.
@@ -190,7 +207,7 @@ pub struct IssueArgs {
 pub async fn import_lampposts(args: &ImportArgs, now: UtcMillis, out: &mut dyn Write) -> anyhow::Result<()> {
     let lampposts = read_csv(&args.file)?;
     let registry = Registry::open(&args.data.join(Registry::FILE_NAME)).await?;
-    let imported = registry.import(lampposts, now).await?;
+    let imported = registry.import(lampposts, now, &operator()).await?;
     let count = registry.count().await?;
     registry.close().await;
     writeln!(
@@ -220,7 +237,9 @@ pub async fn issue_certificate(args: &IssueArgs, now: UtcMillis, out: &mut dyn W
             writeln!(out, "made the certificate of the fleet CA anew in {}", authority_directory.display())?;
         }
     }
-    let issued = enrol(&registry, &authority, &args.number, args.days, now).await?;
+    let by = operator();
+    record_authority(&registry, &authority, now, &by).await?;
+    let issued = enrol(&registry, &authority, &args.number, args.days, now, &by).await?;
     registry.close().await;
     let files = issued.write_to(&directory).with_context(|| {
         format!("the certificate {} is issued, but its files could not be written", issued.serial)

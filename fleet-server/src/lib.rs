@@ -1,5 +1,6 @@
 //! The fleet server, as a library: the binary is a thin `main.rs`.
 
+pub mod audit;
 pub mod ca;
 pub mod checkpoint;
 pub mod cli;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use fleet_server::cli::{self, CertCommand, Cli, Command, JournalCommand, LamppostCommand};
+use fleet_server::cli::{self, AuditCommand, CertCommand, Cli, Command, JournalCommand, LamppostCommand};
 use fleet_server::{clock, server::Server};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,14 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Cert(CertCommand::Issue(args)) => {
             cli::issue_certificate(&args, clock::wall(), &mut out).await
         }
+        Command::Cert(CertCommand::List(args)) => {
+            cli::list_certificates(&args, clock::wall(), &mut out).await
+        }
+        Command::Cert(CertCommand::Revoke(args)) => {
+            cli::revoke_certificates(&args, clock::wall(), &mut out).await
+        }
+        Command::Audit(AuditCommand::Verify(args)) => cli::verify_audit(&args, &mut out).await,
+        Command::Audit(AuditCommand::Export(args)) => cli::export_audit(&args, &mut out).await,
         Command::Journal(JournalCommand::Verify(args)) => cli::verify_journal(&args, &mut out),
         Command::Openapi => cli::print_openapi(&mut out),
         Command::Run(args) => {

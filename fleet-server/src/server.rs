@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::ca::{Authority, Origin, ServerCertificate, server_tls};
+use crate::ca::{Authority, Origin, ServerCertificate, record_certificates, server_tls};
 use crate::checkpoint::{BackupLock, Cadence, CheckpointMetrics, Checkpoints, Fresh, SealingRules};
 use crate::cli::RunArgs;
 use crate::clock;
@@ -129,6 +129,7 @@ impl Server {
         }
         let tls = server_tls(&authority, &certificate)?;
         let registry = Registry::open(&args.data.join(Registry::FILE_NAME)).await?;
+        record_certificates(&registry, &authority, &certificate, now).await?;
 
         let lampposts = listen(args.mqtt).await?;
         let people = web::bind(args.http).await?;

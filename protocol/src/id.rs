@@ -217,7 +217,7 @@ random_id!(
     16
 );
 random_id!(
-    /// SHA-256 of a description's payload as it was sent (D4).
+    /// A SHA-256, such as that of a description's payload as it was sent (D4).
     Digest,
     "digest",
     32

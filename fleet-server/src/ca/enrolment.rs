@@ -4,6 +4,7 @@ use lamplighter_protocol::{LamppostNumber, UtcMillis};
 
 use super::authority::{Authority, AuthorityError};
 use super::certificate::{IssuedCertificate, Validity};
+use crate::audit::Actor;
 use crate::registry::{CertificateRecord, Registry, RegistryError};
 
 /// Why a lamppost got no certificate.
@@ -28,7 +29,7 @@ pub enum EnrolmentError {
     Authority(#[from] AuthorityError),
 }
 
-/// Issues a certificate to a registered lamppost. It is in the registry before anybody has it; those that the
+/// Issues a certificate to a registered lamppost. It is in the registry and its audit before anybody has it; those that the
 /// lamppost had before stay good.
 ///
 /// # Errors
@@ -39,6 +40,7 @@ pub async fn enrol(
     number: &LamppostNumber,
     validity: Validity,
     now: UtcMillis,
+    by: &Actor,
 ) -> Result<IssuedCertificate, EnrolmentError> {
     let issued = authority.issue_lamppost(number, validity, now)?;
     let record = CertificateRecord {
@@ -48,7 +50,7 @@ pub async fn enrol(
         not_after: issued.not_after,
         revoked: None,
     };
-    registry.record_certificate(&record).await.map_err(|source| {
+    registry.record_certificate(&record, by).await.map_err(|source| {
         let number = number.clone();
         if let RegistryError::NotRegistered { .. } = source {
             return EnrolmentError::NotRegistered { number };

@@ -11,6 +11,7 @@
 //! Keys are ECDSA P-256. Every certificate is back-dated by [`BACKDATED`]: a lamppost's clock may be behind.
 //! Whether a certificate is revoked is the registry's to say; TLS checks the chain, the dates and the purpose.
 
+mod audited;
 mod authority;
 mod certificate;
 mod enrolment;
@@ -21,6 +22,7 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
+pub use audited::{record_authority, record_certificates};
 pub use authority::{Authority, AuthorityError, Origin};
 pub use certificate::{
     BACKDATED, Date, IssuedCertificate, IssuedFiles, NotAValidity, PrivateKeyPem, Validity,

@@ -12,6 +12,7 @@ use x509_parser::prelude::FromDer as _;
 
 use super::authority::AuthorityError;
 use super::*;
+use crate::audit::Actor;
 use crate::clock;
 use crate::registry::{CertificateSerial, Coordinates, Lamppost, Registry};
 
@@ -495,7 +496,9 @@ async fn a_certificate_is_in_the_registry_before_anybody_has_it() {
     let authority = authority(&directory);
     let registry = Registry::open(&directory.path().join(Registry::FILE_NAME)).await.unwrap();
     let now = clock::wall();
-    let refused = enrol(&registry, &authority, &number("A1"), Validity::LAMPPOST, now).await.unwrap_err();
+    let refused = enrol(&registry, &authority, &number("A1"), Validity::LAMPPOST, now, &Actor::Server)
+        .await
+        .unwrap_err();
     assert!(matches!(refused, EnrolmentError::NotRegistered { .. }), "{refused}");
     let a1 = Lamppost {
         number: number("A1"),
@@ -507,8 +510,9 @@ async fn a_certificate_is_in_the_registry_before_anybody_has_it() {
         height_m: None,
         remarks: None,
     };
-    registry.import(vec![a1], now).await.unwrap();
-    let issued = enrol(&registry, &authority, &number("A1"), Validity::LAMPPOST, now).await.unwrap();
+    registry.import(vec![a1], now, &Actor::Server).await.unwrap();
+    let issued =
+        enrol(&registry, &authority, &number("A1"), Validity::LAMPPOST, now, &Actor::Server).await.unwrap();
     let record = registry.certificate(&issued.serial).await.unwrap().unwrap();
     assert_eq!((record.lamppost, record.issued, record.not_after), (number("A1"), now, issued.not_after));
     assert_eq!(record.revoked, None);

@@ -31,6 +31,10 @@ async fn perform(line: &str) -> Result<String, String> {
             import_lampposts(&args, clock::wall(), &mut out).await
         }
         Command::Cert(CertCommand::Issue(args)) => issue_certificate(&args, clock::wall(), &mut out).await,
+        Command::Cert(CertCommand::List(args)) => list_certificates(&args, clock::wall(), &mut out).await,
+        Command::Cert(CertCommand::Revoke(args)) => revoke_certificates(&args, clock::wall(), &mut out).await,
+        Command::Audit(AuditCommand::Verify(args)) => verify_audit(&args, &mut out).await,
+        Command::Audit(AuditCommand::Export(args)) => export_audit(&args, &mut out).await,
     };
     done.map_err(|error| format!("{error:#}"))?;
     Ok(String::from_utf8(out).unwrap())

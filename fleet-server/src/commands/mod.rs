@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 pub use judge::Refusal;
 
+use crate::audit::Actor;
 use crate::clock;
 use crate::gateway::{Receipt, Sent, Sessions};
 use crate::ingest::{CommandFate, CommandStage, Ingest, LamppostLedger, OutboxDecision};
@@ -137,13 +138,11 @@ impl Commands {
         &self,
         (number, outbox): (LamppostNumber, OutboxId),
         decision: Decision,
-        operator: String,
+        by: Actor,
     ) -> Result<DecisionReport, DecideError> {
         let commands = self.clone();
-        let decided = self
-            .shared
-            .tasks
-            .spawn(async move { commands.conclude((&number, outbox), decision, &operator).await });
+        let decided =
+            self.shared.tasks.spawn(async move { commands.conclude((&number, outbox), decision, &by).await });
         decided.await.map_err(|_| DecideError::Panicked)?
     }
 
@@ -151,7 +150,7 @@ impl Commands {
         &self,
         (number, outbox): (&LamppostNumber, OutboxId),
         decision: Decision,
-        operator: &str,
+        by: &Actor,
     ) -> Result<DecisionReport, DecideError> {
         let _one_at_a_time = self.shared.deciding.lock().await;
         let before = self.reports(number).await?;
@@ -175,11 +174,11 @@ impl Commands {
             outbox,
             decision,
             decided: clock::wall().max(heard.max(before).unwrap_or_default()),
-            operator: operator.to_owned(),
+            operator: by.to_string(),
             commanded,
         };
-        self.shared.registry.record_decision(&record).await?;
-        tracing::warn!(lamppost = %number, %outbox, ?decision, operator, "an operator has decided of an outbox");
+        self.shared.registry.record_decision(&record, by).await?;
+        tracing::warn!(lamppost = %number, %outbox, ?decision, operator = %by, "an operator has decided of an outbox");
         let shared = Arc::clone(&self.shared);
         blocking(move || {
             shared.apply(&record);

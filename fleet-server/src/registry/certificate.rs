@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 
@@ -91,4 +92,44 @@ pub struct CertificateRecord {
     pub not_after: UtcMillis,
     /// Since when it is not to be trusted any more, if so.
     pub revoked: Option<UtcMillis>,
+}
+
+/// How things stand with a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateState {
+    /// It is good.
+    Good,
+    /// It is good for less than [`SOON`].
+    Soon,
+    /// Its time is over.
+    Expired,
+    /// It is revoked.
+    Revoked,
+}
+
+/// A certificate that ends within this time is to be replaced: time enough to drive there.
+pub const SOON: Duration = Duration::from_hours(30 * 24);
+
+impl CertificateRecord {
+    /// How things stand with it.
+    pub fn state(&self, now: UtcMillis) -> CertificateState {
+        match self.revoked {
+            Some(_) => CertificateState::Revoked,
+            None if self.not_after < now => CertificateState::Expired,
+            None if self.not_after < now.plus(SOON) => CertificateState::Soon,
+            None => CertificateState::Good,
+        }
+    }
+}
+
+impl CertificateState {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Soon => "soon",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use lamplighter_protocol::{CommandId, LamppostNumber, OutboxId, UtcMillis};
 
 use super::{Registry, RegistryError};
+use crate::audit::{self, Action, Actor, Entry, Subject};
 
 /// An operator's decision about an outbox. It is never changed: another one comes after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,11 +45,17 @@ pub enum Commanded {
 type Row = (String, String, String, String, i64, String, i64);
 
 impl Registry {
-    /// Records a decision. It is on disk when this returns.
+    /// Records a decision, also in the audit. It is on disk when this returns.
     ///
     /// # Errors
     /// [`RegistryError::Write`].
-    pub async fn record_decision(&self, record: &DecisionRecord) -> Result<(), RegistryError> {
+    pub async fn record_decision(&self, record: &DecisionRecord, by: &Actor) -> Result<(), RegistryError> {
+        let recorded = self.insert_decision(record, by).await;
+        recorded.map_err(|source| RegistryError::Write { what: "a decision about an outbox", source })
+    }
+
+    async fn insert_decision(&self, record: &DecisionRecord, by: &Actor) -> Result<(), sqlx::Error> {
+        let mut transaction = self.begin().await?;
         sqlx::query(
             "INSERT INTO outbox_decisions (id, lamppost, outbox, decision, decided, operator, commanded)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -60,10 +67,17 @@ impl Registry {
         .bind(record.decided.0)
         .bind(&record.operator)
         .bind(i64::from(record.commanded == Commanded::Yes))
-        .execute(self.writer())
-        .await
-        .map_err(|source| RegistryError::Write { what: "a decision about an outbox", source })?;
-        Ok(())
+        .execute(&mut *transaction)
+        .await?;
+        let action = match record.decision {
+            Decision::Release => Action::OutboxReleased,
+            Decision::Close => Action::OutboxClosed,
+        };
+        let entry = Entry::new(record.decided, by.clone(), action, Subject::Outbox(record.outbox))
+            .text("lamppost", &record.lamppost)
+            .text("decision", record.id);
+        audit::append(&mut transaction, &entry).await?;
+        transaction.commit().await
     }
 
     /// The newest decisions about outboxes of a lamppost, at most so many, the newest first.

@@ -97,4 +97,12 @@ pub enum RegistryError {
         /// The serial number.
         serial: CertificateSerial,
     },
+    /// No certificate of this serial number was issued here.
+    #[error(
+        "no certificate with the serial number {serial} was issued here: `fleet-server cert list` names those that were"
+    )]
+    NoCertificate {
+        /// The serial number.
+        serial: CertificateSerial,
+    },
 }

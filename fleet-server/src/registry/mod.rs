@@ -1,4 +1,4 @@
-//! The registry: which lampposts there are, which certificates they were given, and what operators have decided. Relational, small, and rarely
+//! The registry: which lampposts there are, which certificates they were given, what operators have decided, and the audit. Relational, small, and rarely
 //! written: nothing of the path of observations writes here, not even a login.
 //!
 //! It is one SQLite file (write-ahead log, every commit synced). The server and its subcommands open the same file
@@ -6,22 +6,25 @@
 //! SQL keeps to what SQLite and PostgreSQL share.
 
 mod admission;
+mod audited;
 mod certificate;
 mod changes;
 mod csv;
 mod decision;
 mod error;
 mod lamppost;
+mod revocation;
 mod sqlite;
 
 #[cfg(test)]
 mod tests;
 
 pub use admission::RegistryAdmission;
-pub use certificate::{CertificateRecord, CertificateSerial, NotASerial};
+pub use certificate::{CertificateRecord, CertificateSerial, CertificateState, NotASerial, SOON};
 pub use changes::RegistryChanges;
 pub use csv::{CsvError, Fault, LARGEST_CSV_BYTES, MOST_PROBLEMS, Problem, read_csv};
 pub use decision::{Commanded, Decision, DecisionRecord};
 pub use error::RegistryError;
 pub use lamppost::{Coordinates, Lamppost, OffTheGlobe};
+pub use revocation::{Revoke, Revoked};
 pub use sqlite::{BUSY_TIMEOUT, Imported, Registry};

@@ -11,9 +11,10 @@ use std::time::Duration;
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{QueryBuilder, SqlSafeStr, Sqlite, SqlitePool};
+use sqlx::{QueryBuilder, SqlSafeStr, Sqlite, SqlitePool, Transaction};
 
 use super::{CertificateRecord, CertificateSerial, Coordinates, Lamppost, RegistryError};
+use crate::audit::{self, Action, Actor, Entry, Subject};
 
 /// How long a writer waits for another one: an import of a whole city, on a slow disk, and then some.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -79,16 +80,22 @@ impl Registry {
     }
 
     /// Registers lampposts, all or none: those that are new are added, those that differ are changed. Lampposts that
-    /// are not named stay as they are.
+    /// are not named stay as they are. The audit tells of it, unless nothing is different afterwards.
     ///
     /// # Errors
     /// [`RegistryError::Twice`], or [`RegistryError::Write`]; nothing is stored then.
-    pub async fn import(&self, rows: Vec<Lamppost>, now: UtcMillis) -> Result<Imported, RegistryError> {
+    pub async fn import(
+        &self,
+        rows: Vec<Lamppost>,
+        now: UtcMillis,
+        by: &Actor,
+    ) -> Result<Imported, RegistryError> {
         let mut seen = HashSet::with_capacity(rows.len());
         if let Some(twice) = rows.iter().find(|row| !seen.insert(&row.number)) {
             return Err(RegistryError::Twice { number: twice.number.clone() });
         }
-        self.upsert(&rows, now).await.map_err(|source| RegistryError::Write { what: "the lampposts", source })
+        let imported = self.upsert(&rows, now, by).await;
+        imported.map_err(|source| RegistryError::Write { what: "the lampposts", source })
     }
 
     /// A lamppost, if it is registered.
@@ -140,22 +147,16 @@ impl Registry {
         Ok(count.unsigned_abs())
     }
 
-    /// Records a certificate that was issued. Until it is on disk here, no gateway admits it.
+    /// Records a certificate that was issued, also in the audit. Until it is on disk here, no gateway admits it.
     ///
     /// # Errors
     /// [`RegistryError::NotRegistered`], [`RegistryError::SerialTaken`] or [`RegistryError::Write`].
-    pub async fn record_certificate(&self, record: &CertificateRecord) -> Result<(), RegistryError> {
-        let inserted = sqlx::query(
-            "INSERT INTO certificates (serial, lamppost, issued, not_after, revoked) VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(record.serial.as_str())
-        .bind(record.lamppost.as_str())
-        .bind(record.issued.0)
-        .bind(record.not_after.0)
-        .bind(record.revoked.map(|revoked| revoked.0))
-        .execute(&self.writer)
-        .await;
-        let Err(source) = inserted else { return Ok(()) };
+    pub async fn record_certificate(
+        &self,
+        record: &CertificateRecord,
+        by: &Actor,
+    ) -> Result<(), RegistryError> {
+        let Err(source) = self.insert_certificate(record, by).await else { return Ok(()) };
         let refused = source.as_database_error();
         if refused.is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation) {
             return Err(RegistryError::NotRegistered { number: record.lamppost.clone() });
@@ -198,10 +199,6 @@ impl Registry {
         self.writer.close().await;
     }
 
-    pub(super) fn writer(&self) -> &SqlitePool {
-        &self.writer
-    }
-
     pub(super) fn readers(&self) -> &SqlitePool {
         &self.readers
     }
@@ -213,13 +210,37 @@ impl Registry {
 
     /// The connection that writes, and those that read.
     #[cfg(test)]
-    pub(super) fn pools(&self) -> (&SqlitePool, &SqlitePool) {
+    pub(crate) fn pools(&self) -> (&SqlitePool, &SqlitePool) {
         (&self.writer, &self.readers)
     }
 
-    async fn upsert(&self, rows: &[Lamppost], now: UtcMillis) -> Result<Imported, sqlx::Error> {
-        // IMMEDIATE: waits for another writer now, for once it has read, a transaction cannot wait any more.
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+    /// A transaction that writes. IMMEDIATE: waits for another writer now, for once it has read, it cannot wait any more.
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    async fn insert_certificate(&self, record: &CertificateRecord, by: &Actor) -> Result<(), sqlx::Error> {
+        let mut transaction = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO certificates (serial, lamppost, issued, not_after, revoked) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(record.serial.as_str())
+        .bind(record.lamppost.as_str())
+        .bind(record.issued.0)
+        .bind(record.not_after.0)
+        .bind(record.revoked.map(|revoked| revoked.0))
+        .execute(&mut *transaction)
+        .await?;
+        let certificate = Subject::Certificate(record.serial.clone());
+        let entry = Entry::new(record.issued, by.clone(), Action::CertificateIssued, certificate)
+            .text("lamppost", &record.lamppost)
+            .number("not_after_ms", record.not_after.0);
+        audit::append(&mut transaction, &entry).await?;
+        transaction.commit().await
+    }
+
+    async fn upsert(&self, rows: &[Lamppost], now: UtcMillis, by: &Actor) -> Result<Imported, sqlx::Error> {
+        let mut transaction = self.begin().await?;
         let before: i64 =
             sqlx::query_scalar("SELECT COUNT(*) FROM lampposts").fetch_one(&mut *transaction).await?;
         let mut touched = 0;
@@ -228,9 +249,17 @@ impl Registry {
         }
         let after: i64 =
             sqlx::query_scalar("SELECT COUNT(*) FROM lampposts").fetch_one(&mut *transaction).await?;
-        transaction.commit().await?;
         let added = (after - before).unsigned_abs();
-        Ok(Imported { added, changed: touched - added, unchanged: rows.len() as u64 - touched })
+        let imported = Imported { added, changed: touched - added, unchanged: rows.len() as u64 - touched };
+        if touched > 0 {
+            let entry = Entry::new(now, by.clone(), Action::LamppostsImported, Subject::Lampposts)
+                .number("added", imported.added)
+                .number("changed", imported.changed)
+                .number("unchanged", imported.unchanged);
+            audit::append(&mut transaction, &entry).await?;
+        }
+        transaction.commit().await?;
+        Ok(imported)
     }
 
     fn lamppost_of(&self, row: LamppostRow) -> Result<Lamppost, RegistryError> {
@@ -283,6 +312,7 @@ async fn migrate(path: &Path, writer: &SqlitePool) -> Result<(), RegistryError> 
             "decisions about outboxes",
             include_str!("../../migrations/sqlite/0002_decisions_about_outboxes.sql"),
         ),
+        migration(3, "audit", include_str!("../../migrations/sqlite/0003_audit.sql")),
     ]);
     let path = path.to_owned();
     migrations.run(writer).await.map_err(|source| {

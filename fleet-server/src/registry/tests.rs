@@ -5,10 +5,12 @@ use sqlx::ConnectOptions as _;
 use tempfile::TempDir;
 
 use super::*;
+use crate::audit::Actor;
 use crate::gateway::{Admission as _, Admitted, Refusal};
 
 const NOW: UtcMillis = UtcMillis(1_760_000_000_000);
 const LATER: UtcMillis = UtcMillis(1_760_000_060_000);
+const BY: Actor = Actor::Server;
 
 fn number(text: &str) -> LamppostNumber {
     LamppostNumber::new(text).unwrap()
@@ -66,7 +68,7 @@ async fn what_is_imported_comes_back_as_it_was() {
         remarks: Some("leans, \"a little\"".into()),
         ..lamppost("DF3638")
     };
-    registry.import(vec![lamppost("DF3637"), other.clone()], NOW).await.unwrap();
+    registry.import(vec![lamppost("DF3637"), other.clone()], NOW, &BY).await.unwrap();
     assert_eq!(registry.lamppost(&number("DF3637")).await.unwrap(), Some(lamppost("DF3637")));
     assert_eq!(registry.lamppost(&number("DF3638")).await.unwrap(), Some(other));
     assert_eq!(registry.lamppost(&number("DF3639")).await.unwrap(), None);
@@ -76,24 +78,25 @@ async fn what_is_imported_comes_back_as_it_was() {
 #[tokio::test]
 async fn an_import_counts_what_is_new_different_and_the_same() {
     let (_directory, registry) = registry().await;
-    let first = registry.import(vec![lamppost("A1"), lamppost("A2"), lamppost("A3")], NOW).await.unwrap();
+    let first =
+        registry.import(vec![lamppost("A1"), lamppost("A2"), lamppost("A3")], NOW, &BY).await.unwrap();
     assert_eq!(first, Imported { added: 3, changed: 0, unchanged: 0 });
     let moved = Lamppost { coordinates: Coordinates::new(22.33, 114.21).unwrap(), ..lamppost("A2") };
     let known_less = Lamppost { pillar: None, ..lamppost("A3") };
     let rows = vec![lamppost("A1"), moved.clone(), known_less.clone(), lamppost("A4")];
-    let second = registry.import(rows.clone(), LATER).await.unwrap();
+    let second = registry.import(rows.clone(), LATER, &BY).await.unwrap();
     assert_eq!(second, Imported { added: 1, changed: 2, unchanged: 1 });
     assert_eq!(registry.lampposts(None, 10).await.unwrap(), rows);
-    let third = registry.import(rows, LATER).await.unwrap();
+    let third = registry.import(rows, LATER, &BY).await.unwrap();
     assert_eq!(third, Imported { added: 0, changed: 0, unchanged: 4 });
 }
 
 #[tokio::test]
 async fn an_import_keeps_when_a_lamppost_came_and_when_it_last_changed() {
     let (directory, registry) = registry().await;
-    registry.import(vec![lamppost("A1"), lamppost("A2")], NOW).await.unwrap();
+    registry.import(vec![lamppost("A1"), lamppost("A2")], NOW, &BY).await.unwrap();
     let renamed = Lamppost { road: "Kai Cheung Road".into(), ..lamppost("A2") };
-    registry.import(vec![lamppost("A1"), renamed], LATER).await.unwrap();
+    registry.import(vec![lamppost("A1"), renamed], LATER, &BY).await.unwrap();
     let times: Vec<(i64, i64)> = sqlx::query_as("SELECT created, changed FROM lampposts ORDER BY number")
         .fetch_all(&mut strange_hand(&file(&directory)).await)
         .await
@@ -104,7 +107,8 @@ async fn an_import_keeps_when_a_lamppost_came_and_when_it_last_changed() {
 #[tokio::test]
 async fn an_import_that_names_a_lamppost_twice_stores_nothing() {
     let (_directory, registry) = registry().await;
-    let error = registry.import(vec![lamppost("A1"), lamppost("A2"), lamppost("A1")], NOW).await.unwrap_err();
+    let error =
+        registry.import(vec![lamppost("A1"), lamppost("A2"), lamppost("A1")], NOW, &BY).await.unwrap_err();
     assert_eq!(error.to_string(), "lamppost A1 stands twice in one import; nothing was stored");
     assert_eq!(registry.count().await.unwrap(), 0);
 }
@@ -116,10 +120,10 @@ async fn an_import_that_fails_half_way_stores_nothing() {
                 BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END";
     sqlx::query(trap).execute(&mut strange_hand(&file(&directory)).await).await.unwrap();
     let city: Vec<_> = (0..2000).map(|n| lamppost(&format!("L{n:04}"))).collect();
-    let error = registry.import(city[..1999].to_vec(), NOW).await.map(|imported| imported.added);
+    let error = registry.import(city[..1999].to_vec(), NOW, &BY).await.map(|imported| imported.added);
     assert_eq!(error.unwrap(), 1999);
     let changed = city.into_iter().map(|row| Lamppost { road: "Elsewhere".into(), ..row }).collect();
-    let error = registry.import(changed, LATER).await.unwrap_err();
+    let error = registry.import(changed, LATER, &BY).await.unwrap_err();
     assert!(matches!(error, RegistryError::Write { what: "the lampposts", .. }), "{error}");
     assert_eq!(registry.lamppost(&number("L0000")).await.unwrap(), Some(lamppost("L0000")));
     assert_eq!(registry.count().await.unwrap(), 1999);
@@ -129,7 +133,7 @@ async fn an_import_that_fails_half_way_stores_nothing() {
 async fn pages_follow_each_other_without_gap_or_overlap() {
     let (_directory, registry) = registry().await;
     let mut city: Vec<_> = (0..25).map(|n| lamppost(&format!("L{n}"))).collect();
-    registry.import(city.clone(), NOW).await.unwrap();
+    registry.import(city.clone(), NOW, &BY).await.unwrap();
     city.sort_by(|a, b| a.number.cmp(&b.number));
     let mut seen: Vec<Lamppost> = Vec::new();
     loop {
@@ -145,25 +149,25 @@ async fn pages_follow_each_other_without_gap_or_overlap() {
 #[tokio::test]
 async fn a_certificate_is_recorded_once_and_only_for_a_registered_lamppost() {
     let (_directory, registry) = registry().await;
-    registry.import(vec![lamppost("A1")], NOW).await.unwrap();
+    registry.import(vec![lamppost("A1")], NOW, &BY).await.unwrap();
     let known = CertificateRecord { revoked: Some(LATER), ..record("4a00ff", "A1") };
-    registry.record_certificate(&known).await.unwrap();
+    registry.record_certificate(&known, &BY).await.unwrap();
     assert_eq!(registry.certificate(&known.serial).await.unwrap(), Some(known));
     assert_eq!(registry.certificate(&"4a00fe".parse().unwrap()).await.unwrap(), None);
-    let again = registry.record_certificate(&record("4a00ff", "A1")).await.unwrap_err();
+    let again = registry.record_certificate(&record("4a00ff", "A1"), &BY).await.unwrap_err();
     assert_eq!(again.to_string(), "a certificate with the serial number 4a00ff is recorded already");
-    let stranger = registry.record_certificate(&record("01", "B1")).await.unwrap_err();
+    let stranger = registry.record_certificate(&record("01", "B1"), &BY).await.unwrap_err();
     assert_eq!(stranger.to_string(), "lamppost B1 is not registered");
 }
 
 #[tokio::test]
 async fn a_lamppost_is_admitted_by_its_own_certificate_alone() {
     let (_directory, registry) = registry().await;
-    registry.import(vec![lamppost("A1"), lamppost("A2")], NOW).await.unwrap();
-    registry.record_certificate(&record("0a01", "A1")).await.unwrap();
-    registry.record_certificate(&record("4a02", "A1")).await.unwrap();
+    registry.import(vec![lamppost("A1"), lamppost("A2")], NOW, &BY).await.unwrap();
+    registry.record_certificate(&record("0a01", "A1"), &BY).await.unwrap();
+    registry.record_certificate(&record("4a02", "A1"), &BY).await.unwrap();
     let revoked = CertificateRecord { revoked: Some(NOW), ..record("4a03", "A1") };
-    registry.record_certificate(&revoked).await.unwrap();
+    registry.record_certificate(&revoked, &BY).await.unwrap();
     let admission = RegistryAdmission::new(registry.clone());
     let cases = [
         ("A1", "0a01", Ok(Admitted)),
@@ -189,14 +193,14 @@ async fn what_one_process_writes_the_other_reads_and_both_write() {
     let path = file(&directory);
     let (server, subcommand) = tokio::join!(Registry::open(&path), Registry::open(&path));
     let (server, subcommand) = (server.unwrap(), subcommand.unwrap());
-    subcommand.import(vec![lamppost("A1")], NOW).await.unwrap();
+    subcommand.import(vec![lamppost("A1")], NOW, &BY).await.unwrap();
     assert_eq!(server.lamppost(&number("A1")).await.unwrap(), Some(lamppost("A1")));
 
     let city = |prefix: &str| (0..1500).map(|n| lamppost(&format!("{prefix}{n}"))).collect::<Vec<_>>();
     let (here, there, certificate) =
-        tokio::join!(server.import(city("H"), NOW), subcommand.import(city("T"), NOW), async {
+        tokio::join!(server.import(city("H"), NOW, &BY), subcommand.import(city("T"), NOW, &BY), async {
             let record = record("5b", "A1");
-            subcommand.record_certificate(&record).await.map(|()| record)
+            subcommand.record_certificate(&record, &BY).await.map(|()| record)
         });
     assert_eq!((here.unwrap().added, there.unwrap().added), (1500, 1500));
     let certificate = certificate.unwrap();
@@ -210,7 +214,7 @@ async fn a_writer_waits_for_another_writer() {
     let (directory, registry) = registry().await;
     let mut other = strange_hand(&file(&directory)).await;
     sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
-    let mut import = std::pin::pin!(registry.import(vec![lamppost("A1")], NOW));
+    let mut import = std::pin::pin!(registry.import(vec![lamppost("A1")], NOW, &BY));
     let waiting = tokio::time::timeout(std::time::Duration::from_millis(300), import.as_mut()).await;
     assert!(waiting.is_err(), "it did not wait: {waiting:?}");
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
@@ -221,7 +225,7 @@ async fn a_writer_waits_for_another_writer() {
 async fn the_registry_is_there_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let first = Registry::open(&file(&directory)).await.unwrap();
-    first.import(vec![lamppost("A1")], NOW).await.unwrap();
+    first.import(vec![lamppost("A1")], NOW, &BY).await.unwrap();
     first.close().await;
     assert!(first.count().await.is_err());
     let second = Registry::open(&file(&directory)).await.unwrap();
@@ -273,7 +277,7 @@ async fn a_registry_of_a_later_release_is_refused() {
 #[tokio::test]
 async fn a_row_that_breaks_its_rule_is_an_error_and_no_lamppost() {
     let (directory, registry) = registry().await;
-    registry.import(vec![lamppost("A1")], NOW).await.unwrap();
+    registry.import(vec![lamppost("A1")], NOW, &BY).await.unwrap();
     let spoil = "UPDATE lampposts SET latitude = 122.3";
     sqlx::query(spoil).execute(&mut strange_hand(&file(&directory)).await).await.unwrap();
     let error = registry.lampposts(None, 10).await.unwrap_err().to_string();
@@ -308,14 +312,14 @@ async fn what_anybody_writes_is_noticed_and_what_nobody_does_is_not() {
     let first = changes.version().await.unwrap();
     registry.lampposts(None, 10).await.unwrap();
     assert_eq!(changes.version().await.unwrap(), first, "reading is no change");
-    registry.import(vec![lamppost("A1")], NOW).await.unwrap();
+    registry.import(vec![lamppost("A1")], NOW, &BY).await.unwrap();
     let second = changes.version().await.unwrap();
     assert_ne!(second, first);
     let other = Registry::open(&file(&directory)).await.unwrap();
-    other.import(vec![lamppost("A2")], NOW).await.unwrap();
+    other.import(vec![lamppost("A2")], NOW, &BY).await.unwrap();
     let third = changes.version().await.unwrap();
     assert_ne!(third, second, "as from another process");
-    other.import(vec![lamppost("A2")], LATER).await.unwrap();
+    other.import(vec![lamppost("A2")], LATER, &BY).await.unwrap();
     other.close().await;
     assert_eq!(changes.version().await.unwrap(), third, "all was the same");
     registry.close().await;

@@ -15,6 +15,7 @@ use super::reader::Reader;
 use super::register::RegisterBuilder;
 use super::watcher::pass;
 use super::*;
+use crate::audit::Actor;
 use crate::clock;
 use crate::gateway::{Sessions, log_in};
 use crate::ingest::{Ingest, IngestMetrics};
@@ -273,7 +274,7 @@ async fn the_register_is_read_when_it_has_changed_page_by_page() {
     // As another process would.
     let other = Registry::open(&path).await.unwrap();
     let numbers: Vec<String> = (0..2_000).map(|number| format!("{number:04}")).collect();
-    other.import(numbers.iter().map(|number| lamppost(number)).collect(), NOW).await.unwrap();
+    other.import(numbers.iter().map(|number| lamppost(number)).collect(), NOW, &Actor::Server).await.unwrap();
     let register = reader.changed().await.unwrap();
     assert_eq!(register.numbers().iter().map(LamppostNumber::as_str).collect::<Vec<_>>(), numbers);
     assert!(reader.changed().await.is_none());
@@ -282,7 +283,7 @@ async fn the_register_is_read_when_it_has_changed_page_by_page() {
     let again = Reader::new(other.clone()).changed().await.unwrap();
     assert_eq!(again.revision(), register.revision());
     registry.close().await;
-    other.import(vec![lamppost("A")], NOW).await.unwrap();
+    other.import(vec![lamppost("A")], NOW, &Actor::Server).await.unwrap();
     assert!(reader.changed().await.is_none(), "it cannot be read, which is no empty register");
 }
 

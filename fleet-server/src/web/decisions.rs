@@ -11,11 +11,9 @@ use super::openapi::problems;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Asked, FromPath, InPath, NoParameters, PathParameters};
 use super::timestamp::Timestamp;
+use crate::audit::Actor;
 use crate::commands::{DecideError, DecisionReport, DecisionStage, Refusal};
 use crate::registry::Decision;
-
-/// Whoever holds the token of the console: nobody else exists yet.
-const OPERATOR: &str = "console";
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -115,7 +113,7 @@ pub(super) async fn close_outbox(
 async fn decide(app: &App, path: OutboxPath, decision: Decision) -> Result<Json<DecisionDocument>, Problem> {
     app.rebuilt()?;
     app.lamppost(&path.number).await?;
-    let decided = app.commands.decide((path.number, path.outbox), decision, OPERATOR.to_owned()).await;
+    let decided = app.commands.decide((path.number, path.outbox), decision, Actor::Console).await;
     Ok(Json(decided.map_err(|error| decide_problem(&error))?.into()))
 }
 

@@ -21,11 +21,11 @@ pub struct Timestamp(pub UtcMillis);
     "it is a time by RFC 3339 such as 2026-07-01T08:00:00Z or 2026-07-01T16:00:00.250+08:00 (a + in a query is \
      written %2B), or whole milliseconds since 1970-01-01T00:00:00Z"
 )]
-pub(super) struct NoTime;
+pub(crate) struct NoTime;
 
 impl Timestamp {
     /// Reads a time as [`NoTime`] describes it. What is finer than a millisecond is cut off.
-    pub(super) fn parse(text: &str) -> Result<UtcMillis, NoTime> {
+    pub(crate) fn parse(text: &str) -> Result<UtcMillis, NoTime> {
         if let Ok(ms) = text.parse::<i64>() {
             return Ok(UtcMillis(ms));
         }

@@ -30,7 +30,10 @@ impl Rig {
     async fn of(numbers: &[String]) -> Self {
         let directory = TempDir::new().unwrap();
         let registry = Registry::open(&directory.path().join(Registry::FILE_NAME)).await.unwrap();
-        registry.import(numbers.iter().map(|number| lamppost(number)).collect(), NOW).await.unwrap();
+        registry
+            .import(numbers.iter().map(|number| lamppost(number)).collect(), NOW, &Actor::Server)
+            .await
+            .unwrap();
         let bench = Bench::new(TailOptions::default());
         Self { bench, registry, directory, tasks: JoinSet::new(), stop: CancellationToken::new() }
     }

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use ureq::Agent;
 
+use crate::audit::Actor;
 use crate::commands::Commands;
 use crate::gateway::Sessions;
 use crate::ingest::{
@@ -241,7 +242,9 @@ impl Rig {
             height_m: Some(8.5),
             remarks: None,
         });
-        self.runtime.block_on(self.registry.import(rows.collect(), UtcMillis(START))).unwrap();
+        self.runtime
+            .block_on(self.registry.import(rows.collect(), UtcMillis(START), &Actor::Server))
+            .unwrap();
     }
 
     /// Has a lamppost describe devices that observe the air's temperature each second, and have not yet.
