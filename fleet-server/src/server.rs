@@ -1,6 +1,8 @@
 //! The server, put together: what it is built of, how it runs, how it stops.
 
 mod clock_watch;
+mod keeper;
+mod revocations;
 mod start;
 mod threads;
 
@@ -39,6 +41,7 @@ use crate::web::{
 };
 
 use clock_watch::ClockWatch;
+use keeper::Keeper;
 use start::Rebuild;
 use threads::{Threads, Work};
 
@@ -231,6 +234,7 @@ impl Server {
         let mut clock_watch = ClockWatch::new(metrics.clock_wrong.clone());
         // Said before the journal is read, which may take a while. That the server is starting is all that is asked then.
         clock_watch.look(clock::wall()).ok();
+        let mut keeper = Keeper::begin(&registry, &sessions).await;
         let (stop_web, commands) = (web.stop.clone(), web.commands.clone());
         let mut serving = JoinSet::new();
         serving.spawn(web::serve(people, web));
@@ -250,7 +254,7 @@ impl Server {
             rebuilt = start => rebuilt.context("the replay thread panicked")??,
             () = stop.cancelled() => {
                 end(&stop_web, &mut serving).await;
-                registry.close().await;
+                keeper.end(None).await;
                 return Ok(());
             }
         };
@@ -266,7 +270,7 @@ impl Server {
         };
         let (journal, threads) = Threads::start(rebuilt, work)?;
 
-        let options = GatewayOptions { limits };
+        let options = GatewayOptions { limits, refusals: keeper.refusals() };
         let admission = Arc::new(RegistryAdmission::new(registry.clone()));
         let gateway = Gateway::new(
             lampposts,
@@ -294,6 +298,7 @@ impl Server {
             () = stop.cancelled() => Ok(()),
             _ = gateway_task.join_next() => Err(anyhow::anyhow!("the gateway ended by itself")),
             _ = serving.join_next() => Err(anyhow::anyhow!("the people's listener ended by itself")),
+            () = keeper.ended() => Err(anyhow::anyhow!("the keeper of the audit or of revocations ended by itself")),
             _ = watcher_task.join_next() => Err(anyhow::anyhow!("the watcher of lampposts ended by itself")),
             part = watch_parts(&journal, &threads, &store, &phase, &metrics.store, clock_watch) => {
                 Err(anyhow::anyhow!("the {part} thread ended by itself"))
@@ -307,7 +312,7 @@ impl Server {
         let finished = tokio::task::spawn_blocking(|| threads.finish()).await;
         live.close();
         end(&stop_web, &mut serving).await;
-        registry.close().await;
+        keeper.end(ended.as_ref().err()).await;
         finished??;
         ended
     }

@@ -46,7 +46,7 @@ pub enum Action {
     OutboxClosed,
     /// The server has begun to run.
     ServerStarted,
-    /// The server has ended as it was told to.
+    /// The server ends: as it was told to, or why.
     ServerStopped,
     /// The gateway has refused something, so many times within a minute.
     Refused,

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 
 use super::operator::operator;
@@ -25,7 +25,7 @@ pub struct CertListArgs {
 
 /// Which certificates to revoke.
 #[derive(Debug, Clone, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["serial", "lamppost"])]
+#[command(group(ArgGroup::new("what").required(true).args(["serial", "lamppost"])))]
 pub struct CertRevokeArgs {
     /// Serial number of the certificate, as `cert list` prints it
     pub serial: Option<CertificateSerial>,

@@ -202,4 +202,5 @@ async fn no_certificate_is_issued_over_files_that_are_there() {
     assert_eq!(fs::read(directory.path().join("out/DF3637.key")).unwrap(), before);
 }
 
+mod certificates;
 mod journal;

@@ -222,7 +222,7 @@ impl Connection {
             Wake::Appended(Err(JournalClosed)) | Wake::Committed(Err(_)) => {
                 self.step(Event::Ended(Reason::JournalClosed), now);
             }
-            Wake::Letter(Letter::TakenOver) => self.step(Event::Ended(Reason::TakenOver), now),
+            Wake::Letter(Letter::Close(reason)) => self.step(Event::Ended(reason), now),
             Wake::Letter(Letter::Downlink(leaf, payload)) => self.step(Event::Downlink(leaf, payload), now),
             Wake::Alarm => {
                 let stuck =

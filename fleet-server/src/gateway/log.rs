@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use lamplighter_protocol::LamppostNumber;
 
 use super::limits::Rate;
+use super::metrics::HandshakeOutcome;
 use super::pace::Pace;
+use super::refusals::Refusals;
 
 /// A line a second, 20 in a burst; counters count them all.
 const LINES: Rate = Rate { amount: 1, per: Duration::from_secs(1), burst: 20 };
@@ -17,6 +19,7 @@ const LINES: Rate = Rate { amount: 1, per: Duration::from_secs(1), burst: 20 };
 #[derive(Debug)]
 pub(super) struct RefusalLog {
     state: Mutex<State>,
+    refusals: Refusals,
 }
 
 #[derive(Debug)]
@@ -25,26 +28,40 @@ struct State {
     unwritten: u64,
 }
 
-impl Default for RefusalLog {
-    fn default() -> Self {
-        Self { state: Mutex::new(State { pace: Pace::new(LINES), unwritten: 0 }) }
-    }
-}
-
 impl RefusalLog {
-    pub(super) fn refused(&self, lamppost: &LamppostNumber, peer: SocketAddr, reason: &str, now: Instant) {
+    /// One that also counts in `refusals` what it is told.
+    pub(super) fn new(refusals: Refusals) -> Self {
+        Self { state: Mutex::new(State { pace: Pace::new(LINES), unwritten: 0 }), refusals }
+    }
+
+    pub(super) fn refused(
+        &self,
+        lamppost: &LamppostNumber,
+        peer: SocketAddr,
+        reason: &'static str,
+        now: Instant,
+    ) {
+        self.refusals.count(Some(lamppost), peer, reason);
         if let Some(unwritten) = self.may_write(now) {
             tracing::warn!(%lamppost, %peer, reason, unwritten, "a lamppost was refused");
         }
     }
 
-    pub(super) fn refused_stranger(&self, peer: SocketAddr, reason: &str, now: Instant) {
+    pub(super) fn refused_stranger(&self, peer: SocketAddr, reason: &'static str, now: Instant) {
+        self.refusals.count(None, peer, reason);
         if let Some(unwritten) = self.may_write(now) {
             tracing::warn!(%peer, reason, unwritten, "a connection was refused");
         }
     }
 
-    pub(super) fn no_handshake(&self, peer: SocketAddr, error: &dyn fmt::Display, now: Instant) {
+    pub(super) fn no_handshake(
+        &self,
+        peer: SocketAddr,
+        outcome: HandshakeOutcome,
+        error: &dyn fmt::Display,
+        now: Instant,
+    ) {
+        self.refusals.count(None, peer, outcome.label());
         if let Some(unwritten) = self.may_write(now) {
             tracing::warn!(%peer, %error, unwritten, "a TLS handshake failed");
         }
@@ -68,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_refusals_writes_a_line_a_second_and_says_what_it_left_out() {
-        let log = RefusalLog::default();
+        let log = RefusalLog::new(Refusals::default());
         let start = clock::monotonic();
         let written = (0..1000).filter(|_| log.may_write(start).is_some()).count();
         assert_eq!(written, 20);

@@ -84,8 +84,8 @@ impl GatewayMetrics {
         gateway.register(
             "endings",
             "Connections that ended without breaking a rule, by reason: disconnected and lost (by the client, with \
-             and without a word), keep_alive (silent), write_timeout (does not read), taken_over, stopping, \
-             journal_cut (the disk failed under what was sent), journal_closed, \
+             and without a word), keep_alive (silent), write_timeout (does not read), taken_over, revoked \
+             (its certificate, meanwhile), stopping, journal_cut (the disk failed under what was sent), journal_closed, \
              out_of_turn (a bug of the gateway)",
             self.endings.clone(),
         );

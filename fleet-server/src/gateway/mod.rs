@@ -11,6 +11,7 @@
 //! - No client makes another wait: each connection is a task of its own, every buffer and rate has a bound, and a
 //!   stranger who says nothing takes neither the accept loop nor the place of a lamppost.
 //! - What is refused closes the connection, is counted by reason, and logged at a bounded rate without payloads.
+//! - Whose certificate is revoked is thrown out once [`Sessions::revoke`] is told so.
 //!
 //! It knows nothing of what payloads mean: that is for ingest, which reads what the journal committed.
 
@@ -23,6 +24,7 @@ mod log;
 mod metrics;
 mod pace;
 mod reason;
+mod refusals;
 pub mod session;
 mod sessions;
 mod subscriptions;
@@ -50,16 +52,19 @@ pub use identity::Identity;
 pub use limits::{Limits, Rate};
 pub use metrics::{GatewayMetrics, HandshakeOutcome};
 pub use reason::Reason;
+pub use refusals::{Refusals, Refused};
 #[cfg(test)]
 pub(crate) use sessions::{Listener, log_in};
 pub use sessions::{Receipt, Sent, SessionInfo, Sessions};
 pub use subscriptions::{Granted, Subscriptions};
 
-/// What the gateway grants.
+/// What the gateway grants, and whom it tells what it does not.
 #[derive(Clone, Debug, Default)]
 pub struct GatewayOptions {
     /// To one client, and to all together.
     pub limits: Limits,
+    /// Counts what is refused.
+    pub refusals: Refusals,
 }
 
 /// Why the gateway cannot start.
@@ -114,7 +119,7 @@ impl Gateway {
         sessions: Sessions,
         metrics: GatewayMetrics,
     ) -> Result<Self, GatewayError> {
-        let GatewayOptions { limits } = options;
+        let GatewayOptions { limits, refusals } = options;
         let address = listener.local_addr().map_err(GatewayError::Address)?;
         let context = Context {
             acceptor: TlsAcceptor::from(tls),
@@ -122,7 +127,7 @@ impl Gateway {
             admission,
             sessions,
             metrics,
-            log: RefusalLog::default(),
+            log: RefusalLog::new(refusals),
             limits: Arc::new(limits),
         };
         Ok(Self {
@@ -243,7 +248,9 @@ async fn serve(
     let number = identity.number.clone();
     let reason = Connection::new(Arc::clone(&context), identity, peer, opening).run(stream, &cancel).await;
     context.metrics.count(reason);
-    if reason.is_refusal() {
+    if reason == Reason::Revoked {
+        tracing::warn!(lamppost = %number, %peer, "a lamppost is thrown out: its certificate is revoked");
+    } else if reason.is_refusal() {
         context.log.refused(&number, peer, reason.label(), crate::clock::monotonic());
     } else {
         tracing::debug!(lamppost = %number, %peer, reason = reason.label(), "a connection ended");
@@ -268,14 +275,16 @@ async fn shake_hands(
                     return Some((stream, identity));
                 }
                 Err(error) => {
-                    context.log.no_handshake(peer, &error, crate::clock::monotonic());
-                    HandshakeOutcome::NoLamppost
+                    let outcome = HandshakeOutcome::NoLamppost;
+                    context.log.no_handshake(peer, outcome, &error, crate::clock::monotonic());
+                    outcome
                 }
             }
         }
         Ok(Err(error)) => {
-            context.log.no_handshake(peer, &error, crate::clock::monotonic());
-            outcome_of(&error)
+            let outcome = outcome_of(&error);
+            context.log.no_handshake(peer, outcome, &error, crate::clock::monotonic());
+            outcome
         }
         Err(_elapsed) => HandshakeOutcome::Timeout,
     };

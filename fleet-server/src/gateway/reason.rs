@@ -15,6 +15,8 @@ pub enum Reason {
     WriteTimeout,
     /// A newer connection of the same lamppost is there.
     TakenOver,
+    /// The certificate was revoked during the connection.
+    Revoked,
     /// The server stops.
     Stopping,
     /// The disk failed under what the client had sent: nothing of it was acknowledged.
@@ -71,12 +73,13 @@ pub enum Reason {
 
 impl Reason {
     /// All of them: first those for which a connection just ends, then refusals.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Disconnected,
         Self::Lost,
         Self::KeepAlive,
         Self::WriteTimeout,
         Self::TakenOver,
+        Self::Revoked,
         Self::Stopping,
         Self::JournalCut,
         Self::JournalClosed,
@@ -131,7 +134,8 @@ impl Reason {
             Self::Expired => "expired",
             Self::NotAdmitted(Refusal::UnknownLamppost) => "unknown_lamppost",
             Self::NotAdmitted(Refusal::UnknownCertificate) => "unknown_certificate",
-            Self::NotAdmitted(Refusal::Revoked) => "revoked",
+            // Counted apart: a connection that ends, and a login that is refused.
+            Self::Revoked | Self::NotAdmitted(Refusal::Revoked) => "revoked",
             Self::NotAdmitted(Refusal::Unavailable) => "registry_unavailable",
             Self::OlderCertificate => "older_certificate",
             Self::TakeoversTooOften => "takeovers_too_often",
@@ -156,6 +160,7 @@ impl Reason {
             | Self::KeepAlive
             | Self::WriteTimeout
             | Self::TakenOver
+            | Self::Revoked
             | Self::Stopping
             | Self::JournalCut
             | Self::JournalClosed

@@ -7,6 +7,7 @@
 //! - [`slow_clients`]: who says nothing, half of something, or does not listen.
 //! - [`unknown_time`], [`wrong_clock`]: a machine that does not know the time, or knows a wrong one.
 //! - [`set_aside`]: an outbox that belongs elsewhere, and what operators decide of it.
+//! - [`revoked`]: a certificate that is revoked while its lamppost is connected.
 //! - [`full_disk`], [`damaged_journal`]: what happens to the disk under the journal.
 //! - [`damaged_disks`]: what real lampposts make of damage on their disks and the server's, and of a restored server.
 //!
@@ -37,6 +38,8 @@ mod lamppost;
 mod mounts;
 #[cfg(test)]
 mod payloads;
+#[cfg(test)]
+mod revoked;
 #[cfg(test)]
 mod server_log;
 #[cfg(test)]

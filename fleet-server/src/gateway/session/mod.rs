@@ -270,6 +270,7 @@ impl Session {
             | Reason::KeepAlive
             | Reason::WriteTimeout
             | Reason::TakenOver
+            | Reason::Revoked
             | Reason::Stopping
             | Reason::JournalCut
             | Reason::JournalClosed

@@ -2,9 +2,10 @@
 //!
 //! One connection per lamppost: the newer one wins, for the older is most often dead without knowing it. Two clients
 //! that share a certificate would so throw each other out for ever: take-overs have a rate. A newer certificate
-//! is not thrown out by an older one, so a stolen and replaced one cannot keep a lamppost off.
+//! is not thrown out by an older one, so a stolen and replaced one cannot keep a lamppost off. Whose certificate is revoked
+//! is thrown out, and does not get in again by an answer that admission gave before.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -15,6 +16,7 @@ use lamplighter_protocol::limits::MAX_PAYLOAD_BYTES;
 use lamplighter_protocol::{LamppostNumber, Leaf, UtcMillis};
 use tokio::sync::Notify;
 
+use super::admission::Refusal;
 use super::identity::Identity;
 use super::limits::Limits;
 use super::pace::Pace;
@@ -25,7 +27,7 @@ use super::subscriptions::Subscriptions;
 /// The lampposts that are logged in. Clones are one and the same.
 #[derive(Clone, Default)]
 pub struct Sessions {
-    places: Arc<Mutex<HashMap<LamppostNumber, Place>>>,
+    places: Arc<Mutex<Places>>,
 }
 
 /// What is known of a lamppost that is logged in.
@@ -79,10 +81,17 @@ pub(super) struct Registration {
 /// What a connection is told.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Letter {
-    /// A newer connection of the same lamppost is there.
-    TakenOver,
+    /// The connection is to end.
+    Close(Reason),
     /// Send this down.
     Downlink(Leaf, Bytes),
+}
+
+#[derive(Default)]
+struct Places {
+    connected: HashMap<LamppostNumber, Place>,
+    /// Serial numbers of revoked certificates.
+    revoked: HashSet<String>,
 }
 
 struct Place {
@@ -109,7 +118,8 @@ struct Mail {
     commands: VecDeque<QueuedCommand>,
     /// Commands that the connection has taken and perhaps not written yet.
     taken: Vec<Arc<AtomicBool>>,
-    taken_over: bool,
+    /// Why the connection is to end, if it is.
+    close: Option<Reason>,
 }
 
 #[derive(Debug, Default)]
@@ -121,7 +131,7 @@ struct QueuedCommand {
 impl Sessions {
     /// Queues a message for a lamppost. Never waits: of positions the newest alone is kept, commands are bounded.
     pub fn send(&self, number: &LamppostNumber, leaf: Leaf, payload: Bytes) -> Sent {
-        let Some(slot) = lock(&self.places).get(number).map(|place| Arc::clone(&place.slot)) else {
+        let Some(slot) = lock(&self.places).connected.get(number).map(|place| Arc::clone(&place.slot)) else {
             return Sent::NotConnected;
         };
         let sent = slot.put(leaf, payload, &Arc::default());
@@ -131,7 +141,7 @@ impl Sessions {
 
     /// Queues a command for a lamppost, as [`Self::send`] does. What was not queued is never written.
     pub fn command(&self, number: &LamppostNumber, payload: Bytes) -> (Sent, Receipt) {
-        let Some(slot) = lock(&self.places).get(number).map(|place| Arc::clone(&place.slot)) else {
+        let Some(slot) = lock(&self.places).connected.get(number).map(|place| Arc::clone(&place.slot)) else {
             return (Sent::NotConnected, Receipt::default());
         };
         let receipt = Receipt { connection: Arc::downgrade(&slot), written: Arc::default() };
@@ -142,25 +152,46 @@ impl Sessions {
 
     /// What is known of this lamppost, if it is logged in.
     pub fn connected(&self, number: &LamppostNumber) -> Option<SessionInfo> {
-        let slot = lock(&self.places).get(number).map(|place| Arc::clone(&place.slot))?;
+        let slot = lock(&self.places).connected.get(number).map(|place| Arc::clone(&place.slot))?;
         Some(slot.info())
     }
 
     /// Since when each of these lampposts is logged in, in their order; none for one that is not. Nobody logs in
     /// meanwhile: not for more than some thousand at a time.
     pub fn connected_since(&self, numbers: &[LamppostNumber]) -> Vec<Option<UtcMillis>> {
-        let places = lock(&self.places);
+        let places = &lock(&self.places).connected;
         numbers.iter().map(|number| places.get(number).map(|place| place.slot.since)).collect()
     }
 
     /// All lampposts that are logged in, in no order.
     pub fn list(&self) -> Vec<(LamppostNumber, SessionInfo)> {
-        lock(&self.places).iter().map(|(number, place)| (number.clone(), place.slot.info())).collect()
+        lock(&self.places)
+            .connected
+            .iter()
+            .map(|(number, place)| (number.clone(), place.slot.info()))
+            .collect()
     }
 
     /// How many lampposts are logged in.
     pub fn count(&self) -> usize {
-        lock(&self.places).len()
+        lock(&self.places).connected.len()
+    }
+
+    /// Makes these the certificates that are revoked: by lamppost and serial number, in lowercase hexadecimal. Who is
+    /// connected with one is told to close, and who is being admitted with one is refused. Says who is told.
+    pub fn revoke(&self, revoked: Vec<(LamppostNumber, String)>) -> Vec<LamppostNumber> {
+        let mut places = lock(&self.places);
+        let has = |(number, serial): &&(LamppostNumber, String)| {
+            let place = places.connected.get(number);
+            place.is_some_and(|place| place.slot.identity.certificate_serial == *serial)
+        };
+        let told: Vec<LamppostNumber> =
+            revoked.iter().filter(has).map(|(number, _)| number.clone()).collect();
+        for number in &told {
+            places.connected[number].slot.close(Reason::Revoked);
+        }
+        places.revoked = revoked.into_iter().map(|(_, serial)| serial).collect();
+        told
     }
 
     /// Enters a connection; an older one of the same lamppost is told to close.
@@ -181,9 +212,13 @@ impl Sessions {
             changed: Notify::new(),
         });
         let mut places = lock(&self.places);
-        let Some(place) = places.get_mut(&identity.number) else {
+        // Admission may have answered before it was.
+        if places.revoked.contains(&identity.certificate_serial) {
+            return Err(Reason::NotAdmitted(Refusal::Revoked));
+        }
+        let Some(place) = places.connected.get_mut(&identity.number) else {
             let place = Place { slot: Arc::clone(&slot), takeovers: Pace::new(limits.takeovers) };
-            places.insert(identity.number.clone(), place);
+            places.connected.insert(identity.number.clone(), place);
             return Ok(Registration { sessions: self.clone(), slot, took_over: false });
         };
         if identity.not_before < place.slot.identity.not_before {
@@ -193,8 +228,7 @@ impl Sessions {
             return Err(Reason::TakeoversTooOften);
         }
         let older = std::mem::replace(&mut place.slot, Arc::clone(&slot));
-        lock(&older.mail).taken_over = true;
-        older.changed.notify_one();
+        older.close(Reason::TakenOver);
         Ok(Registration { sessions: self.clone(), slot, took_over: true })
     }
 }
@@ -247,7 +281,7 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let mut places = lock(&self.sessions.places);
+        let places = &mut lock(&self.sessions.places).connected;
         let number = &self.slot.identity.number;
         // After a take-over the place is another's.
         if places.get(number).is_some_and(|place| Arc::ptr_eq(&place.slot, &self.slot)) {
@@ -257,6 +291,11 @@ impl Drop for Registration {
 }
 
 impl Slot {
+    fn close(&self, reason: Reason) {
+        lock(&self.mail).close = Some(reason);
+        self.changed.notify_one();
+    }
+
     fn put(&self, leaf: Leaf, payload: Bytes, written: &Arc<AtomicBool>) -> Sent {
         if payload.len() > MAX_PAYLOAD_BYTES {
             return Sent::TooLong;
@@ -293,8 +332,8 @@ impl Slot {
 
 impl Mail {
     fn take(&mut self, downlinks: bool) -> Option<Letter> {
-        if self.taken_over {
-            return Some(Letter::TakenOver);
+        if let Some(reason) = self.close {
+            return Some(Letter::Close(reason));
         }
         if !downlinks {
             return None;

@@ -27,9 +27,21 @@ fn enter(sessions: &Sessions) -> Registration {
 
 /// Logs a lamppost in, since that time and for as long as what is returned lives.
 pub(crate) fn log_in(sessions: &Sessions, number: &LamppostNumber, since: UtcMillis) -> impl Sized + use<> {
-    let identity = Identity { number: number.clone(), ..Identity::clone(&identity(0)) };
+    let certificate_serial = "01".to_owned();
+    let identity = Identity { number: number.clone(), certificate_serial, ..Identity::clone(&identity(0)) };
     let now = Now { wall: since, ..now() };
     sessions.enter(&Arc::new(identity), peer(), &Limits::default(), now).unwrap()
+}
+
+impl Sessions {
+    /// Who is told to close, in order.
+    pub(crate) fn told_to_close(&self) -> Vec<LamppostNumber> {
+        let places = lock(&self.places);
+        let told = places.connected.iter().filter(|(_, place)| lock(&place.slot.mail).close.is_some());
+        let mut told: Vec<_> = told.map(|(number, _)| number.clone()).collect();
+        told.sort();
+        told
+    }
 }
 
 /// A lamppost that is logged in and listens.
@@ -51,7 +63,7 @@ impl Listener {
     pub(crate) fn commands(&self) -> Vec<Bytes> {
         let commands = letters(&self.0).into_iter().filter_map(|letter| match letter {
             Letter::Downlink(Leaf::Command, payload) => Some(payload),
-            Letter::Downlink(..) | Letter::TakenOver => None,
+            Letter::Downlink(..) | Letter::Close(_) => None,
         });
         let commands = commands.collect();
         self.0.written();
@@ -133,7 +145,7 @@ fn the_newer_connection_wins_and_the_older_leaves_its_place_alone() {
     let older = enter(&sessions);
     let newer = enter(&sessions);
     assert!(!older.took_over() && newer.took_over());
-    assert_eq!(lock(&older.slot.mail).take(true), Some(Letter::TakenOver));
+    assert_eq!(lock(&older.slot.mail).take(true), Some(Letter::Close(Reason::TakenOver)));
     drop(older);
     assert!(sessions.connected(&number()).is_some());
     drop(newer);
@@ -169,6 +181,23 @@ fn an_older_certificate_does_not_throw_out_a_newer_one() {
     assert_eq!(sessions.connected(&number()).unwrap().certificate_serial, "14");
     drop((first, renewed));
     assert!(enter(10).is_ok(), "alone it may");
+}
+
+#[test]
+fn who_is_connected_with_a_revoked_certificate_is_told_to_close_and_who_comes_with_one_is_refused() {
+    let sessions = Sessions::default();
+    let enter = |not_before| sessions.enter(&identity(not_before), peer(), &Limits::default(), now());
+    let revoke = |serials: &[&str]| {
+        sessions.revoke(serials.iter().map(|serial| (number(), (*serial).to_owned())).collect())
+    };
+    let held = enter(0x10).unwrap();
+    assert!(revoke(&["09", "11"]).is_empty(), "they are others");
+    assert!(letters(&held).is_empty());
+    assert_eq!(revoke(&["09", "10"]), [number()]);
+    assert_eq!(lock(&held.slot.mail).take(false), Some(Letter::Close(Reason::Revoked)));
+    drop(held);
+    assert_eq!(enter(0x10).unwrap_err(), Reason::NotAdmitted(Refusal::Revoked));
+    assert!(enter(0x11).is_ok(), "it is not revoked any more, and never was for long");
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ impl Bench {
         let (admission, sessions) = (Arc::new(Answers::default()), Sessions::default());
         let gateway = Gateway::new(
             TcpListener::bind("127.0.0.1:0").await.unwrap(),
-            GatewayOptions { limits },
+            GatewayOptions { limits, ..GatewayOptions::default() },
             authority.server_tls(),
             journal,
             Arc::clone(&admission) as Arc<dyn Admission>,

@@ -259,6 +259,26 @@ async fn the_newer_connection_of_a_lamppost_ends_the_older() {
 }
 
 #[tokio::test]
+async fn who_is_connected_with_a_revoked_certificate_is_thrown_out_and_comes_in_no_more() {
+    let bench = Bench::start().await;
+    let tls = bench.authority.lamppost_tls("DF3637");
+    let mut stolen = Client::open(&bench, tls.clone()).await.unwrap();
+    stolen.log_in("DF3637").await;
+    let mut other = bench.lamppost("DF3638").await;
+    let serial = bench.sessions.connected(&number("DF3637")).unwrap().certificate_serial;
+    assert_eq!(bench.sessions.revoke(vec![(number("DF3637"), serial)]), [number("DF3637")]);
+    stolen.expect_closed().await;
+    bench.counts("endings_total{reason=\"revoked\"}", 1).await;
+    other.ping().await;
+    // Admission, asked before, would let it in.
+    let mut again = Client::open(&bench, tls).await.unwrap();
+    again.send(Packet::Connect(Connect::new("DF3637"))).await;
+    again.expect_refused(ConnectReturnCode::NotAuthorized).await;
+    bench.counts("refusals_total{reason=\"revoked\"}", 1).await;
+    assert_eq!(bench.sessions.count(), 1);
+}
+
+#[tokio::test]
 async fn a_resumed_tls_session_is_asked_for_again() {
     let bench = Bench::start().await;
     let tls = bench.authority.lamppost_tls("DF3637");

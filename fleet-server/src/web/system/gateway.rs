@@ -120,6 +120,8 @@ pub(in crate::web) struct EndingsDocument {
     write_timeout: u64,
     /// A newer connection of the same lamppost was there.
     taken_over: u64,
+    /// The certificate that the lamppost had logged in with was revoked.
+    revoked: u64,
     /// The server stopped.
     stopping: u64,
     /// The disk failed under what the lamppost had sent: nothing of it was acknowledged, and it comes again.
@@ -182,6 +184,7 @@ fn place<'a>(
         Reason::KeepAlive => &mut endings.keep_alive,
         Reason::WriteTimeout => &mut endings.write_timeout,
         Reason::TakenOver => &mut endings.taken_over,
+        Reason::Revoked => &mut endings.revoked,
         Reason::Stopping => &mut endings.stopping,
         Reason::JournalCut => &mut endings.journal_cut,
         Reason::JournalClosed => &mut endings.journal_closed,

@@ -212,6 +212,7 @@ export const system = {
   "system.endings.keep_alive": "The lamppost was silent for longer than it had promised",
   "system.endings.write_timeout": "The lamppost did not read what was sent to it",
   "system.endings.taken_over": "A newer connection of the same lamppost was there",
+  "system.endings.revoked": "The certificate that the lamppost had logged in with was revoked",
   "system.endings.stopping": "The server stopped",
   "system.endings.journal_cut":
     "The disk failed under what the lamppost had sent; none of it was acknowledged, and it comes again",

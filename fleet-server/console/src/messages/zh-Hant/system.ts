@@ -186,6 +186,7 @@ export const system: Part<typeof english> = {
   "system.endings.keep_alive": "燈柱沉默超過承諾的時間",
   "system.endings.write_timeout": "燈柱沒有讀取所發內容",
   "system.endings.taken_over": "同一燈柱已有較新連線",
+  "system.endings.revoked": "燈柱登入所用證書已被撤銷",
   "system.endings.stopping": "伺服器停止",
   "system.endings.journal_cut": "磁碟在寫入燈柱資料時故障；全部未經確認，會再次傳送",
   "system.endings.journal_closed": "日誌不再接收",
