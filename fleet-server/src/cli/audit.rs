@@ -1,15 +1,15 @@
 //! `audit verify` and `audit export`: whether the audit is as it was written, and all of it for others to check.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use lamplighter_protocol::{Digest, UtcMillis};
 use serde::Serialize;
 
+use super::operator::registry_in;
 use crate::audit::{AuditReader, Finding, Head, Record, Verifier};
-use crate::registry::Registry;
 use crate::web::Timestamp;
 
 const VERIFY_HELP: &str = "\
@@ -81,7 +81,7 @@ struct RecordDocument<'a> {
 /// # Errors
 /// When there is no audit, when it is not as it was written, or when nothing can be written to `out`.
 pub async fn verify_audit(args: &AuditVerifyArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut reader = open(&args.data).await?;
+    let mut reader = AuditReader::open(&registry_in(&args.data)?).await?;
     let mut verifier = Verifier::new(args.head);
     loop {
         let page = reader.page().await?;
@@ -109,7 +109,7 @@ pub async fn verify_audit(args: &AuditVerifyArgs, out: &mut dyn Write) -> anyhow
 /// # Errors
 /// When there is no audit, when a row is not one that a server can have written, or when nothing can be written to `out`.
 pub async fn export_audit(args: &AuditExportArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut reader = open(&args.data).await?;
+    let mut reader = AuditReader::open(&registry_in(&args.data)?).await?;
     let wanted = |at| args.from.is_none_or(|from| from <= at) && args.to.is_none_or(|to| at < to);
     loop {
         let page = reader.page().await?;
@@ -146,14 +146,6 @@ impl<'a> RecordDocument<'a> {
             hash: *hash,
         }
     }
-}
-
-async fn open(data: &Path) -> anyhow::Result<AuditReader> {
-    let path = data.join(Registry::FILE_NAME);
-    if !path.is_file() {
-        bail!("there is no registry in {}: give the data directory of a server", data.display());
-    }
-    Ok(AuditReader::open(&path).await?)
 }
 
 fn told(finding: Finding) -> anyhow::Error {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 
-use super::operator::operator;
+use super::operator::{operator, registry_in};
 use crate::ca::Date;
 use crate::registry::{CertificateRecord, CertificateSerial, Registry, RegistryError, Revoke};
 
@@ -49,7 +49,7 @@ pub async fn list_certificates(
     now: UtcMillis,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let registry = Registry::open(&args.data.join(Registry::FILE_NAME)).await?;
+    let registry = Registry::open(&registry_in(&args.data)?).await?;
     let mut last: Option<CertificateRecord> = None;
     loop {
         let page = registry.certificates(args.number.as_ref(), last.as_ref()).await?;
@@ -100,7 +100,7 @@ pub async fn revoke_certificates(
         (None, Some(number)) => Revoke::AllOf(number.clone()),
         (None, None) => anyhow::bail!("give a serial number, or a lamppost with --lamppost"),
     };
-    let registry = Registry::open(&args.data.join(Registry::FILE_NAME)).await?;
+    let registry = Registry::open(&registry_in(&args.data)?).await?;
     let revoked = registry.revoke(&what, args.reason.as_deref(), now, &operator()).await?;
     registry.close().await;
     for CertificateRecord { serial, lamppost, not_after, .. } in &revoked.now {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use lamplighter_protocol::UtcMillis;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::revocations::Revocations;
@@ -79,12 +78,10 @@ impl Keeper {
 impl Scribe {
     /// Writes down what was refused, once a minute, until `stop`.
     async fn run(self, stop: CancellationToken) {
-        let mut minutes = tokio::time::interval(REFUSALS_EVERY);
-        minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = minutes.tick() => {}
+                () = tokio::time::sleep(REFUSALS_EVERY) => {}
             }
             // To its end, also when the server stops meanwhile: what is taken is nowhere else.
             self.write().await;
