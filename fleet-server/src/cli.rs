@@ -13,6 +13,7 @@ use tracing_subscriber::filter::Targets;
 
 use crate::ca::{Authority, Date, IssuedFiles, Origin, Validity, enrol, record_authority};
 use crate::checkpoint::JournalKeep;
+use crate::est::ReturnWithin;
 use crate::journal::LowWater;
 use crate::registry::{Registry, read_csv};
 use crate::store::TailOptions;
@@ -26,10 +27,12 @@ mod journal;
 mod operator;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub use audit::{AuditCommand, AuditExportArgs, AuditVerifyArgs, export_audit, verify_audit};
 pub use cert::{CertListArgs, CertRevokeArgs, list_certificates, revoke_certificates};
 pub use journal::{JournalCommand, VerifyArgs, verify_journal};
+pub use token::{CreateArgs, EndArgs, Hours, ListArgs, TokenCommand, tokens};
 
 /// Characters of a map's attribution: it has to fit into a corner of the map.
 const LONGEST_ATTRIBUTION: usize = 200;
@@ -37,7 +40,7 @@ const LONGEST_ATTRIBUTION: usize = 200;
 const EXAMPLES: &str = "\
 Examples:
   fleet-server lamppost import lampposts.csv --data /var/lib/lamplighter
-  fleet-server cert issue DF3637 --data /var/lib/lamplighter --out DF3637
+  fleet-server token create DF3637 --data /var/lib/lamplighter
   fleet-server run --data /var/lib/lamplighter --name fleet.example.org
   fleet-server cert revoke --lamppost DF3637 --data /var/lib/lamplighter --reason stolen
   fleet-server journal verify --data /var/lib/lamplighter
@@ -88,6 +91,9 @@ pub enum Command {
     /// Certificates of lampposts
     #[command(subcommand)]
     Cert(CertCommand),
+    /// One-time tokens, by which lampposts are enrolled
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// What is received is here first, on disk
     #[command(subcommand)]
     Journal(JournalCommand),
@@ -104,7 +110,7 @@ pub struct RunArgs {
     /// Directory of everything that the server keeps
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// Where lampposts connect (MQTT over mutual TLS); port 0 takes a free one
+    /// Where lampposts connect (MQTT over mutual TLS, and enrolment by EST); port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8883")]
     pub mqtt: SocketAddr,
     /// Where people and tools connect; loopback only, for it has no TLS
@@ -116,6 +122,15 @@ pub struct RunArgs {
     /// they change.
     #[arg(long = "name", value_name = "HOSTNAME", value_parser = server_name)]
     pub names: Vec<ServerName<'static>>,
+    /// For how many days a certificate is good that a lamppost asks for; it renews it by itself, well before
+    #[arg(long, value_name = "N", default_value_t = Validity::RENEWED)]
+    pub certificate_days: Validity,
+    /// For how many days after the end of its certificate a lamppost may still renew it, up to 3650; with 0 never
+    ///
+    /// For lampposts that were dark for long. Only the newest certificate of a lamppost is good for that, and only if it
+    /// is not revoked.
+    #[arg(long, value_name = "DAYS", default_value_t = ReturnWithin::default())]
+    pub return_within: ReturnWithin,
     /// How many observations are kept in memory, for all series together; the store's own bound if none is given.
     #[arg(long, value_name = "N", help = tail_help())]
     pub tail_observations: Option<usize>,
@@ -195,7 +210,7 @@ pub struct IssueArgs {
     pub out: Option<PathBuf>,
     /// For how many days the certificate is good
     ///
-    /// A lamppost cannot renew it by itself: it has to last until somebody comes by.
+    /// A lamppost that does not renew it by itself needs one that lasts until somebody comes by.
     #[arg(long, value_name = "N", default_value_t = Validity::LAMPPOST)]
     pub days: Validity,
 }

@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod est;
 pub mod gateway;
 pub mod ingest;
 pub mod journal;

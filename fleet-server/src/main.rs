@@ -47,6 +47,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Audit(AuditCommand::Verify(args)) => cli::verify_audit(&args, &mut out).await,
         Command::Audit(AuditCommand::Export(args)) => cli::export_audit(&args, &mut out).await,
+        Command::Token(command) => cli::tokens(&command, clock::wall(), &mut out).await,
         Command::Journal(JournalCommand::Verify(args)) => cli::verify_journal(&args, &mut out),
         Command::Openapi => cli::print_openapi(&mut out),
         Command::Run(args) => {

@@ -28,7 +28,8 @@ use crate::checkpoint::{BackupLock, Cadence, CheckpointMetrics, Checkpoints, Fre
 use crate::cli::RunArgs;
 use crate::clock;
 use crate::commands::Commands;
-use crate::gateway::{Gateway, GatewayMetrics, GatewayOptions, Limits, Sessions};
+use crate::est::{Est, EstMetrics, EstOptions};
+use crate::gateway::{Gateway, GatewayMetrics, GatewayOptions, Limits, Refusals, Sessions};
 use crate::ingest::{Ingest, IngestMetrics};
 use crate::journal::{Journal, JournalHandle, JournalHealth, JournalMetrics, JournalOptions};
 use crate::live::{LiveHub, LiveMetrics, LiveOptions};
@@ -64,7 +65,7 @@ pub struct Server {
     registry: Registry,
     sessions: Sessions,
     roll: Roll,
-    limits: Limits,
+    gateway: GatewayOptions,
     tls: Arc<rustls::ServerConfig>,
     lampposts: TcpListener,
     people: PeopleListener,
@@ -79,6 +80,7 @@ struct Metrics {
     /// Whether the clock shows a time that cannot be right.
     clock_wrong: Gauge,
     gateway: GatewayMetrics,
+    est: EstMetrics,
     journal: JournalMetrics,
     checkpoint: CheckpointMetrics,
     ingest: IngestMetrics,
@@ -96,8 +98,8 @@ impl Server {
     pub async fn build(args: &RunArgs, out: &mut dyn Write) -> anyhow::Result<Self> {
         let now = clock::wall();
         let (metrics, limits) = (Metrics::default(), limits()?);
-        let basemap = args.basemap.clone().map(|file| Basemap::open(file, args.basemap_attribution.clone()));
-        let basemap = basemap.transpose()?;
+        let attribution = || args.basemap_attribution.clone();
+        let basemap = args.basemap.clone().map(|file| Basemap::open(file, attribution())).transpose()?;
         make_private(&args.data)
             .with_context(|| format!("cannot use the data directory {}", args.data.display()))?;
         let mut journal_options = JournalOptions::in_directory(args.data.join(Journal::DIRECTORY_NAME));
@@ -133,9 +135,9 @@ impl Server {
         let tls = server_tls(&authority, &certificate)?;
         let registry = Registry::open(&args.data.join(Registry::FILE_NAME)).await?;
         record_certificates(&registry, &authority, &certificate, now).await?;
+        let gateway = gateway_options(args, limits, &registry, authority, &metrics);
 
-        let lampposts = listen(args.mqtt).await?;
-        let people = web::bind(args.http).await?;
+        let (lampposts, people) = (listen(args.mqtt).await?, web::bind(args.http).await?);
         let token = AccessToken::generate()?;
         let (lampposts_at, people_at) = (lampposts.local_addr()?, people.local_addr());
         writeln!(out, "lampposts  mqtts://{lampposts_at}")?;
@@ -173,7 +175,7 @@ impl Server {
             catalogue: Arc::new(Catalogue::built_in()),
             prometheus: Arc::new(metrics.registry()),
             metrics: metrics.web.clone(),
-            figures: metrics.figures(now, limits.connections, tail),
+            figures: metrics.figures(now, gateway.limits.connections, tail),
             limits: WebLimits::default(),
             stop: CancellationToken::new(),
         };
@@ -188,7 +190,7 @@ impl Server {
             registry,
             sessions,
             roll,
-            limits,
+            gateway,
             tls,
             lampposts,
             people,
@@ -223,7 +225,7 @@ impl Server {
             registry,
             sessions,
             roll,
-            limits,
+            gateway: options,
             tls,
             lampposts,
             people,
@@ -234,7 +236,7 @@ impl Server {
         let mut clock_watch = ClockWatch::new(metrics.clock_wrong.clone());
         // Said before the journal is read, which may take a while. That the server is starting is all that is asked then.
         clock_watch.look(clock::wall()).ok();
-        let mut keeper = Keeper::begin(&registry, &sessions).await;
+        let mut keeper = Keeper::begin(&registry, &sessions, options.refusals.clone()).await;
         let (stop_web, commands) = (web.stop.clone(), web.commands.clone());
         let mut serving = JoinSet::new();
         serving.spawn(web::serve(people, web));
@@ -270,7 +272,6 @@ impl Server {
         };
         let (journal, threads) = Threads::start(rebuilt, work)?;
 
-        let options = GatewayOptions { limits, refusals: keeper.refusals() };
         let admission = Arc::new(RegistryAdmission::new(registry.clone()));
         let gateway = Gateway::new(
             lampposts,
@@ -320,7 +321,8 @@ impl Server {
 
 impl Metrics {
     fn figures(&self, started: UtcMillis, connections: usize, tail: TailOptions) -> Figures {
-        let Self { clock_wrong: _, gateway, journal, checkpoint, ingest, store, live, web: _ } = self.clone();
+        let Self { clock_wrong: _, gateway, est: _, journal, checkpoint, ingest, store, live, web: _ } =
+            self.clone();
         Figures { started, gateway, connections, journal, checkpoint, ingest, store, tail, live }
     }
 
@@ -332,6 +334,7 @@ impl Metrics {
             self.clock_wrong.clone(),
         );
         self.gateway.register(&mut registry);
+        self.est.register(&mut registry);
         self.journal.register(&mut registry);
         self.checkpoint.register(&mut registry);
         self.ingest.register(&mut registry);
@@ -340,6 +343,20 @@ impl Metrics {
         self.web.register(&mut registry);
         registry
     }
+}
+
+/// What the gateway grants, and what it serves by HTTP: enrolment. Both count what they refuse in one place.
+fn gateway_options(
+    args: &RunArgs,
+    limits: Limits,
+    registry: &Registry,
+    authority: Authority,
+    metrics: &Metrics,
+) -> GatewayOptions {
+    let refusals = Refusals::default();
+    let options = EstOptions { validity: args.certificate_days, return_within: args.return_within };
+    let est = Est::new(registry.clone(), Arc::new(authority), options, metrics.est.clone(), refusals.clone());
+    GatewayOptions { limits, refusals, http: est.router() }
 }
 
 /// The gateway's limits, within the file descriptors that the system grants: enough are kept back for the journal, the

@@ -7,10 +7,11 @@ use anyhow::{Context as _, bail};
 use crate::shell::{self, command, output, run, say};
 
 /// A program that the tests run, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 8] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("mosquitto_pub", "mosquitto-clients"),
     ("python3", "python3"),
     ("openssl", "openssl"),
+    ("curl", "curl"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("chromium", "chromium"),

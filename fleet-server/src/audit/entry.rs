@@ -5,7 +5,7 @@ use std::fmt;
 use lamplighter_protocol::{Digest, LamppostNumber, OutboxId, UtcMillis};
 use serde_json::{Map, Number, Value};
 
-use crate::registry::CertificateSerial;
+use crate::registry::{CertificateSerial, TokenId};
 
 /// Longest text in the detail of a record, in characters: a reason that somebody typed, the name of a file. With the eight
 /// that a record has at most, it stays below what the table takes.
@@ -21,7 +21,7 @@ pub enum Actor {
     },
     /// Whoever holds the token of the console and the API.
     Console,
-    /// A lamppost, by its certificate.
+    /// A lamppost, by its certificate or by a token.
     Lamppost(LamppostNumber),
     /// The server by itself.
     Server,
@@ -34,6 +34,10 @@ pub enum Action {
     LamppostsImported,
     /// A lamppost was given a certificate.
     CertificateIssued,
+    /// A token was made, by which a lamppost can have a certificate issued.
+    TokenCreated,
+    /// A token is not good any more.
+    TokenEnded,
     /// A certificate is not to be trusted any more.
     CertificateRevoked,
     /// A certificate of the fleet's CA is used for the first time.
@@ -61,6 +65,8 @@ pub enum Subject {
     Lamppost(LamppostNumber),
     /// A certificate that was issued to a lamppost.
     Certificate(CertificateSerial),
+    /// A token, by the name that it has among people.
+    Token(TokenId),
     /// An outbox of a lamppost.
     Outbox(OutboxId),
     /// The fleet's CA, by the SHA-256 of its certificate.
@@ -146,6 +152,8 @@ impl Action {
         match self {
             Self::LamppostsImported => "lampposts_imported",
             Self::CertificateIssued => "certificate_issued",
+            Self::TokenCreated => "token_created",
+            Self::TokenEnded => "token_ended",
             Self::CertificateRevoked => "certificate_revoked",
             Self::AuthorityMade => "authority_made",
             Self::ServerCertificateMade => "server_certificate_made",
@@ -164,6 +172,7 @@ impl fmt::Display for Subject {
             Self::Lampposts => f.write_str("lampposts"),
             Self::Lamppost(number) => write!(f, "lamppost:{number}"),
             Self::Certificate(serial) => write!(f, "certificate:{serial}"),
+            Self::Token(token) => write!(f, "token:{token}"),
             Self::Outbox(outbox) => write!(f, "outbox:{outbox}"),
             Self::Authority(digest) => write!(f, "authority:{digest}"),
             Self::ServerCertificate(digest) => write!(f, "server_certificate:{digest}"),

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 use rcgen::{
-    BasicConstraints, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _,
-    SanType,
+    BasicConstraints, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use super::certificate::{self, Date, IssuedCertificate, PrivateKeyPem, Validity, parameters};
 use super::files::{self, CaFileError, Readable};
+use super::lamppost_key::LamppostKey;
+use crate::registry::CertificateRecord;
 
 /// Ten years, in days: as long as the hardware stands, for the CA's end would end every lamppost.
 const CA_DAYS: i64 = 3652;
@@ -177,23 +178,51 @@ impl Authority {
         validity: Validity,
         now: UtcMillis,
     ) -> Result<IssuedCertificate, AuthorityError> {
+        let key = new_key(number.as_str())?;
+        let (certificate, record) = self.sign_lamppost(number, &key, validity, now)?;
+        Ok(IssuedCertificate {
+            lamppost: record.lamppost,
+            certificate_pem: certificate.pem(),
+            key_pem: PrivateKeyPem::of(&key),
+            ca_pem: self.certificate_pem.clone(),
+            serial: record.serial,
+            issued: record.issued,
+            not_after: record.not_after,
+        })
+    }
+
+    /// The same for a key that the lamppost has made and keeps to itself. In DER, and what the registry has to know of
+    /// it before anybody is given it.
+    ///
+    /// # Errors
+    /// As [`Self::issue_lamppost`].
+    pub fn certify_lamppost(
+        &self,
+        number: &LamppostNumber,
+        key: &LamppostKey,
+        validity: Validity,
+        now: UtcMillis,
+    ) -> Result<(CertificateDer<'static>, CertificateRecord), AuthorityError> {
+        let (certificate, record) = self.sign_lamppost(number, key.public(), validity, now)?;
+        Ok((certificate.into(), record))
+    }
+
+    fn sign_lamppost(
+        &self,
+        number: &LamppostNumber,
+        key: &impl PublicKeyData,
+        validity: Validity,
+        now: UtcMillis,
+    ) -> Result<(rcgen::Certificate, CertificateRecord), AuthorityError> {
         let not_after = validity.end(now).min(self.not_after);
         let (mut parameters, serial) = parameters(number.as_str(), now, not_after)?;
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        let key = new_key(number.as_str())?;
-        let signed = parameters.signed_by(&key, &self.issuer);
-        let certificate = signed
+        let certificate = parameters
+            .signed_by(key, &self.issuer)
             .map_err(|source| AuthorityError::Sign { subject: format!("lamppost {number}"), source })?;
-        Ok(IssuedCertificate {
-            lamppost: number.clone(),
-            certificate_pem: certificate.pem(),
-            key_pem: PrivateKeyPem::of(&key),
-            ca_pem: self.certificate_pem.clone(),
-            serial,
-            issued: now,
-            not_after,
-        })
+        let lamppost = number.clone();
+        Ok((certificate, CertificateRecord { serial, lamppost, issued: now, not_after, revoked: None }))
     }
 
     /// Issues a certificate for the gateway under these names, good for TLS servers alone. With its key and its last

@@ -32,10 +32,14 @@ pub struct NotAValidity {
 }
 
 impl Validity {
-    /// Two years and a quarter. A lamppost cannot renew its certificate by itself, so one that ends means that
-    /// somebody has to go there: it has to outlast a two-yearly inspection, with time to spare. It is also the most
+    /// Two years and a quarter, for lampposts that do not renew their certificate by themselves: one that ends means that
+    /// somebody has to go there, so it has to outlast a two-yearly inspection, with time to spare. It is also the most
     /// that common TLS clients ever accepted of a private CA.
     pub const LAMPPOST: Self = Self { days: 825 };
+
+    /// A month, for lampposts that renew it by themselves: a stolen one is soon worth nothing, and there is time to
+    /// repair a server that issues none.
+    pub const RENEWED: Self = Self { days: 30 };
 
     /// So many days.
     ///
@@ -155,7 +159,7 @@ pub struct Date(pub UtcMillis);
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = date(self.0).ok().and_then(|date| date.format(&Rfc3339).ok());
-        f.write_str(text.as_deref().unwrap_or("(no date)"))
+        f.pad(text.as_deref().unwrap_or("(no date)"))
     }
 }
 

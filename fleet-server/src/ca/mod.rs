@@ -9,13 +9,17 @@
 //! | `tls/server.pem`, `tls/server.key` | the gateway's own certificate: derived, made anew when need be |
 //!
 //! Keys are ECDSA P-256. Every certificate is back-dated by [`BACKDATED`]: a lamppost's clock may be behind.
-//! Whether a certificate is revoked is the registry's to say; TLS checks the chain, the dates and the purpose.
+//! Whether a certificate is revoked is the registry's to say; TLS checks the chain, the dates and the purpose, if a
+//! client shows a certificate at all. One that has ended gets through ([`server_tls`] says why): whoever lets somebody
+//! do something looks at the end of the certificate.
 
 mod audited;
 mod authority;
 mod certificate;
 mod enrolment;
 mod files;
+mod lamppost_key;
+mod returning;
 mod server_certificate;
 mod tls;
 
@@ -29,5 +33,8 @@ pub use certificate::{
 };
 pub use enrolment::{EnrolmentError, enrol};
 pub use files::CaFileError;
+pub use lamppost_key::{KeyDigest, LamppostKey, NotADigest, NotALamppostKey};
+#[cfg(test)]
+pub(crate) use returning::ReturningClients;
 pub use server_certificate::{ServerCertificate, WhyMade};
-pub use tls::server_tls;
+pub use tls::{ALPN_HTTP, ALPN_MQTT, server_tls};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection, ServerConnection};
+use rustls::{CertificateError, ClientConfig, ClientConnection, ServerConnection};
 use tempfile::TempDir;
 use x509_parser::prelude::FromDer as _;
 
@@ -143,15 +143,32 @@ fn a_lamppost_and_the_gateway_of_one_ca_know_each_other() {
 }
 
 #[test]
-fn a_client_without_a_certificate_is_refused() {
+fn a_client_without_a_certificate_gets_through_for_it_may_come_to_enrol() {
     let directory = tempfile::tempdir().unwrap();
     let authority = authority(&directory);
     let gateway = gateway(&authority, &directory);
     for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
         let nobody = lamppost(authority.certificate_pem(), None, version);
-        let refused = shake_hands(&gateway, &nobody, "localhost").unwrap_err();
-        assert_eq!(refused, (End::Gateway, rustls::Error::NoCertificatesPresented));
+        let server = shake_hands(&gateway, &nobody, "localhost").unwrap();
+        assert_eq!(server.peer_certificates(), None);
     }
+}
+
+#[test]
+fn the_protocol_is_agreed_on_by_its_name_and_others_are_not_spoken() {
+    let directory = tempfile::tempdir().unwrap();
+    let authority = authority(&directory);
+    let gateway = gateway(&authority, &directory);
+    let named = |names: &[&str]| {
+        let mut client =
+            ClientConfig::clone(&lamppost(authority.certificate_pem(), None, &rustls::version::TLS13));
+        client.alpn_protocols = names.iter().map(|name| name.as_bytes().to_vec()).collect();
+        shake_hands(&gateway, &Arc::new(client), "localhost")
+    };
+    assert_eq!(named(&["h2", "http/1.1"]).unwrap().alpn_protocol(), Some(ALPN_HTTP));
+    assert_eq!(named(&["mqtt"]).unwrap().alpn_protocol(), Some(ALPN_MQTT));
+    assert_eq!(named(&[]).unwrap().alpn_protocol(), None);
+    assert_eq!(named(&["h2"]).unwrap_err(), (End::Gateway, rustls::Error::NoApplicationProtocol));
 }
 
 #[test]
@@ -217,18 +234,54 @@ fn a_lamppost_refuses_a_gateway_of_another_ca_or_name() {
 }
 
 #[test]
-fn a_certificate_that_has_ended_is_refused() {
+fn a_certificate_that_has_ended_gets_through_and_is_still_known_as_such() {
     let directory = tempfile::tempdir().unwrap();
-    let now = clock::wall();
-    let old = now.plus_ms(-40 * DAY_MS);
+    let old = clock::wall().plus_ms(-40 * DAY_MS);
     let (authority, _) = Authority::open_or_create(&directory.path().join("ca"), old).unwrap();
     let gateway = gateway(&authority, &directory);
     let issued = authority.issue_lamppost(&number("A1"), Validity::days(30).unwrap(), old).unwrap();
-    let lamppost = lamppost(&issued.ca_pem, Some(Shown::by(&issued)), &rustls::version::TLS13);
-    let (end, error) = shake_hands(&gateway, &lamppost, "localhost").unwrap_err();
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let lamppost = lamppost(&issued.ca_pem, Some(Shown::by(&issued)), version);
+        let server = shake_hands(&gateway, &lamppost, "localhost").unwrap();
+        let (_, shown) =
+            x509_parser::parse_x509_certificate(&server.peer_certificates().unwrap()[0]).unwrap();
+        assert!(!shown.validity().is_valid());
+    }
+}
+
+#[test]
+fn nothing_but_the_end_of_a_certificate_is_forgiven() {
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let now = clock::wall();
+    let old = now.plus_ms(-40 * DAY_MS);
+    let make = |directory: &TempDir| Authority::open_or_create(&directory.path().join("ca"), old).unwrap().0;
+    let (authority_of_ours, authority_of_theirs) = (make(&ours), make(&theirs));
+    let gateway = gateway(&authority_of_ours, &ours);
+    let month = Validity::days(30).unwrap();
+    let foreign = authority_of_theirs.issue_lamppost(&number("A1"), month, old).unwrap();
+    let future = authority_of_ours.issue_lamppost(&number("A1"), month, now.plus_ms(DAY_MS)).unwrap();
+    let own = ServerCertificate::open_or_make(
+        &ours.path().join("ended"),
+        &authority_of_ours,
+        &names(&["a"]),
+        now.plus_ms(-400 * DAY_MS),
+    );
+    let own = own.unwrap().0;
+    for (issued, expected) in [(&foreign, "UnknownIssuer"), (&future, "NotValidYet")] {
+        let lamppost =
+            lamppost(authority_of_ours.certificate_pem(), Some(Shown::by(issued)), &rustls::version::TLS13);
+        let (end, error) = shake_hands(&gateway, &lamppost, "localhost").unwrap_err();
+        assert_eq!(end, End::Gateway);
+        assert!(format!("{error:?}").contains(expected), "{error:?}");
+    }
+    let stolen = fs::read_to_string(ours.path().join("ended/server.pem")).unwrap();
+    let key = fs::read_to_string(ours.path().join("ended/server.key")).unwrap();
+    let shown = Shown { certificate: &stolen, key: &key };
+    let thief = lamppost(authority_of_ours.certificate_pem(), Some(shown), &rustls::version::TLS13);
+    let (end, error) = shake_hands(&gateway, &thief, "localhost").unwrap_err();
     assert_eq!(end, End::Gateway);
-    assert!(format!("{error:?}").contains("Expired"), "{error:?}");
-    assert_ne!(error, rustls::Error::AlertReceived(AlertDescription::CertificateExpired));
+    assert!(format!("{error:?}").contains("Purpose"), "{error:?}");
+    drop(own);
 }
 
 #[test]

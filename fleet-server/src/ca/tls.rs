@@ -1,4 +1,4 @@
-//! TLS of the gateway: mutual, by the fleet's CA alone.
+//! TLS of the lampposts' port: clients are known by the fleet's CA alone.
 
 use std::sync::Arc;
 
@@ -7,11 +7,19 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
 
 use super::authority::{Authority, AuthorityError};
+use super::returning::ReturningClients;
 use super::server_certificate::ServerCertificate;
 
+/// What a client names that will speak MQTT (ALPN, RFC 7301).
+pub const ALPN_MQTT: &[u8] = b"mqtt";
+/// What a client names that will speak HTTP, to enrol.
+pub const ALPN_HTTP: &[u8] = b"http/1.1";
+
 /// TLS 1.3 and 1.2 (a third-party client may have no more) with ring. A client shows a certificate of the fleet's CA
-/// that is good for clients at this time, or the handshake fails. There is no early data, for it can be replayed; a
-/// resumed session keeps the client's certificate, and whoever accepts it asks the registry again.
+/// that is good for clients, or none: one that has none yet comes to enrol, and whoever lets it do anything else asks
+/// for one. A certificate that has ended is let through as well, for its holder may come back; nothing else about it is
+/// forgiven. There is no early data, for it can be replayed; a resumed session keeps the client's certificate
+/// unverified, and whoever accepts it looks at its dates and asks the registry again.
 ///
 /// # Errors
 /// [`AuthorityError::Tls`] or [`AuthorityError::Verifier`].
@@ -24,14 +32,16 @@ pub fn server_tls(
     let mut roots = RootCertStore::empty();
     roots.add(authority.certificate_der().clone()).map_err(tls)?;
     let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+        .allow_unauthenticated()
         .build()
         .map_err(|source| AuthorityError::Verifier { source })?;
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])
         .map_err(tls)?
-        .with_client_cert_verifier(clients)
+        .with_client_cert_verifier(Arc::new(ReturningClients::new(clients)))
         .with_single_cert(vec![server.certificate.clone()], server.key.clone_key())
         .map_err(tls)?;
+    config.alpn_protocols = vec![ALPN_MQTT.to_vec(), ALPN_HTTP.to_vec()];
     config.max_early_data_size = 0;
     Ok(Arc::new(config))
 }

@@ -26,6 +26,7 @@ async fn perform(line: &str) -> Result<String, String> {
     let done = match parse(line)?.command {
         Command::Run(_) => panic!("not here"),
         Command::Journal(JournalCommand::Verify(args)) => verify_journal(&args, &mut out),
+        Command::Token(command) => tokens(&command, clock::wall(), &mut out).await,
         Command::Openapi => print_openapi(&mut out),
         Command::Lamppost(LamppostCommand::Import(args)) => {
             import_lampposts(&args, clock::wall(), &mut out).await
@@ -204,3 +205,53 @@ async fn no_certificate_is_issued_over_files_that_are_there() {
 
 mod certificates;
 mod journal;
+
+#[tokio::test]
+async fn a_token_is_printed_once_listed_without_itself_and_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    import(directory.path(), CITY).await.unwrap();
+    let data = format!("--data {}/data", directory.path().display());
+    let nothing = perform(&format!("fleet-server token list {data}")).await.unwrap();
+    assert_eq!(nothing, "there are no tokens\n");
+    let made = perform(&format!("fleet-server token create DF3637 --hours 8 {data}")).await.unwrap();
+    let lines: Vec<&str> = made.lines().collect();
+    assert!(
+        lines[0].starts_with("token 1 for lamppost DF3637, good until 2")
+            && lines[0].ends_with("Z, for one key")
+    );
+    let token = lines[1].trim();
+    assert!(token.parse::<crate::est::Token>().is_ok(), "{token}");
+    assert_eq!(lines[3], format!("  edge-agent enrol --config FILE --token {token}"));
+    perform(&format!("fleet-server token create DF3638 {data}")).await.unwrap();
+
+    let end = format!("fleet-server token end 1 {data}");
+    assert_eq!(perform(&end).await.unwrap(), "token 1 of lamppost DF3637 is ended\n");
+    assert_eq!(perform(&end).await.unwrap(), "token 1 of lamppost DF3637 was ended already\n");
+    let list = perform(&format!("fleet-server token list {data}")).await.unwrap();
+    let words: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(words[0], ["token", "lamppost", "is", "made", "until", "certificates"]);
+    assert_eq!((&words[1][..3], words[1][5]), (&["2", "DF3638", "waiting"][..], "0"));
+    assert_eq!((&words[2][..3], words[2][5]), (&["1", "DF3637", "ended"][..], "0"));
+    assert!(!list.contains(token));
+    for entry in fs::read_dir(directory.path().join("data")).unwrap() {
+        let file = fs::read(entry.unwrap().path()).unwrap();
+        let text = String::from_utf8_lossy(&file);
+        assert!(!text.contains(token) && !text.contains(&token.replace('-', "")));
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_for_registered_lampposts_and_some_hours() {
+    let directory = tempfile::tempdir().unwrap();
+    import(directory.path(), CITY).await.unwrap();
+    let data = format!("--data {}/data", directory.path().display());
+    let unknown = perform(&format!("fleet-server token create DF9999 {data}")).await.unwrap_err();
+    assert_eq!(unknown, "lamppost DF9999 is not registered: add it with `fleet-server lamppost import FILE`");
+    for hours in ["0", "721", "x"] {
+        let error = parse(&format!("fleet-server token create DF3637 --hours {hours} {data}")).unwrap_err();
+        assert!(error.contains("give 1 to 720 whole hours"), "{error}");
+    }
+    let error = perform(&format!("fleet-server token end 7 {data}")).await.unwrap_err();
+    assert_eq!(error, "there is no token 7: see `fleet-server token list`");
+    assert!(parse(&format!("fleet-server token end seven {data}")).is_err());
+}

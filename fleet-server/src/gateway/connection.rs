@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::admission::{Admitted, Refusal};
 use super::codec::{self, CodecError, Outgoing};
+use super::handshake::Begun;
 use super::identity::Identity;
 use super::reason::Reason;
 use super::session::{Effect, Event, Now, Reading, Session};
@@ -70,7 +71,7 @@ const KEPT_BYTES: usize = 4 * 1024;
 /// While more than this is unsent, the client is not read: it does not take our answers.
 const UNSENT_BYTES: usize = MAX_PACKET_BYTES;
 /// How long the last words to a client may take.
-const FAREWELL: Duration = Duration::from_secs(2);
+pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
 impl Connection {
     pub(super) fn new(
@@ -78,10 +79,11 @@ impl Connection {
         identity: Identity,
         peer: SocketAddr,
         opening: OwnedSemaphorePermit,
+        begun: Begun,
     ) -> Self {
         let identity = Arc::new(identity);
         Self {
-            session: Session::new(Arc::clone(&identity), Arc::clone(&context.limits), now()),
+            session: Session::new(Arc::clone(&identity), Arc::clone(&context.limits), begun.since),
             commits: context.journal.committed(),
             context,
             identity,
@@ -89,7 +91,7 @@ impl Connection {
             registration: None,
             logged_in: None,
             opening: Some(opening),
-            incoming: BytesMut::new(),
+            incoming: begun.bytes,
             outgoing: BytesMut::new(),
             unsent_since: None,
             drafts: VecDeque::new(),

@@ -16,6 +16,11 @@ pub struct Limits {
     pub handshake: Duration,
     /// Time from the handshake to a whole CONNECT. Default 10 s, for the same reason.
     pub connect: Duration,
+    /// Time for all that is asked by HTTP on one connection, from the handshake on. Default 30 s: a request and its answer
+    /// are a few hundred bytes; whoever sends them one by one has no longer than that.
+    pub http: Duration,
+    /// Requests by HTTP on one connection. Default 4: the CA's certificate, a request without and one with a login.
+    pub http_requests: u32,
     /// Time that admission may take. Default 10 s: then the registry is overloaded, and the lamppost comes again.
     pub admission: Duration,
     /// Time in which what was sent has to leave this machine. Default 20 s: below the 30 s at which agents ping.
@@ -48,6 +53,8 @@ impl Default for Limits {
             opening: 4_096,
             handshake: Duration::from_secs(10),
             connect: Duration::from_secs(10),
+            http: Duration::from_secs(30),
+            http_requests: 4,
             admission: Duration::from_secs(10),
             write: Duration::from_secs(20),
             idle: Duration::from_mins(20),

@@ -17,7 +17,7 @@ const LINES: Rate = Rate { amount: 1, per: Duration::from_secs(1), burst: 20 };
 
 /// Writes what was refused, and how much of it was not written.
 #[derive(Debug)]
-pub(super) struct RefusalLog {
+pub(crate) struct RefusalLog {
     state: Mutex<State>,
     refusals: Refusals,
 }
@@ -30,11 +30,11 @@ struct State {
 
 impl RefusalLog {
     /// One that also counts in `refusals` what it is told.
-    pub(super) fn new(refusals: Refusals) -> Self {
+    pub(crate) fn new(refusals: Refusals) -> Self {
         Self { state: Mutex::new(State { pace: Pace::new(LINES), unwritten: 0 }), refusals }
     }
 
-    pub(super) fn refused(
+    pub(crate) fn refused(
         &self,
         lamppost: &LamppostNumber,
         peer: SocketAddr,
@@ -47,7 +47,7 @@ impl RefusalLog {
         }
     }
 
-    pub(super) fn refused_stranger(&self, peer: SocketAddr, reason: &'static str, now: Instant) {
+    pub(crate) fn refused_stranger(&self, peer: SocketAddr, reason: &'static str, now: Instant) {
         self.refusals.count(None, peer, reason);
         if let Some(unwritten) = self.may_write(now) {
             tracing::warn!(%peer, reason, unwritten, "a connection was refused");

@@ -18,6 +18,7 @@ pub struct GatewayMetrics {
     handshakes: Family<OutcomeLabel, Counter>,
     refusals: Family<ReasonLabel, Counter>,
     endings: Family<ReasonLabel, Counter>,
+    http: Family<EndingLabel, Counter>,
     /// Publishes taken in.
     pub publishes: Counter,
     /// Payload bytes of these.
@@ -39,14 +40,30 @@ pub enum HandshakeOutcome {
     Done,
     /// The client was silent for too long.
     Timeout,
-    /// The client showed no certificate.
+    /// The client showed no certificate, and did not come to enrol.
     NoCertificate,
-    /// A certificate that is not of this fleet's CA, or out of date.
+    /// A certificate that is not of this fleet's CA, or not good yet.
     BadCertificate,
     /// A certificate whose common name is no lamppost number.
     NoLamppost,
     /// Otherwise badly: as a rule no TLS at all.
     Failed,
+}
+
+/// How a connection ended that spoke HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HttpEnding {
+    /// Well, or without a word.
+    Done,
+    /// The client did not send its requests, or read their answers, in time.
+    TooSlow,
+    /// The client sent what is not HTTP, or was gone in the middle of it.
+    Broken,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndingLabel {
+    ending: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -72,7 +89,7 @@ impl GatewayMetrics {
         gateway.register(
             "handshakes",
             "TLS handshakes by outcome: done, timeout (10 s of silence), no_certificate, bad_certificate (not of this \
-             fleet's CA, or out of date), no_lamppost (the common name is no lamppost number), failed",
+             fleet's CA, or not good yet), no_lamppost (the common name is no lamppost number), failed",
             self.handshakes.clone(),
         );
         gateway.register(
@@ -88,6 +105,12 @@ impl GatewayMetrics {
              (its certificate, meanwhile), stopping, journal_cut (the disk failed under what was sent), journal_closed, \
              out_of_turn (a bug of the gateway)",
             self.endings.clone(),
+        );
+        gateway.register(
+            "http_connections",
+            "Connections that spoke HTTP, by ending: done, too_slow (10 s for a request's head, 30 s for all of it), \
+             broken (not HTTP, or gone in the middle of it)",
+            self.http.clone(),
         );
         gateway.register("publishes", "Publishes taken in to be journalled", self.publishes.clone());
         gateway.register("publish_bytes", "Payload bytes of those publishes", self.bytes.clone());
@@ -123,6 +146,11 @@ impl GatewayMetrics {
         self.family(reason).get(&reason.into()).map_or(0, |count| count.get())
     }
 
+    /// Counts a connection that spoke HTTP.
+    pub fn spoke_http(&self, ending: HttpEnding) {
+        self.http.get_or_create(&EndingLabel { ending: ending.label() }).inc();
+    }
+
     /// Counts a handshake.
     pub fn shook_hands(&self, outcome: HandshakeOutcome) {
         self.handshakes.get_or_create(&outcome.into()).inc();
@@ -135,6 +163,17 @@ impl GatewayMetrics {
 
     fn family(&self, reason: Reason) -> &Family<ReasonLabel, Counter> {
         if reason.is_refusal() { &self.refusals } else { &self.endings }
+    }
+}
+
+impl HttpEnding {
+    /// The label under which it is counted.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::TooSlow => "too_slow",
+            Self::Broken => "broken",
+        }
     }
 }
 

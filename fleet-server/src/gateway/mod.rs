@@ -13,11 +13,16 @@
 //! - What is refused closes the connection, is counted by reason, and logged at a bounded rate without payloads.
 //! - Whose certificate is revoked is thrown out once [`Sessions::revoke`] is told so.
 //!
+//! Who has no certificate yet comes to the same port to enrol, over HTTP: it is told apart by what it names in TLS (ALPN)
+//! or by its first byte. What is served there is handed in; how much of it, and for how long, is bounded here.
+//!
 //! It knows nothing of what payloads mean: that is for ingest, which reads what the journal committed.
 
 mod admission;
 mod codec;
 mod connection;
+mod handshake;
+mod http;
 mod identity;
 mod limits;
 mod log;
@@ -35,22 +40,25 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use self::connection::Connection;
-use self::log::RefusalLog;
+use self::handshake::Opened;
 use crate::journal::JournalHandle;
 
 pub use admission::{Admission, Admitted, Admitting, Refusal};
 pub use codec::{Incoming, Outgoing};
+pub use http::Caller;
 pub use identity::Identity;
 pub use limits::{Limits, Rate};
-pub use metrics::{GatewayMetrics, HandshakeOutcome};
+pub(crate) use log::RefusalLog;
+pub use metrics::{GatewayMetrics, HandshakeOutcome, HttpEnding};
+pub(crate) use pace::Pace;
 pub use reason::Reason;
 pub use refusals::{Refusals, Refused};
 #[cfg(test)]
@@ -65,6 +73,9 @@ pub struct GatewayOptions {
     pub limits: Limits,
     /// Counts what is refused.
     pub refusals: Refusals,
+    /// What it serves by HTTP, to clients with a certificate and without ([`Caller`], an extension of each request).
+    /// Nothing by default.
+    pub http: Router,
 }
 
 /// Why the gateway cannot start.
@@ -88,6 +99,7 @@ pub struct Gateway {
 struct Context {
     limits: Arc<Limits>,
     acceptor: TlsAcceptor,
+    http: Router,
     journal: JournalHandle,
     admission: Arc<dyn Admission>,
     sessions: Sessions,
@@ -105,8 +117,8 @@ impl Gateway {
     /// A gateway on a port that is taken already: it is taken before the journal is read, so that a port in use
     /// shows at once; who connects before [`Self::run`] waits in the kernel's queue.
     ///
-    /// `tls` has to demand a client certificate of the fleet's CA; its dates and chain are not looked at again here,
-    /// except for the end of its validity.
+    /// `tls` has to verify client certificates by the fleet's CA; chain and purpose are not looked at again here, the
+    /// end of the validity is. Who shows none may ask for something by HTTP, and may not log in.
     ///
     /// # Errors
     /// [`GatewayError::Address`].
@@ -119,10 +131,11 @@ impl Gateway {
         sessions: Sessions,
         metrics: GatewayMetrics,
     ) -> Result<Self, GatewayError> {
-        let GatewayOptions { limits, refusals } = options;
+        let GatewayOptions { limits, http, refusals } = options;
         let address = listener.local_addr().map_err(GatewayError::Address)?;
         let context = Context {
             acceptor: TlsAcceptor::from(tls),
+            http,
             journal,
             admission,
             sessions,
@@ -240,13 +253,22 @@ async fn serve(
 ) {
     let _counted = Counted::new(&context.metrics.connections);
     let Places { _connection, opening } = places;
-    let shaken = tokio::select! {
+    let opened = tokio::select! {
         () = cancel.cancelled() => return,
-        shaken = shake_hands(&context, tcp, peer) => shaken,
+        opened = handshake::open(&context, tcp, peer) => opened,
     };
-    let Some((stream, identity)) = shaken else { return };
+    let (stream, identity, begun) = match opened {
+        None => return,
+        // It keeps its place among those that are not logged in to its end.
+        Some(Opened::Http { stream, certificate, begun }) => {
+            let caller = Caller { peer, certificate };
+            return http::serve(&context, stream, begun, caller, &cancel).await;
+        }
+        Some(Opened::Mqtt { stream, identity, begun }) => (stream, identity, begun),
+    };
     let number = identity.number.clone();
-    let reason = Connection::new(Arc::clone(&context), identity, peer, opening).run(stream, &cancel).await;
+    let connection = Connection::new(Arc::clone(&context), identity, peer, opening, begun);
+    let reason = connection.run(stream, &cancel).await;
     context.metrics.count(reason);
     if reason == Reason::Revoked {
         tracing::warn!(lamppost = %number, %peer, "a lamppost is thrown out: its certificate is revoked");
@@ -254,49 +276,6 @@ async fn serve(
         context.log.refused(&number, peer, reason.label(), crate::clock::monotonic());
     } else {
         tracing::debug!(lamppost = %number, %peer, reason = reason.label(), "a connection ended");
-    }
-}
-
-/// TLS, and whose certificate it is. None: it was counted and logged.
-async fn shake_hands(
-    context: &Context,
-    tcp: TcpStream,
-    peer: SocketAddr,
-) -> Option<(TlsStream<TcpStream>, Identity)> {
-    // Acknowledgements are small and must not wait for company; without it they are only slower.
-    drop(tcp.set_nodelay(true));
-    let shaken = tokio::time::timeout(context.limits.handshake, context.acceptor.accept(tcp)).await;
-    let outcome = match shaken {
-        Ok(Ok(stream)) => {
-            let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-            match Identity::of_certificate(leaf.map(AsRef::as_ref)) {
-                Ok(identity) => {
-                    context.metrics.shook_hands(HandshakeOutcome::Done);
-                    return Some((stream, identity));
-                }
-                Err(error) => {
-                    let outcome = HandshakeOutcome::NoLamppost;
-                    context.log.no_handshake(peer, outcome, &error, crate::clock::monotonic());
-                    outcome
-                }
-            }
-        }
-        Ok(Err(error)) => {
-            let outcome = outcome_of(&error);
-            context.log.no_handshake(peer, outcome, &error, crate::clock::monotonic());
-            outcome
-        }
-        Err(_elapsed) => HandshakeOutcome::Timeout,
-    };
-    context.metrics.shook_hands(outcome);
-    None
-}
-
-fn outcome_of(error: &io::Error) -> HandshakeOutcome {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::NoCertificatesPresented) => HandshakeOutcome::NoCertificate,
-        Some(rustls::Error::InvalidCertificate(_)) => HandshakeOutcome::BadCertificate,
-        Some(_) | None => HandshakeOutcome::Failed,
     }
 }
 

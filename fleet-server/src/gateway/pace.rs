@@ -6,7 +6,7 @@ use super::limits::Rate;
 
 /// How far one sender is ahead of its rate. Pure: time is handed in.
 #[derive(Clone, Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     // What one unit costs, and how much cost may be owed.
     cost: Duration,
     burst: Duration,
@@ -15,7 +15,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(rate: Rate) -> Self {
+    pub(crate) fn new(rate: Rate) -> Self {
         let cost = rate.per / rate.amount.max(1);
         Self { cost, burst: cost * rate.burst, paid: None }
     }
@@ -27,7 +27,7 @@ impl Pace {
     }
 
     /// Takes one if that keeps within the rate.
-    pub(super) fn try_take(&mut self, now: Instant) -> bool {
+    pub(crate) fn try_take(&mut self, now: Instant) -> bool {
         let before = self.paid;
         self.take(1, now);
         let within = self.blocked_until(now).is_none();

@@ -5,6 +5,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
+use sqlx::SqliteConnection;
+
+use super::RegistryError;
+use crate::audit::{self, Action, Actor, Entry, Subject};
 
 /// Serial number of a certificate: up to 20 bytes (RFC 5280, 4.1.2.2), without leading zeros.
 /// Printed, stored and compared as lowercase hexadecimal digits without separators.
@@ -30,10 +34,7 @@ impl CertificateSerial {
         if significant.is_empty() || significant.len() > 20 {
             return Err(NotASerial);
         }
-        let digits = |byte: &u8| {
-            [byte >> 4, byte & 0xf].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
-        };
-        Ok(Self(significant.iter().flat_map(digits).collect::<String>().into()))
+        Ok(Self(hex(significant).into()))
     }
 
     /// The serial of a certificate in DER.
@@ -111,6 +112,13 @@ pub enum CertificateState {
 pub const SOON: Duration = Duration::from_hours(30 * 24);
 
 impl CertificateRecord {
+    /// What the audit says of its issue.
+    pub(crate) fn issued_by(&self, by: Actor) -> Entry {
+        Entry::new(self.issued, by, Action::CertificateIssued, Subject::Certificate(self.serial.clone()))
+            .text("lamppost", &self.lamppost)
+            .number("not_after_ms", self.not_after.0)
+    }
+
     /// How things stand with it.
     pub fn state(&self, now: UtcMillis) -> CertificateState {
         match self.revoked {
@@ -132,4 +140,41 @@ impl CertificateState {
             Self::Revoked => "revoked",
         }
     }
+}
+
+/// Lowercase hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digits =
+        |byte: &u8| [byte >> 4, byte & 0xf].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]));
+    bytes.iter().flat_map(digits).collect()
+}
+
+/// Records a certificate as part of a transaction, and in the audit what is said of it.
+pub(super) async fn insert_certificate(
+    transaction: &mut SqliteConnection,
+    record: &CertificateRecord,
+    entry: &Entry,
+) -> Result<(), RegistryError> {
+    let writing = |source| RegistryError::Write { what: "a certificate", source };
+    let inserted = sqlx::query(
+        "INSERT INTO certificates (serial, lamppost, issued, not_after, revoked) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(record.serial.as_str())
+    .bind(record.lamppost.as_str())
+    .bind(record.issued.0)
+    .bind(record.not_after.0)
+    .bind(record.revoked.map(|revoked| revoked.0))
+    .execute(&mut *transaction)
+    .await;
+    if let Err(source) = inserted {
+        let refused = source.as_database_error();
+        if refused.is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation) {
+            return Err(RegistryError::NotRegistered { number: record.lamppost.clone() });
+        }
+        if refused.is_some_and(sqlx::error::DatabaseError::is_unique_violation) {
+            return Err(RegistryError::SerialTaken { serial: record.serial.clone() });
+        }
+        return Err(writing(source));
+    }
+    audit::append(transaction, entry).await.map(drop).map_err(writing)
 }

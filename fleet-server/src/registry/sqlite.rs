@@ -13,6 +13,7 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{QueryBuilder, SqlSafeStr, Sqlite, SqlitePool, Transaction};
 
+use super::certificate::insert_certificate;
 use super::{CertificateRecord, CertificateSerial, Coordinates, Lamppost, RegistryError};
 use crate::audit::{self, Action, Actor, Entry, Subject};
 
@@ -156,15 +157,10 @@ impl Registry {
         record: &CertificateRecord,
         by: &Actor,
     ) -> Result<(), RegistryError> {
-        let Err(source) = self.insert_certificate(record, by).await else { return Ok(()) };
-        let refused = source.as_database_error();
-        if refused.is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation) {
-            return Err(RegistryError::NotRegistered { number: record.lamppost.clone() });
-        }
-        if refused.is_some_and(sqlx::error::DatabaseError::is_unique_violation) {
-            return Err(RegistryError::SerialTaken { serial: record.serial.clone() });
-        }
-        Err(RegistryError::Write { what: "a certificate", source })
+        let writing = |source| RegistryError::Write { what: "a certificate", source };
+        let mut transaction = self.begin().await.map_err(writing)?;
+        insert_certificate(&mut transaction, record, &record.issued_by(by.clone())).await?;
+        transaction.commit().await.map_err(writing)
     }
 
     /// What is known of the certificate with this serial number, if it was issued here.
@@ -217,26 +213,6 @@ impl Registry {
     /// A transaction that writes. IMMEDIATE: waits for another writer now, for once it has read, it cannot wait any more.
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         self.writer.begin_with("BEGIN IMMEDIATE").await
-    }
-
-    async fn insert_certificate(&self, record: &CertificateRecord, by: &Actor) -> Result<(), sqlx::Error> {
-        let mut transaction = self.begin().await?;
-        sqlx::query(
-            "INSERT INTO certificates (serial, lamppost, issued, not_after, revoked) VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(record.serial.as_str())
-        .bind(record.lamppost.as_str())
-        .bind(record.issued.0)
-        .bind(record.not_after.0)
-        .bind(record.revoked.map(|revoked| revoked.0))
-        .execute(&mut *transaction)
-        .await?;
-        let certificate = Subject::Certificate(record.serial.clone());
-        let entry = Entry::new(record.issued, by.clone(), Action::CertificateIssued, certificate)
-            .text("lamppost", &record.lamppost)
-            .number("not_after_ms", record.not_after.0);
-        audit::append(&mut transaction, &entry).await?;
-        transaction.commit().await
     }
 
     async fn upsert(&self, rows: &[Lamppost], now: UtcMillis, by: &Actor) -> Result<Imported, sqlx::Error> {
@@ -313,6 +289,7 @@ async fn migrate(path: &Path, writer: &SqlitePool) -> Result<(), RegistryError> 
             include_str!("../../migrations/sqlite/0002_decisions_about_outboxes.sql"),
         ),
         migration(3, "audit", include_str!("../../migrations/sqlite/0003_audit.sql")),
+        migration(4, "tokens", include_str!("../../migrations/sqlite/0004_tokens.sql")),
     ]);
     let path = path.to_owned();
     migrations.run(writer).await.map_err(|source| {

@@ -34,10 +34,9 @@ struct Scribe {
 
 impl Keeper {
     /// Tells the audit that the server runs, and the log how far the audit goes: whoever keeps the log elsewhere has noted
-    /// that.
-    pub(super) async fn begin(registry: &Registry, sessions: &Sessions) -> Self {
-        let scribe =
-            Scribe { registry: registry.clone(), refusals: Refusals::default(), owed: Arc::default() };
+    /// that. What is refused meanwhile is counted in `refusals`.
+    pub(super) async fn begin(registry: &Registry, sessions: &Sessions, refusals: Refusals) -> Self {
+        let scribe = Scribe { registry: registry.clone(), refusals, owed: Arc::default() };
         let entry = Entry::new(clock::wall(), Actor::Server, Action::ServerStarted, Subject::Server);
         scribe.owe(vec![entry.text("version", env!("CARGO_PKG_VERSION"))]);
         if let Some(head) = scribe.write().await {
@@ -47,11 +46,6 @@ impl Keeper {
         tasks.spawn(Revocations::new(registry.clone(), sessions.clone()).run(stop.clone()));
         tasks.spawn(scribe.clone().run(stop.clone()));
         Self { scribe, tasks, stop }
-    }
-
-    /// Where the gateway counts what it refuses.
-    pub(super) fn refusals(&self) -> Refusals {
-        self.scribe.refusals.clone()
     }
 
     /// Waits until one of its tasks ends by itself.
@@ -146,14 +140,15 @@ mod tests {
             sqlx::raw_sql(sql).execute(&mut hand).await.unwrap();
         };
         hand("CREATE TRIGGER trap BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'disk full'); END").await;
-        let keeper = Keeper::begin(&registry, &Sessions::default()).await;
+        let refusals = Refusals::default();
+        let keeper = Keeper::begin(&registry, &Sessions::default(), refusals.clone()).await;
         let refused = |lamppost: Option<&str>, times| {
             let lamppost = lamppost.map(|number| number.parse().unwrap());
             Refused { lamppost, reason: "revoked", times, peer: [10, 0, 0, 1].into() }
         };
-        keeper.refusals().give_back(vec![refused(None, 2), refused(Some("DF1"), 3)]);
+        refusals.give_back(vec![refused(None, 2), refused(Some("DF1"), 3)]);
         assert_eq!(keeper.scribe.write().await, None);
-        keeper.refusals().give_back(vec![refused(None, 5)]);
+        refusals.give_back(vec![refused(None, 5)]);
         hand("DROP TRIGGER trap").await;
         keeper.end(None).await;
 

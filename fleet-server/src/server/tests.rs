@@ -183,6 +183,8 @@ impl Running {
             low_water: None,
             journal_keep: None,
             checkpoint_every: None,
+            certificate_days: crate::ca::Validity::RENEWED,
+            return_within: crate::est::ReturnWithin::default(),
             log: "info".parse().unwrap(),
         };
         shape(&mut args);

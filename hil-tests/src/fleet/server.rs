@@ -105,6 +105,17 @@ impl ServerProcess {
         Ok(())
     }
 
+    /// A one-time token for a registered lamppost.
+    ///
+    /// # Errors
+    /// What the server's command says.
+    pub fn token(&self, number: &str) -> anyhow::Result<String> {
+        let mut create = self.place.binaries.server();
+        let said = output(create.args(["token", "create", number, "--data"]).arg(self.data()))?;
+        let token = said.lines().nth(1).context("no token was printed")?;
+        Ok(token.trim().to_owned())
+    }
+
     fn import(&self, csv: &str) -> anyhow::Result<Certificates> {
         self.import_list(csv)?;
         let data = self.data();

@@ -1,8 +1,9 @@
 //! Strangers at the door: programs that we did not write, with libraries that we do not use (Google's protobuf,
-//! mosquitto's client, OpenSSL), against the real server over real sockets.
+//! mosquitto's client, OpenSSL, curl), against the real server over real sockets.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod enrolment;
 mod golden;
 mod lamppost;
 mod refusals;

@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
+use crate::ca::{ALPN_HTTP, ALPN_MQTT, ReturningClients};
 use crate::clock;
 use crate::gateway::{
     Admission, Admitted, Admitting, Gateway, GatewayMetrics, GatewayOptions, Limits, Refusal, Sessions,
@@ -53,6 +54,11 @@ impl Bench {
     }
 
     pub(super) async fn with(limits: Limits) -> Self {
+        Self::with_options(GatewayOptions { limits, ..GatewayOptions::default() }).await
+    }
+
+    pub(super) async fn with_options(options: GatewayOptions) -> Self {
+        let gateway_options = options;
         let directory = tempfile::tempdir().unwrap();
         let mut options = JournalOptions::in_directory(directory.path().join("journal"));
         options.retry_first = Duration::from_millis(1);
@@ -68,7 +74,7 @@ impl Bench {
         let (admission, sessions) = (Arc::new(Answers::default()), Sessions::default());
         let gateway = Gateway::new(
             TcpListener::bind("127.0.0.1:0").await.unwrap(),
-            GatewayOptions { limits, ..GatewayOptions::default() },
+            gateway_options,
             authority.server_tls(),
             journal,
             Arc::clone(&admission) as Arc<dyn Admission>,
@@ -209,15 +215,16 @@ impl TestAuthority {
 
     fn server_tls(&self) -> Arc<rustls::ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let clients =
-            WebPkiClientVerifier::builder_with_provider(self.roots(), Arc::clone(&provider)).build().unwrap();
+        let clients = WebPkiClientVerifier::builder_with_provider(self.roots(), Arc::clone(&provider))
+            .allow_unauthenticated();
         let (certificate, key) = self.issue("the server", ExtendedKeyUsagePurpose::ServerAuth);
-        let config = rustls::ServerConfig::builder_with_provider(provider)
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_client_cert_verifier(clients)
+            .with_client_cert_verifier(Arc::new(ReturningClients::new(clients.build().unwrap())))
             .with_single_cert(vec![certificate], key)
             .unwrap();
+        config.alpn_protocols = vec![ALPN_MQTT.to_vec(), ALPN_HTTP.to_vec()];
         Arc::new(config)
     }
 
@@ -236,6 +243,21 @@ impl TestAuthority {
             Some((certificate, key)) => config.with_client_auth_cert(vec![certificate], key).unwrap(),
             None => config.with_no_client_auth(),
         })
+    }
+
+    /// Shows a certificate that ended long ago.
+    pub(super) fn ended_tls(&self, number: &str) -> Arc<rustls::ClientConfig> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, number);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        (params.not_before, params.not_after) =
+            (rcgen::date_time_ymd(2025, 1, 1), rcgen::date_time_ymd(2025, 2, 1));
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        self.client_tls(Some((
+            certificate.der().clone(),
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )))
     }
 
     pub(super) fn anonymous_tls(&self) -> Arc<rustls::ClientConfig> {

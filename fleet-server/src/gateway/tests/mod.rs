@@ -1,6 +1,7 @@
 //! The gateway over real sockets, real TLS and a real journal.
 
 mod bench;
+mod http;
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use lamplighter_protocol::limits::{GATEWAY_BYTES, MAX_PACKET_BYTES};
 use lamplighter_protocol::{LamppostNumber, Leaf, Log};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, LastWill, Packet, PubAck, Publish};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use self::bench::{Bench, Client, until};
@@ -97,22 +98,53 @@ async fn a_failed_sync_closes_the_connection_without_a_puback_and_the_next_one_i
 }
 
 #[tokio::test]
-async fn who_has_no_certificate_or_a_foreign_one_does_not_get_past_tls() {
+async fn who_has_a_foreign_certificate_or_a_nameless_one_does_not_get_past_tls() {
     let bench = Bench::start().await;
-    for (tls, outcome) in [
-        (bench.authority.anonymous_tls(), "no_certificate"),
-        (bench.authority.foreign_tls("DF3637"), "bad_certificate"),
-    ] {
-        // In TLS 1.3 the client is done before the server has looked at its certificate.
-        if let Ok(mut client) = Client::open(&bench, tls).await {
-            client.expect_closed().await;
-        }
-        bench.counts(&format!("handshakes_total{{outcome=\"{outcome}\"}}"), 1).await;
+    // In TLS 1.3 the client is done before the server has looked at its certificate.
+    if let Ok(mut client) = Client::open(&bench, bench.authority.foreign_tls("DF3637")).await {
+        client.expect_closed().await;
     }
+    bench.counts("handshakes_total{outcome=\"bad_certificate\"}", 1).await;
     let mut nameless = bench.client("not a number").await;
     nameless.expect_closed().await;
     bench.counts("handshakes_total{outcome=\"no_lamppost\"}", 1).await;
     assert_eq!(bench.counter("handshakes_total{outcome=\"done\"}"), 0);
+}
+
+#[tokio::test]
+async fn who_has_no_certificate_is_told_so_at_its_login_and_closed_if_it_is_silent() {
+    let bench = Bench::with(Limits { connect: SHORT, ..Limits::default() }).await;
+    for named in [&[][..], &[b"mqtt".to_vec()]] {
+        let mut tls = (*bench.authority.anonymous_tls()).clone();
+        tls.alpn_protocols = named.to_vec();
+        let tls = std::sync::Arc::new(tls);
+        let before = bench.counter("handshakes_total{outcome=\"no_certificate\"}");
+        let mut client = Client::open(&bench, tls.clone()).await.unwrap();
+        client.send(Packet::Connect(Connect::new("DF3637"))).await;
+        client.expect_refused(ConnectReturnCode::NotAuthorized).await;
+        let mut silent = Client::open(&bench, tls).await.unwrap();
+        silent.expect_closed().await;
+        bench.counts("handshakes_total{outcome=\"no_certificate\"}", before + 2).await;
+    }
+    assert_eq!(bench.counter("handshakes_total{outcome=\"done\"}"), 0);
+    bench.counts("connections", 0).await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_ended_is_good_for_no_login() {
+    let bench = Bench::start().await;
+    for named in [&[][..], &[b"mqtt".to_vec()]] {
+        let mut tls = (*bench.authority.ended_tls("DF3637")).clone();
+        tls.alpn_protocols = named.to_vec();
+        let before = bench.counter("refusals_total{reason=\"expired\"}");
+        let mut client = Client::open(&bench, std::sync::Arc::new(tls)).await.unwrap();
+        // Without a name the protocol shows by the first byte.
+        client.stream.write_all(b"\x10").await.ok();
+        client.stream.flush().await.ok();
+        client.expect_closed().await;
+        bench.counts("refusals_total{reason=\"expired\"}", before + 1).await;
+    }
+    assert_eq!(bench.sessions.count(), 0);
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ pub(in crate::web) struct HandshakesDocument {
     timeout: u64,
     /// The client showed no certificate.
     no_certificate: u64,
-    /// The certificate is not of this fleet's CA, or out of date.
+    /// The certificate is not of this fleet's CA, or not good yet.
     bad_certificate: u64,
     /// The common name of the certificate is no lamppost number.
     no_lamppost: u64,

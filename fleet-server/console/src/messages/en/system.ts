@@ -203,7 +203,7 @@ export const system = {
   "system.handshakes.done": "Done",
   "system.handshakes.timeout": "The client was silent for too long",
   "system.handshakes.no_certificate": "The client showed no certificate",
-  "system.handshakes.bad_certificate": "The certificate is not of this fleet's CA, or out of date",
+  "system.handshakes.bad_certificate": "The certificate is not of this fleet's CA, or not good yet",
   "system.handshakes.no_lamppost": "The certificate's common name is no lamppost number",
   "system.handshakes.failed": "Failed otherwise: as a rule the client does not speak TLS",
   "system.endings": "Connections that ended in order, by reason",

@@ -177,7 +177,7 @@ export const system: Part<typeof english> = {
   "system.handshakes.done": "完成",
   "system.handshakes.timeout": "用戶端沉默過久",
   "system.handshakes.no_certificate": "用戶端沒有出示證書",
-  "system.handshakes.bad_certificate": "證書並非由本系統發出，或已過期",
+  "system.handshakes.bad_certificate": "證書並非由本系統發出，或尚未生效",
   "system.handshakes.no_lamppost": "證書的通用名稱並非燈柱編號",
   "system.handshakes.failed": "其他失敗：通常用戶端並非使用 TLS",
   "system.endings": "正常結束的連線",

@@ -1,0 +1,93 @@
+//! A connection that speaks HTTP: a few requests, within a time that is not prolonged by anything.
+
+use std::convert::Infallible;
+use std::io::Cursor;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Response, header};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncReadExt as _;
+use tokio_util::sync::CancellationToken;
+
+use super::Context;
+use super::handshake::{Begun, Stream};
+use super::identity::Identity;
+use super::metrics::HttpEnding;
+
+/// Who asks by HTTP on the lampposts' port: an extension of every request.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// From where.
+    pub peer: SocketAddr,
+    /// The certificate that it showed, verified by TLS but for its end, and maybe long before: the session can be a
+    /// resumed one.
+    pub certificate: Option<Identity>,
+}
+
+/// Bytes of a request's head, and how many headers may be in it: several times what tools send.
+const HEAD_BYTES: usize = 16 * 1024;
+const HEADERS: usize = 64;
+
+/// Serves a connection to its end, and counts how it ended.
+pub(super) async fn serve(
+    context: &Context,
+    stream: Stream,
+    begun: Begun,
+    caller: Caller,
+    cancel: &CancellationToken,
+) {
+    let (peer, caller) = (caller.peer, Arc::new(caller));
+    let (answers, asked) = (TowerToHyperService::new(context.http.clone()), AtomicU32::new(0));
+    let most = context.limits.http_requests;
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let is_last = asked.fetch_add(1, Ordering::Relaxed) + 1 >= most;
+        request.extensions_mut().insert(Caller::clone(&caller));
+        let answer = answers.call(request);
+        async move {
+            let mut answer: Response<Body> = answer.await?;
+            if is_last {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let (reader, writer) = tokio::io::split(stream);
+    let stream = tokio::io::join(Cursor::new(begun.bytes).chain(reader), writer);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(context.limits.connect);
+    http.max_buf_size(HEAD_BYTES).max_headers(HEADERS);
+    let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let mut out_of_time = pin!(tokio::time::sleep(context.limits.http));
+    let mut cancelled = pin!(cancel.cancelled());
+    let mut stopping = false;
+    let ending = loop {
+        tokio::select! {
+            served = serving.as_mut() => match served {
+                Ok(()) => break HttpEnding::Done,
+                Err(error) if error.is_timeout() => break HttpEnding::TooSlow,
+                Err(error) => {
+                    tracing::debug!(%peer, %error, "a connection that spoke HTTP ended");
+                    break HttpEnding::Broken;
+                }
+            },
+            () = out_of_time.as_mut() => break HttpEnding::TooSlow,
+            () = cancelled.as_mut(), if !stopping => {
+                stopping = true;
+                serving.as_mut().graceful_shutdown();
+            }
+        }
+    };
+    context.metrics.spoke_http(ending);
+    if ending == HttpEnding::TooSlow {
+        context.log.refused_stranger(peer, ending.label(), crate::clock::monotonic());
+    }
+}

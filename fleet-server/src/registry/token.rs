@@ -1,0 +1,216 @@
+//! One-time tokens: what the registry knows of them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use lamplighter_protocol::{LamppostNumber, UtcMillis};
+use sha2::{Digest as _, Sha256};
+
+use super::certificate::hex;
+use super::{Registry, RegistryError};
+use crate::audit::{self, Action, Actor, Entry, Subject};
+use crate::ca::KeyDigest;
+
+/// A token that was made. The token itself is not known here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// By what people name it.
+    pub id: TokenId,
+    /// The lamppost that it enrols.
+    pub lamppost: LamppostNumber,
+    /// When it was made.
+    pub created: UtcMillis,
+    /// From when on it is good no more.
+    pub expires: UtcMillis,
+    /// When somebody ended it, if so.
+    pub ended: Option<UtcMillis>,
+    /// The only key that it is good for, once it was used.
+    pub key: Option<KeyDigest>,
+    /// How many certificates it was used for.
+    pub certificates: u32,
+}
+
+/// Names a token among people: 1, 2, 3 and so on. Not a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TokenId(u32);
+
+/// SHA-256 of a token. Who has it has no token, and yet it is not printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TokenDigest(Box<str>);
+
+/// What became of the end of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenEnding {
+    /// It is good no more.
+    Ended(TokenRecord),
+    /// Somebody had ended it.
+    WasEnded(TokenRecord),
+    /// There is none of this name.
+    Unknown,
+}
+
+impl TokenId {
+    pub(super) fn as_i64(self) -> i64 {
+        self.0.into()
+    }
+}
+
+impl TokenDigest {
+    /// The digest of a token's bytes.
+    pub fn of(token: &[u8]) -> Self {
+        Self(hex(&Sha256::digest(token)).into())
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TokenDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenDigest(..)")
+    }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl FromStr for TokenId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let id = text.parse().map_err(|_| "a token is named by a number: see `token list`".to_owned())?;
+        Ok(Self(id))
+    }
+}
+
+type Row = (i64, String, i64, i64, Option<i64>, Option<String>, i64);
+
+impl Registry {
+    /// Records a new token of a lamppost, also in the audit. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotRegistered`] or [`RegistryError::Write`].
+    pub async fn create_token(
+        &self,
+        lamppost: &LamppostNumber,
+        digest: &TokenDigest,
+        (created, expires): (UtcMillis, UtcMillis),
+        by: &Actor,
+    ) -> Result<TokenId, RegistryError> {
+        let writing = |source| RegistryError::Write { what: "a token", source };
+        let mut transaction = self.begin().await.map_err(writing)?;
+        let inserted = sqlx::query_scalar(
+            "INSERT INTO tokens (id, lamppost, digest, created, expires, certificates)
+             SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, 0 FROM tokens
+             RETURNING id",
+        )
+        .bind(lamppost.as_str())
+        .bind(digest.as_str())
+        .bind(created.0)
+        .bind(expires.0)
+        .fetch_one(&mut *transaction)
+        .await;
+        let id: i64 = inserted.map_err(|source| {
+            let refused = source.as_database_error();
+            if refused.is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation) {
+                return RegistryError::NotRegistered { number: lamppost.clone() };
+            }
+            writing(source)
+        })?;
+        let id = self.token_id(id)?;
+        let entry = Entry::new(created, by.clone(), Action::TokenCreated, Subject::Token(id))
+            .text("lamppost", lamppost)
+            .number("expires_ms", expires.0);
+        audit::append(&mut transaction, &entry).await.map_err(writing)?;
+        transaction.commit().await.map_err(writing)?;
+        Ok(id)
+    }
+
+    /// The token with this digest, if there is one. It is found by what was made of it, which nobody can choose byte by
+    /// byte: so the time that this takes tells nothing of the tokens that there are.
+    ///
+    /// # Errors
+    /// [`RegistryError::Read`] or [`RegistryError::Damaged`].
+    pub async fn token(&self, digest: &TokenDigest) -> Result<Option<TokenRecord>, RegistryError> {
+        let query = sqlx::query_as(
+            "SELECT id, lamppost, created, expires, ended, key, certificates FROM tokens WHERE digest = $1",
+        );
+        let row: Option<Row> =
+            query.bind(digest.as_str()).fetch_optional(self.readers()).await.map_err(reading)?;
+        row.map(|row| self.token_of(row)).transpose()
+    }
+
+    /// The newest tokens, at most so many, the newest first.
+    ///
+    /// # Errors
+    /// [`RegistryError::Read`] or [`RegistryError::Damaged`].
+    pub async fn tokens(&self, most: u32) -> Result<Vec<TokenRecord>, RegistryError> {
+        let query = sqlx::query_as(
+            "SELECT id, lamppost, created, expires, ended, key, certificates FROM tokens ORDER BY id DESC LIMIT $1",
+        );
+        let rows: Vec<Row> = query.bind(i64::from(most)).fetch_all(self.readers()).await.map_err(reading)?;
+        rows.into_iter().map(|row| self.token_of(row)).collect()
+    }
+
+    /// Ends a token, and says so in the audit: it enrols nobody from now on. Certificates that it was used for stay as
+    /// they are.
+    ///
+    /// # Errors
+    /// [`RegistryError::Write`] or [`RegistryError::Damaged`]; nothing is changed then.
+    pub async fn end_token(
+        &self,
+        id: TokenId,
+        now: UtcMillis,
+        by: &Actor,
+    ) -> Result<TokenEnding, RegistryError> {
+        let writing = |source| RegistryError::Write { what: "the end of a token", source };
+        let mut transaction = self.begin().await.map_err(writing)?;
+        let query = sqlx::query_as(
+            "SELECT id, lamppost, created, expires, ended, key, certificates FROM tokens WHERE id = $1",
+        );
+        let row: Option<Row> =
+            query.bind(id.as_i64()).fetch_optional(&mut *transaction).await.map_err(writing)?;
+        let Some(row) = row else { return Ok(TokenEnding::Unknown) };
+        let record = self.token_of(row)?;
+        if record.ended.is_some() {
+            return Ok(TokenEnding::WasEnded(record));
+        }
+        sqlx::query("UPDATE tokens SET ended = $2 WHERE id = $1")
+            .bind(id.as_i64())
+            .bind(now.0)
+            .execute(&mut *transaction)
+            .await
+            .map_err(writing)?;
+        let entry = Entry::new(now, by.clone(), Action::TokenEnded, Subject::Token(id))
+            .text("lamppost", &record.lamppost);
+        audit::append(&mut transaction, &entry).await.map_err(writing)?;
+        transaction.commit().await.map_err(writing)?;
+        Ok(TokenEnding::Ended(TokenRecord { ended: Some(now), ..record }))
+    }
+
+    fn token_of(&self, row: Row) -> Result<TokenRecord, RegistryError> {
+        let (id, lamppost, created, expires, ended, key, certificates) = row;
+        let damaged = || self.damaged("token", &id.to_string());
+        Ok(TokenRecord {
+            id: self.token_id(id)?,
+            lamppost: LamppostNumber::new(&lamppost).map_err(|_| damaged())?,
+            created: UtcMillis(created),
+            expires: UtcMillis(expires),
+            ended: ended.map(UtcMillis),
+            key: key.map(|key| key.parse().map_err(|_| damaged())).transpose()?,
+            certificates: u32::try_from(certificates).map_err(|_| damaged())?,
+        })
+    }
+
+    fn token_id(&self, id: i64) -> Result<TokenId, RegistryError> {
+        u32::try_from(id).map(TokenId).map_err(|_| self.damaged("token", &id.to_string()))
+    }
+}
+
+fn reading(source: sqlx::Error) -> RegistryError {
+    RegistryError::Read { what: "tokens", source }
+}
