@@ -20,8 +20,9 @@ use crate::bus::{BusPorts, BusTasks, BusThreads, Ended, I2cOpener, ThreadEnd};
 use crate::clock::{Clock, Stop};
 use crate::config::{Config, HardwareError, hardware_serial};
 use crate::health::Health;
+use crate::identity::{Keeper, Store};
 use crate::outbox::{Outbox, OutboxError, OutboxOptions, OutboxThread};
-use crate::status::{self, ConnectionStatus, Status};
+use crate::status::{self, CertificateStatus, ConnectionStatus, Status};
 use crate::uplink::{Session, Speaker, Uplink, UplinkError};
 
 /// Version that hellos and `status` tell.
@@ -37,6 +38,7 @@ pub struct Agent {
     tasks: BusTasks<Outbox>,
     stop_sampling: Stop,
     uplink: Uplink,
+    keeper: Keeper,
     outbox: Outbox,
     outbox_thread: OutboxThread,
     socket: UnixListener,
@@ -109,7 +111,7 @@ impl Agent {
             max_age: config.outbox.max_age,
             sync_every: config.outbox.sync_every,
         };
-        make_durable(&config.state_dir)
+        make_durable(&Store::directory(&config.state_dir))
             .map_err(|source| AgentError::StateDir { path: config.state_dir.clone(), source })?;
         // Before the outbox: a start that fails here has begun no run.
         let path = status::socket_path(&config.state_dir);
@@ -129,6 +131,15 @@ impl Agent {
         };
         let tasks = BusTasks::build(&config, &catalogue, ports);
         let (connection_sender, connection) = watch::channel(ConnectionStatus::default());
+        let (certificate_sender, certificate) = watch::channel(CertificateStatus::default());
+        let store = Store::new(&config.server, &config.state_dir, config.lamppost.clone());
+        let (keeper, badge) = Keeper::new(
+            store,
+            config.server.clone(),
+            config.lamppost.clone(),
+            Arc::clone(&clock),
+            certificate_sender,
+        );
         let status = StatusSource {
             lamppost: config.lamppost.clone(),
             generation: config.generation,
@@ -136,13 +147,20 @@ impl Agent {
             outbox: outbox.clone(),
             health,
             connection,
+            certificate,
             max_age: config.outbox.max_age,
         };
         let speaker =
             Speaker { agent_version: VERSION.to_owned(), hardware_serial, generation: config.generation };
-        let uplink =
-            Uplink::new(config.lamppost, config.server, speaker, outbox.clone(), clock, connection_sender);
-        Ok(Self { tasks, stop_sampling, uplink, outbox, outbox_thread, socket, status })
+        let uplink = Uplink::new(
+            config.lamppost,
+            (config.server, badge),
+            speaker,
+            outbox.clone(),
+            clock,
+            connection_sender,
+        );
+        Ok(Self { tasks, stop_sampling, uplink, keeper, outbox, outbox_thread, socket, status })
     }
 
     /// What the agent would say of itself, from now on and while it runs.
@@ -156,12 +174,13 @@ impl Agent {
     /// # Errors
     /// [`AgentError`] if it ended by itself: the caller exits non-zero, and a restart begins the next run.
     pub async fn run(self, stop: CancellationToken) -> Result<(), AgentError> {
-        let Self { tasks, stop_sampling, uplink, outbox, outbox_thread, socket, status } = self;
+        let Self { tasks, stop_sampling, uplink, keeper, outbox, outbox_thread, socket, status } = self;
         let mut threads = tasks.start().map_err(AgentError::Threads)?;
         let stop_sending = CancellationToken::new();
         let mut sending = JoinSet::new();
         sending.spawn(uplink.run(stop_sending.clone()));
         let mut serving = JoinSet::new();
+        serving.spawn(keeper.run(stop_sending.clone()));
         serving.spawn(status::serve(socket, move || status.snapshot(), stop_sending.clone()));
 
         let ended = tokio::select! {

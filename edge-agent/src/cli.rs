@@ -2,15 +2,18 @@
 //!
 //! Commands write to what they are handed, so that tests read what people see.
 
-use std::io::Write;
+use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use clap::{Args, Parser, Subcommand};
 use lamplighter_protocol::Catalogue;
 use tracing::level_filters::LevelFilter;
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
+use crate::identity::{self, Fingerprint, IfEnrolled, Token, Trust};
 use crate::status::{self, AskError};
 
 /// The agent on one lamppost: reads its sensors, keeps every sample until the fleet server holds it, and sends it.
@@ -31,6 +34,9 @@ pub struct Cli {
 pub enum Command {
     /// Run the agent until it is told to stop (SIGTERM, Ctrl-C).
     Run(ConfigFile),
+    /// Get this lamppost its certificate, for a one-time token. The key is made here, and stays here. Run it as the agent's
+    /// user; it can be run again, and goes on where it was.
+    Enrol(Enrolment),
     /// Check or print a configuration, touching nothing that it names.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -53,6 +59,31 @@ pub struct ConfigFile {
     /// The configuration (TOML). `config print` explains its keys.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+}
+
+/// Who enrols, and how the server is known.
+#[derive(Debug, Args)]
+pub struct Enrolment {
+    /// The configuration that the agent will run with: it says which lamppost this is, where the server is, and where
+    /// certificate and key go.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// The one-time token that `fleet-server token create` printed. Others on this machine see it while the command runs:
+    /// better use --token-file.
+    #[arg(long, value_name = "TOKEN", required_unless_present = "token_file", conflicts_with = "token_file")]
+    pub token: Option<Token>,
+    /// A file with the token; - is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// The certificate of the fleet's authority (PEM), if it is not where the configuration says: it is copied there.
+    #[arg(long, value_name = "FILE", conflicts_with = "ca_sha256")]
+    pub ca: Option<PathBuf>,
+    /// The SHA-256 of that certificate: it is fetched from the server, and taken if it has this fingerprint.
+    #[arg(long, value_name = "HEX")]
+    pub ca_sha256: Option<Fingerprint>,
+    /// Get another certificate though there is one.
+    #[arg(long)]
+    pub again: bool,
 }
 
 /// Which agent is asked for its status, and how the answer is printed.
@@ -98,6 +129,59 @@ pub fn check(path: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
 pub fn print(path: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     out.write_all(Config::load(path)?.commented().as_bytes())?;
     Ok(())
+}
+
+/// Gets the lamppost its certificate, and says how long it is good.
+///
+/// # Errors
+/// What is wrong with configuration or token, what the server says; a failed write.
+pub fn enrol(arguments: &Enrolment, out: &mut dyn Write) -> anyhow::Result<()> {
+    let config = Config::load(&arguments.config)?;
+    let token = match (&arguments.token, &arguments.token_file) {
+        (Some(token), _) => token.clone(),
+        (None, Some(file)) => token_of(file)?,
+        (None, None) => return Err(anyhow!("there is no token: give one with --token-file")),
+    };
+    let trust = match (&arguments.ca, arguments.ca_sha256) {
+        (Some(file), _) => Trust::File(file.clone()),
+        (None, Some(fingerprint)) => Trust::Fingerprint(fingerprint),
+        (None, None) => Trust::Configured,
+    };
+    let if_enrolled = if arguments.again { IfEnrolled::Replace } else { IfEnrolled::Leave };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    let clock = Arc::new(SystemClock::new());
+    let enrolment = identity::enrol(&config, &token, &trust, if_enrolled, Arc::clone(&clock) as _);
+    let enrolled = runtime.block_on(enrolment)?;
+    let now = clock.now().wall;
+    let what =
+        if enrolled.is_new { "enrolled" } else { "enrolled already (--again gets another certificate)" };
+    writeln!(out, "{} is {what}: certificate {}", config.lamppost, enrolled.serial)?;
+    if now < enrolled.from || enrolled.until < now {
+        writeln!(
+            out,
+            "by this machine's clock it is not good now: the clock is wrong, which does no harm if nobody sets it, for the \
+             agent then learns the time from the server"
+        )?;
+    } else {
+        let left = enrolled.until.since_ms(now);
+        writeln!(out, "good for another {} days; the agent renews it by itself", left / 86_400_000)?;
+    }
+    writeln!(out, "start the agent with: edge-agent run --config {}", arguments.config.display())?;
+    Ok(())
+}
+
+/// The token in a file, or on standard input.
+fn token_of(file: &Path) -> anyhow::Result<Token> {
+    /// Many times what a token has.
+    const MOST_BYTES: u64 = 4096;
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().take(MOST_BYTES).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text))
+    };
+    read.with_context(|| format!("cannot read the token from {}", file.display()))?;
+    Token::new(&text).with_context(|| format!("{} holds no token", file.display()))
 }
 
 /// Asks the agent that runs with a configuration for its status, and prints it.
@@ -166,8 +250,14 @@ mod tests {
         assert!(matches!(quiet.command, Command::Config(ConfigCommand::Check(_))));
         let asked = cli(&["status", "--config", "a", "--json"]).unwrap().command;
         assert!(matches!(asked, Command::Status(StatusQuestion { json: true, .. })));
+        let enrol = cli(&["enrol", "--config", "a", "--token-file", "-"]).unwrap().command;
+        assert!(matches!(enrol, Command::Enrol(Enrolment { token: None, again: false, .. })));
         for wrong in [
-            &["run"][..],
+            &["enrol", "--config", "a"][..],
+            &["enrol", "--config", "a", "--token", "a", "--token-file", "b"],
+            &["enrol", "--config", "a", "--token", "a", "--ca", "b", "--ca-sha256", &"00".repeat(32)],
+            &["enrol", "--config", "a", "--token", "a", "--ca-sha256", "00"],
+            &["run"],
             &["config"],
             &["status"],
             &["run", "--config"],
@@ -202,6 +292,29 @@ mod tests {
         let missing = folder.path().join("none.toml");
         let said = printed(|out| check(&missing, out)).unwrap_err();
         assert!(said.contains("none.toml cannot be read") && said.contains("No such file"), "{said}");
+    }
+
+    #[test]
+    fn whoever_enrols_is_told_what_is_missing_before_anything_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, token_file) = (folder.path().join("agent.toml"), folder.path().join("token"));
+        write(&config, &include_str!("../example.toml").replace("/etc/lamplighter/", ""));
+        let arguments = |token: Option<&str>| Enrolment {
+            config: config.clone(),
+            token: token.map(|token| token.parse().unwrap()),
+            token_file: Some(token_file.clone()),
+            ca: None,
+            ca_sha256: None,
+            again: false,
+        };
+        let said = printed(|out| enrol(&arguments(None), out)).unwrap_err();
+        assert!(said.starts_with("cannot read the token from "), "{said}");
+        write(&token_file, "two words");
+        let said = printed(|out| enrol(&arguments(None), out)).unwrap_err();
+        assert!(said.contains("token holds no token: a token has 1 to 256 visible characters"), "{said}");
+        assert!(!said.contains("two words"), "{said}");
+        let said = printed(|out| enrol(&arguments(Some("token")), out)).unwrap_err();
+        assert!(said.contains("copy the fleet's ca.pem there, or name it with --ca"), "{said}");
     }
 
     #[test]

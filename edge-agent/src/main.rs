@@ -28,6 +28,7 @@ fn main() -> ExitCode {
             drop(out);
             log(&cli).and_then(|()| run(&args.config))
         }
+        Command::Enrol(args) => cli::enrol(args, &mut out),
         Command::Config(ConfigCommand::Check(args)) => cli::check(&args.config, &mut out),
         Command::Config(ConfigCommand::Print(args)) => cli::print(&args.config, &mut out),
         Command::Status(args) => cli::status(args, &mut out),

@@ -10,7 +10,9 @@ use super::VERSION;
 use crate::clock::{Clock, ClockTrust};
 use crate::health::Health;
 use crate::outbox::{Aside, Outbox, OutboxState};
-use crate::status::{Backlog, ConnectionStatus, DroppedRecords, SetAsideOutbox, Status, Storage, forecast};
+use crate::status::{
+    Backlog, CertificateStatus, ConnectionStatus, DroppedRecords, SetAsideOutbox, Status, Storage, forecast,
+};
 use crate::uplink::Session;
 
 /// What a status is made of.
@@ -22,6 +24,7 @@ pub(super) struct StatusSource {
     pub(super) outbox: Outbox,
     pub(super) health: Arc<Health>,
     pub(super) connection: watch::Receiver<ConnectionStatus>,
+    pub(super) certificate: watch::Receiver<CertificateStatus>,
     pub(super) max_age: Duration,
 }
 
@@ -49,6 +52,7 @@ impl StatusSource {
             now_ms: now.wall.0,
             storage: self.storage(&state, &backlog, now.wall.0),
             connection,
+            certificate: self.certificate.borrow().clone(),
             backlog,
             set_aside: state.set_aside.iter().map(set_aside).collect(),
             buses: self.health.buses(),

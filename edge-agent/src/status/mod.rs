@@ -14,7 +14,8 @@ mod tests;
 
 pub use client::{AskError, ask};
 pub use report::{
-    Backlog, BusStatus, ConnectionStatus, DroppedRecords, SensorStatus, SetAsideOutbox, Status, Storage,
+    Backlog, BusStatus, CertificateStatus, ConnectionStatus, DroppedRecords, SensorStatus, SetAsideOutbox,
+    Status, Storage,
 };
 pub use server::{listen, serve, socket_path};
 pub use table::write_table;

@@ -27,6 +27,9 @@ pub struct Status {
     pub now_ms: i64,
     /// The connection to the server.
     pub connection: ConnectionStatus,
+    /// The certificate that it logs in with.
+    #[serde(default)]
+    pub certificate: CertificateStatus,
     /// What the server does not hold yet.
     pub backlog: Backlog,
     /// What the outbox holds and may hold.
@@ -72,6 +75,25 @@ pub struct ConnectionStatus {
     pub acknowledged_per_hour: Option<u64>,
     /// Until the next attempt, if there is no connection.
     pub retry_in_ms: Option<u64>,
+}
+
+/// The certificate that the agent logs in with, and its renewal. Times are ms UTC.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// Its serial number, hexadecimal; none if there is no certificate.
+    pub serial: Option<String>,
+    /// The last moment at which it is good.
+    pub good_until_ms: Option<i64>,
+    /// When the agent asks for the next one.
+    pub renewal_due_ms: Option<i64>,
+    /// Whether the next one is there, and no login has worked with it yet.
+    pub is_trying_another: bool,
+    /// When the agent last asked for another one, in this life.
+    pub last_attempt_ms: Option<i64>,
+    /// What came of it.
+    pub last_outcome: Option<String>,
+    /// Why there is no certificate.
+    pub problem: Option<String>,
 }
 
 /// What the server does not hold yet.

@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use super::report::{
-    Backlog, BusStatus, ConnectionStatus, DroppedRecords, SensorStatus, SetAsideOutbox, Status, Storage,
+    Backlog, BusStatus, CertificateStatus, ConnectionStatus, DroppedRecords, SensorStatus, SetAsideOutbox,
+    Status, Storage,
 };
 
 /// Writes the status for people. Ages count from the moment at which the agent took it.
@@ -24,6 +25,12 @@ pub fn write_table(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     for (heading, line) in std::iter::once("server")
         .chain(std::iter::repeat(""))
         .zip(connection(&status.connection, status.now_ms))
+    {
+        writeln!(out, "{heading:<10}{line}")?;
+    }
+    for (heading, line) in std::iter::once("identity")
+        .chain(std::iter::repeat(""))
+        .zip(certificate(&status.certificate, status.now_ms))
     {
         writeln!(out, "{heading:<10}{line}")?;
     }
@@ -81,6 +88,36 @@ fn connection(connection: &ConnectionStatus, now_ms: i64) -> Vec<String> {
     ];
     if let Some(error) = &connection.last_error {
         lines.push(format!("last error: {}", printable(error)));
+    }
+    lines
+}
+
+fn certificate(certificate: &CertificateStatus, now_ms: i64) -> Vec<String> {
+    let CertificateStatus {
+        serial,
+        good_until_ms,
+        renewal_due_ms,
+        is_trying_another,
+        last_attempt_ms,
+        last_outcome,
+        problem,
+    } = certificate;
+    let good = good_until_ms.map_or_else(String::new, |until| match until.saturating_sub(now_ms) {
+        left if left < 0 => format!(", NOT good any more for {}", span(left.saturating_neg())),
+        left => format!(", good for another {}", span(left)),
+    });
+    let due = renewal_due_ms.map_or_else(String::new, |due| match due.saturating_sub(now_ms) {
+        left if left < 0 => ", renewal is due".to_owned(),
+        left => format!(", renewal in {}", span(left)),
+    });
+    let trial = if *is_trying_another { "; another one is there and is being tried" } else { "" };
+    let mut lines: Vec<String> = serial
+        .iter()
+        .map(|serial| format!("certificate {}{good}{due}{trial}", printable(serial)))
+        .chain(problem.iter().map(|problem| format!("NO certificate: {}", printable(problem))))
+        .collect();
+    if let Some(outcome) = last_outcome {
+        lines.push(format!("last renewal {}: {}", age(*last_attempt_ms, now_ms), printable(outcome)));
     }
     lines
 }

@@ -33,6 +33,15 @@ fn status() -> Status {
             acknowledged_per_hour: Some(3_600_000),
             retry_in_ms: None,
         },
+        certificate: CertificateStatus {
+            serial: Some("4f2a".into()),
+            good_until_ms: Some(NOW_MS + 720 * HOUR_MS),
+            renewal_due_ms: Some(NOW_MS + 30 * HOUR_MS),
+            is_trying_another: false,
+            last_attempt_ms: Some(NOW_MS - 1_000),
+            last_outcome: Some("the server refuses: 503 Service Unavailable".into()),
+            problem: None,
+        },
         backlog: Backlog {
             records: 120,
             bytes: 3_500_000,
@@ -199,6 +208,8 @@ agent     0.1.0, configuration 7, clock confirmed
 run       00112233445566778899aabbccddeeff, outbox ffeeddccbbaa99887766554433221100
 server    fleet.example.city:8883, connected for 2 h 1 min
           last acknowledgement 0 s ago, last position 42 s ago, 3 records under way
+identity  certificate 4f2a, good for another 30 d 0 h, renewal in 1 d 6 h
+          last renewal 1 s ago: the server refuses: 503 Service Unavailable
 backlog   120 records that the server does not hold yet, the oldest 2 min 0 s ago; 9000 to be sent, which takes about 2.5 minutes
 outbox    3.3 MiB on disk of 64.0 MiB; holds about 7.4 days at the present rate (8.6 MiB a day), from now on about 7.0 days
           13 records DROPPED and reported: 10 for want of space, 2 too old, 1 damaged
@@ -244,6 +255,8 @@ run       00112233445566778899aabbccddeeff, outbox ffeeddccbbaa99887766554433221
 server    fleet.example.city:8883, NOT connected for 2 d 2 h, next attempt in 8 s
           last acknowledgement never, last position 42 s ago, 3 records under way
           last error: connection refused
+identity  certificate 4f2a, good for another 30 d 0 h, renewal in 1 d 6 h
+          last renewal 1 s ago: the server refuses: 503 Service Unavailable
 backlog   0 records that the server does not hold yet
 outbox    512 B on disk of 1.0 MiB; for how long that is enough is not known yet
 ";
@@ -264,6 +277,26 @@ fn d3_people_see_that_runs_are_not_sent_because_the_disk_has_no_room_to_date_the
     let line =
         "          300 runs that did not know the time are NOT sent: the disk has no room to date them\n";
     assert!(shown.contains(line), "{shown}");
+}
+
+#[test]
+fn people_see_a_certificate_that_has_ended_one_that_is_tried_and_that_there_is_none() {
+    let shown = |certificate| {
+        let shown = table(&Status { certificate, ..status() });
+        shown.lines().find_map(|line| line.strip_prefix("identity  ").map(str::to_owned)).unwrap()
+    };
+    let ended = CertificateStatus {
+        good_until_ms: Some(NOW_MS - 2 * HOUR_MS),
+        renewal_due_ms: Some(NOW_MS - 300 * HOUR_MS),
+        is_trying_another: true,
+        ..status().certificate
+    };
+    assert_eq!(
+        shown(ended),
+        "certificate 4f2a, NOT good any more for 2 h 0 min, renewal is due; another one is there and is being tried"
+    );
+    let none = CertificateStatus { problem: Some("cannot read it".into()), ..CertificateStatus::default() };
+    assert_eq!(shown(none), "NO certificate: cannot read it");
 }
 
 #[test]

@@ -12,8 +12,7 @@ mod share;
 mod stretch;
 #[cfg(test)]
 mod tests;
-mod tls;
 
+pub use crate::tls::{TlsError, client_config};
 pub use client::{Uplink, UplinkError};
 pub use session::{Heard, Next, Session, Speaker};
-pub use tls::{TlsError, client_config};

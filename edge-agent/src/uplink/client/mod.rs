@@ -1,6 +1,7 @@
 //! The shell around the session: one `rumqttc` client for each connection.
 
 mod hearing;
+mod refused;
 mod sending;
 
 use std::collections::hash_map::DefaultHasher;
@@ -11,7 +12,8 @@ use std::time::Duration;
 
 use lamplighter_protocol::{LamppostNumber, Nonce, Topic, UtcMillis, limits};
 use rumqttc::{
-    AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, SubscribeReasonCode, TlsConfiguration, Transport,
+    AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Packet, QoS, SubscribeReasonCode,
+    TlsConfiguration, Transport,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -19,12 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
 use super::session::{Session, Speaker};
-use super::tls::{self, TlsError};
 use crate::clock::{Clock, ClockTrust, Now};
 use crate::config::ServerConfig;
+use crate::identity::{Badge, Login, PairError, Which};
 use crate::meter::Meter;
 use crate::outbox::{Outbox, OutboxClosed, OutboxError, chain};
 use crate::status::ConnectionStatus;
+use crate::tls::{self, TlsError};
 
 /// Longest time by which a lamppost holds back what it has just read, so that the lampposts of a city, which all
 /// read on the same ticks, do not all send in the same instant. Each has its own share of it, by a hash of its number.
@@ -38,6 +41,7 @@ const CONNECT_TIMEOUT_S: u64 = 20;
 pub struct Uplink {
     lamppost: LamppostNumber,
     server: ServerConfig,
+    badge: Badge,
     outbox: Outbox,
     clock: Arc<dyn Clock>,
     /// What the clock said last.
@@ -61,6 +65,18 @@ const TURN_EVERY: Duration = Duration::from_millis(100);
 /// whole machine stood still.
 const STALL: Duration = Duration::from_millis(200);
 
+/// So long a connection with the current certificate goes on, if it always has something under way, before one with the new
+/// certificate is made in its place.
+const LEAVE_WITHIN: Duration = Duration::from_mins(1);
+
+/// How one connection ended that did not fail.
+enum Left {
+    /// The agent is stopping.
+    Stopped,
+    /// A new certificate is to be tried.
+    ToTryAnother,
+}
+
 /// Why the uplink ended.
 #[derive(Debug, thiserror::Error)]
 pub enum UplinkError {
@@ -77,6 +93,8 @@ pub enum UplinkError {
 enum LinkError {
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Pair(#[from] PairError),
     #[error("no randomness from the operating system")]
     Random(#[from] getrandom::Error),
     #[error("{0}")]
@@ -107,7 +125,7 @@ impl Uplink {
     /// Prepares the way; nothing is connected yet. `status` is told what happens.
     pub(crate) fn new(
         lamppost: LamppostNumber,
-        server: ServerConfig,
+        (server, badge): (ServerConfig, Badge),
         speaker: Speaker,
         outbox: Outbox,
         clock: Arc<dyn Clock>,
@@ -118,6 +136,7 @@ impl Uplink {
         Self {
             lamppost,
             server,
+            badge,
             outbox,
             seen: clock.now(),
             clock,
@@ -141,7 +160,8 @@ impl Uplink {
             let outcome = self.connection(&stop, &mut backoff).await;
             self.session.disconnected();
             let error = match outcome {
-                Ok(()) => return Ok(()),
+                Ok(Left::Stopped) => return Ok(()),
+                Ok(Left::ToTryAnother) => continue,
                 Err(LinkError::Ended(error)) => return Err(error),
                 Err(error) => error,
             };
@@ -161,16 +181,24 @@ impl Uplink {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(wait) => {}
+                () = self.badge.changed() => {}
             }
         }
     }
 
-    async fn connection(&mut self, stop: &CancellationToken, backoff: &mut Backoff) -> Result<(), LinkError> {
-        let (client, mut events) = self.client()?;
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            event = events.poll() => event.map_err(|error| LinkError::Connection(chain(&error)))?,
+    async fn connection(
+        &mut self,
+        stop: &CancellationToken,
+        backoff: &mut Backoff,
+    ) -> Result<Left, LinkError> {
+        let (client, mut events, which) = self.client()?;
+        let connected = tokio::select! {
+            () = stop.cancelled() => return Ok(Left::Stopped),
+            event = events.poll() => event,
         };
+        let login = connected.as_ref().map_or_else(refused::login, |_| Login::Worked);
+        self.badge.tell(which, login);
+        connected.map_err(|error| LinkError::Connection(chain(&error)))?;
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce)?;
         self.session.outbox_changed(self.outbox.state().borrow().clone());
@@ -186,32 +214,44 @@ impl Uplink {
             status.since_ms = Some(now.0);
             status.retry_in_ms = None;
         });
-        self.converse(&client, &mut events, stop, backoff).await
+        self.converse(&client, &mut events, which, stop, backoff).await
     }
 
     async fn converse(
         &mut self,
         client: &AsyncClient,
         events: &mut EventLoop,
+        which: Which,
         stop: &CancellationToken,
         backoff: &mut Backoff,
-    ) -> Result<(), LinkError> {
+    ) -> Result<Left, LinkError> {
         let spread = self.spread();
         let mut changes = self.outbox.state();
         self.turn();
         let mut idle_until = self.pump(client).await?;
+        let mut leave_by = None;
         loop {
             // The future lives until it is done: cut off in mid-flush it would leave bytes behind.
             let mut event = pin!(events.poll());
             let event = loop {
+                let leave = leave_by
+                    .map(|by| if self.session.awaits_acknowledgement() { by } else { Duration::ZERO });
                 tokio::select! {
                     event = &mut event => break event,
                     () = stop.cancelled() => {
                         client.try_disconnect().map_err(|_| LinkError::ClientFull)?;
-                        // Two rounds let the DISCONNECT out; a server that does not read is not waited for.
-                        let goodbye = tokio::time::timeout(Duration::from_millis(500), event).await;
-                        tracing::debug!(?goodbye, "disconnected");
-                        return Ok(());
+                        say_goodbye(event).await;
+                        return Ok(Left::Stopped);
+                    }
+                    () = self.badge.changed(), if leave_by.is_none() => {
+                        if self.badge.wants_trial() && which == Which::Current {
+                            leave_by = Some(self.now() + LEAVE_WITHIN);
+                        }
+                    }
+                    () = tokio::time::sleep_until(self.started + leave.unwrap_or_default()), if leave.is_some() => {
+                        client.try_disconnect().map_err(|_| LinkError::ClientFull)?;
+                        say_goodbye(event).await;
+                        return Ok(Left::ToTryAnother);
                     }
                     news = changes.changed() => {
                         news.map_err(|_| LinkError::Ended(OutboxClosed.into()))?;
@@ -249,10 +289,13 @@ impl Uplink {
         }
     }
 
-    fn client(&self) -> Result<(AsyncClient, EventLoop), LinkError> {
+    /// Reads certificates and key anew, so that others serve from the next connection on.
+    fn client(&mut self) -> Result<(AsyncClient, EventLoop, Which), LinkError> {
         let mut options = MqttOptions::new(self.lamppost.as_str(), &self.server.host, self.server.port);
-        let tls = TlsConfiguration::Rustls(tls::client_config(&self.server, Arc::clone(&self.clock))?);
-        options.set_transport(Transport::Tls(tls));
+        let roots = tls::authorities(&self.server.ca_file)?;
+        let (pair, which) = self.badge.pair()?;
+        let tls = tls::trusting(roots, Some(&pair), Arc::clone(&self.clock))?;
+        options.set_transport(Transport::Tls(TlsConfiguration::Rustls(Arc::new(tls))));
         options.set_keep_alive(self.server.keep_alive);
         options.set_clean_session(true);
         options.set_max_packet_size(limits::MAX_PACKET_BYTES, limits::MAX_PACKET_BYTES);
@@ -264,7 +307,7 @@ impl Uplink {
         network.set_connection_timeout(CONNECT_TIMEOUT_S);
         network.set_tcp_nodelay(true);
         events.set_network_options(network);
-        Ok((client, events))
+        Ok((client, events, which))
     }
 
     /// What the clock says. If it has learnt the time meanwhile (D3), the times that the status tells move with it.
@@ -305,6 +348,12 @@ impl Uplink {
     fn now(&self) -> Duration {
         self.started.elapsed()
     }
+}
+
+/// Two rounds let the DISCONNECT out; a server that does not read is not waited for.
+async fn say_goodbye(event: impl Future<Output = Result<Event, ConnectionError>>) {
+    let goodbye = tokio::time::timeout(Duration::from_millis(500), event).await;
+    tracing::debug!(?goodbye, "disconnected");
 }
 
 fn random_u32() -> u32 {

@@ -1,4 +1,5 @@
-//! The TLS side of a connection: our certificate, our key, and the one authority that we trust.
+//! The TLS side of every connection to the server, for MQTT and for EST: our certificate, our key, and the one authority
+//! that we trust.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,12 +7,15 @@ use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::SingleCertAndKey;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::clock::{Clock, ClockTrust};
 use crate::config::ServerConfig;
+use crate::identity::{Pair, PairError};
 
 /// Certificates of a chain whose dates a clock that knows nothing may get wrong.
 const MOST_DATES: usize = 4;
@@ -19,58 +23,88 @@ const MOST_DATES: usize = 4;
 /// Why no connection can be made with the configured files.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A PEM file cannot be read, or holds nothing of the kind.
-    #[error("cannot read a {what} from {}", path.display())]
-    File {
-        /// What was expected in it.
-        what: &'static str,
+    /// The authority's file cannot be read, or holds no certificate.
+    #[error("cannot read a certificate from {}", path.display())]
+    Authority {
         /// Where.
         path: PathBuf,
         /// Why not.
-        source: rustls::pki_types::pem::Error,
+        source: pem::Error,
     },
-    /// A certificate or key is not usable.
-    #[error("certificate and key of {} cannot be used", path.display())]
+    /// The authority's certificate is not usable.
+    #[error("the authority's certificate in {} cannot be used", path.display())]
     Unusable {
-        /// The certificate's file.
+        /// Its file.
         path: PathBuf,
         /// Why not.
         source: rustls::Error,
     },
+    /// Our certificate or key.
+    #[error(transparent)]
+    Pair(#[from] PairError),
+    /// TLS itself cannot be set up.
+    #[error("cannot set up TLS")]
+    Tls(#[source] rustls::Error),
 }
 
-/// How to connect: with this certificate, and to nobody whom the authority did not certify. Reads the files anew, so that a
-/// renewed certificate serves from the next connection on.
+/// How to connect with the configured certificate, and to nobody whom the authority did not certify.
 ///
 /// # Errors
 /// [`TlsError`].
 pub fn client_config(server: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Arc<ClientConfig>, TlsError> {
-    let unusable = |path: &Path| {
-        let path = path.to_owned();
-        |source| TlsError::Unusable { path, source }
-    };
-    let mut roots = RootCertStore::empty();
-    for authority in certificates(&server.ca_file)? {
-        roots.add(authority).map_err(unusable(&server.ca_file))?;
+    let roots = authorities(&server.ca_file)?;
+    let pair = Pair::configured(server)?;
+    Ok(Arc::new(trusting(roots, Some(&pair), clock)?))
+}
+
+/// The authorities that a PEM file names.
+pub(crate) fn authorities(path: &Path) -> Result<Arc<RootCertStore>, TlsError> {
+    let unreadable = |source| TlsError::Authority { path: path.to_owned(), source };
+    let all = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
+    let all = all.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    if all.is_empty() {
+        return Err(unreadable(pem::Error::NoItemsFound));
     }
-    let chain = certificates(&server.certificate_file)?;
-    let key = PrivateKeyDer::from_pem_file(&server.key_file).map_err(|source| TlsError::File {
-        what: "private key",
-        path: server.key_file.clone(),
-        source,
-    })?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let authority = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+    let mut roots = RootCertStore::empty();
+    for authority in all {
+        roots.add(authority).map_err(|source| TlsError::Unusable { path: path.to_owned(), source })?;
+    }
+    Ok(Arc::new(roots))
+}
+
+/// How to connect to nobody whom these authorities did not certify; with this certificate, if there is one.
+pub(crate) fn trusting(
+    roots: Arc<RootCertStore>,
+    pair: Option<&Pair>,
+    clock: Arc<dyn Clock>,
+) -> Result<ClientConfig, TlsError> {
+    let authority = WebPkiServerVerifier::builder_with_provider(roots, provider())
         .build()
-        .map_err(|error| unusable(&server.ca_file)(rustls::Error::General(error.to_string())))?;
-    let config = ClientConfig::builder_with_provider(provider)
+        .map_err(|error| TlsError::Tls(rustls::Error::General(error.to_string())))?;
+    verified_by(Arc::new(Certified { authority, clock }), pair)
+}
+
+/// How to connect to whomever this verifier lets pass.
+pub(crate) fn verified_by(
+    verifier: Arc<dyn ServerCertVerifier>,
+    pair: Option<&Pair>,
+) -> Result<ClientConfig, TlsError> {
+    let config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(unusable(&server.certificate_file))?
+        .map_err(TlsError::Tls)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Certified { authority, clock }))
-        .with_client_auth_cert(chain, key)
-        .map_err(unusable(&server.certificate_file))?;
-    Ok(Arc::new(config))
+        .with_custom_certificate_verifier(verifier);
+    Ok(match pair {
+        Some(pair) => {
+            let certified = SingleCertAndKey::from(Arc::clone(&pair.certified));
+            config.with_client_cert_resolver(Arc::new(certified))
+        }
+        None => config.with_no_client_auth(),
+    })
+}
+
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 /// Whoever has our authority's certificate for the name that we call, as rustls itself verifies it, by the machine's clock
@@ -144,14 +178,4 @@ fn valid_at(verified: &Result<ServerCertVerified, rustls::Error>) -> Option<Unix
         }
         Ok(_) | Err(_) => None,
     }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let error = |source| TlsError::File { what: "certificate", path: path.to_owned(), source };
-    let all =
-        CertificateDer::pem_file_iter(path).map_err(error)?.collect::<Result<Vec<_>, _>>().map_err(error)?;
-    if all.is_empty() {
-        return Err(error(rustls::pki_types::pem::Error::NoItemsFound));
-    }
-    Ok(all)
 }

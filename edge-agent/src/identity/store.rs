@@ -1,0 +1,227 @@
+//! Which certificate and key this lamppost has, on disk.
+//!
+//! The configured files are whoever enrolled it's: the agent reads them, and never writes them. What it renews is in its
+//! state folder, key and certificate in one file, so that no power cut can leave one without the other:
+//!
+//! | file | what | since |
+//! | --- | --- | --- |
+//! | `request.key` | the key that a certificate is being asked for | before the server is asked, so that a lost answer is asked for again with the same key |
+//! | `trial.pem` | a renewed pair that no login has worked with yet | the answer came; `request.key` goes then |
+//! | `current.pem` | the renewed pair | a login with it worked: `trial.pem` is renamed |
+//!
+//! A renewed pair says which configured certificate it takes the place of. Once another one is configured, by hand or by
+//! `enrol --again`, that one counts, and the renewed pair no more.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lamplighter_protocol::LamppostNumber;
+use rcgen::KeyPair;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem;
+
+use super::certificate::Fingerprint;
+use super::files::{self, Files, Readable, SystemFiles, new_name};
+use super::pair::{Pair, PairError, pem_of};
+use crate::config::ServerConfig;
+
+/// Before the fingerprint of the configured certificate that a renewed pair takes the place of.
+const INSTEAD_OF: &str = "In place of: ";
+
+/// The lamppost's certificates and keys.
+#[derive(Debug)]
+pub(crate) struct Store {
+    files: Box<dyn Files>,
+    certificate_file: PathBuf,
+    key_file: PathBuf,
+    directory: PathBuf,
+    lamppost: LamppostNumber,
+}
+
+/// The pair that logins use.
+#[derive(Clone, Debug)]
+pub(crate) struct Newest {
+    pub(crate) pair: Pair,
+    /// The configured certificate beside it, or that it is.
+    configured: Option<Fingerprint>,
+}
+
+/// A change on disk that failed. What was there before is still there.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    #[error("cannot {what} {}", path.display())]
+    File { what: &'static str, path: PathBuf, source: io::Error },
+    #[error("cannot make a key")]
+    Key(#[source] rcgen::Error),
+}
+
+/// A pair that was renewed.
+#[derive(Debug)]
+struct Kept {
+    pair: Pair,
+    instead_of: Option<Fingerprint>,
+}
+
+impl Store {
+    /// What is there. `state_dir` has a folder for it: see [`directory`](Self::directory).
+    pub(crate) fn new(server: &ServerConfig, state_dir: &Path, lamppost: LamppostNumber) -> Self {
+        Self::on(Box::new(SystemFiles), server, state_dir, lamppost)
+    }
+
+    pub(super) fn on(
+        files: Box<dyn Files>,
+        server: &ServerConfig,
+        state_dir: &Path,
+        lamppost: LamppostNumber,
+    ) -> Self {
+        Self {
+            files,
+            certificate_file: server.certificate_file.clone(),
+            key_file: server.key_file.clone(),
+            directory: Self::directory(state_dir),
+            lamppost,
+        }
+    }
+
+    /// The folder of what is renewed.
+    pub(crate) fn directory(state_dir: &Path) -> PathBuf {
+        state_dir.join("identity")
+    }
+
+    /// The pair that logins use: the renewed one, unless somebody has configured another since.
+    ///
+    /// # Errors
+    /// Why the configured one cannot be used, if there is no renewed one.
+    pub(crate) fn newest(&self) -> Result<Newest, PairError> {
+        let configured = self.configured();
+        let of_configured = configured.as_ref().ok().map(|pair| pair.certificate.fingerprint);
+        match self.kept("current.pem", of_configured) {
+            Some(kept) => Ok(Newest { pair: kept.pair, configured: of_configured }),
+            None => configured.map(|pair| Newest { pair, configured: of_configured }),
+        }
+    }
+
+    /// The renewed pair that no login has worked with yet.
+    pub(crate) fn trial(&self) -> Option<Pair> {
+        let configured = self.configured().ok().map(|pair| pair.certificate.fingerprint);
+        self.kept("trial.pem", configured).map(|kept| kept.pair)
+    }
+
+    /// The key to ask for a certificate with: that of a request that had no answer, or a new one, which is then on disk.
+    pub(crate) fn request_key(&self) -> Result<KeyPair, StoreError> {
+        request_key(&*self.files, &self.path("request.key"))
+    }
+
+    /// The server has certified the request's key: from now on there is a pair to try.
+    pub(crate) fn keep_trial(
+        &self,
+        key: &KeyPair,
+        chain: &[CertificateDer<'static>],
+        besides: &Newest,
+    ) -> Result<(), StoreError> {
+        let instead_of = besides.configured.map(|configured| format!("{INSTEAD_OF}{configured}\n"));
+        let mut text = instead_of.unwrap_or_default();
+        text.push_str(&key.serialize_pem());
+        text.extend(chain.iter().map(|certificate| pem_of(certificate)));
+        let path = self.path("trial.pem");
+        files::replace(&*self.files, &path, text.as_bytes(), Readable::ByOwner)
+            .map_err(failed("write", &path))?;
+        self.forget("request.key")
+    }
+
+    /// A login with the trial worked: it is the lamppost's pair now.
+    pub(crate) fn promote(&self) -> Result<(), StoreError> {
+        // It may still be there if the power went when the trial came: no key serves two certificates.
+        self.forget("request.key")?;
+        let (trial, current) = (self.path("trial.pem"), self.path("current.pem"));
+        self.files.rename(&trial, &current).map_err(failed("replace", &current))?;
+        self.files.sync_directory(&self.directory).map_err(failed("sync", &self.directory))
+    }
+
+    /// The trial is good for nothing.
+    pub(crate) fn discard(&self) -> Result<(), StoreError> {
+        self.forget("request.key")?;
+        self.forget("trial.pem")
+    }
+
+    /// The configured pair. A certificate that [`enrol`](super::enrol()) was about to put in its place, when the power went,
+    /// counts as there if the key already is.
+    fn configured(&self) -> Result<Pair, PairError> {
+        let at = |path: &Path| pair_at(&*self.files, path, &self.key_file);
+        at(&self.certificate_file).or_else(|error| match at(&new_name(&self.certificate_file)) {
+            Ok(pair) => Ok(pair),
+            Err(_) => Err(error),
+        })
+    }
+
+    fn kept(&self, name: &str, configured: Option<Fingerprint>) -> Option<Kept> {
+        let path = self.path(name);
+        let bytes = match self.files.read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::warn!(%error, "cannot read {}: it is not used", path.display());
+                return None;
+            }
+        };
+        let pair = Pair::read((&path, &bytes), (&path, &bytes))
+            .inspect_err(|error| tracing::warn!(%error, "{} is damaged: it is not used", path.display()))
+            .ok()?;
+        let kept = Kept { pair, instead_of: instead_of(&bytes) };
+        let is_ours = kept.pair.certificate.common_name == self.lamppost.as_str();
+        (is_ours && configured.is_none_or(|configured| kept.instead_of == Some(configured))).then_some(kept)
+    }
+
+    fn forget(&self, name: &str) -> Result<(), StoreError> {
+        let path = self.path(name);
+        files::remove(&*self.files, &path).map_err(failed("remove", &path))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}
+
+/// The key in this file, which is made and synced if there is none that can be used.
+pub(super) fn request_key(files: &dyn Files, path: &Path) -> Result<KeyPair, StoreError> {
+    let kept = match files.read(path) {
+        Ok(bytes) => KeyPair::from_pem(&String::from_utf8_lossy(&bytes)).ok(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(failed("read", path)(error)),
+    };
+    if let Some(key) = kept {
+        return Ok(key);
+    }
+    let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(StoreError::Key)?;
+    let text = key.serialize_pem();
+    files::replace(files, path, text.as_bytes(), Readable::ByOwner).map_err(failed("write", path))?;
+    Ok(key)
+}
+
+impl Pair {
+    /// The pair that the configuration names.
+    pub(crate) fn configured(server: &ServerConfig) -> Result<Self, PairError> {
+        pair_at(&SystemFiles, &server.certificate_file, &server.key_file)
+    }
+}
+
+/// A certificate and a key in a file each.
+pub(super) fn pair_at(files: &dyn Files, certificate: &Path, key: &Path) -> Result<Pair, PairError> {
+    let read = |what, path: &Path| {
+        let no = |source| PairError::File { what, path: path.to_owned(), source: pem::Error::Io(source) };
+        files.read(path).map_err(no)
+    };
+    let (certificate_bytes, key_bytes) = (read("certificate", certificate)?, read("private key", key)?);
+    Pair::read((certificate, &certificate_bytes), (key, &key_bytes))
+}
+
+/// Which configured certificate a renewed pair takes the place of.
+fn instead_of(bytes: &[u8]) -> Option<Fingerprint> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    text.lines().find_map(|line| line.strip_prefix(INSTEAD_OF))?.parse().ok()
+}
+
+pub(super) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::File { what, path, source }
+}

@@ -1,0 +1,6 @@
+mod client;
+mod enrol;
+mod fleet;
+mod keeper;
+mod renewal;
+mod store;
