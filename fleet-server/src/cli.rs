@@ -1,12 +1,12 @@
 //! The command line: what it understands, and the subcommands that are not the server itself. They work beside a
 //! running server, on the same registry and the same CA, and on a data directory that no server has seen yet.
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 use rustls::pki_types::ServerName;
 use tracing_subscriber::filter::Targets;
@@ -15,7 +15,7 @@ use crate::ca::{Authority, Date, IssuedFiles, Origin, Validity, enrol, record_au
 use crate::checkpoint::JournalKeep;
 use crate::est::ReturnWithin;
 use crate::journal::LowWater;
-use crate::registry::{Registry, read_csv};
+use crate::registry::{Registry, read_list, write_csv, write_geojson};
 use crate::store::TailOptions;
 use crate::web;
 
@@ -49,7 +49,9 @@ Examples:
 All but `run` also work while the server runs.";
 
 const IMPORT_HELP: &str = "\
-The file is CSV (UTF-8, comma) with a header that names the columns, in any order:
+The file is CSV or GeoJSON, in UTF-8.
+
+CSV has commas and a header that names the columns, in any order:
   number     official number, 1 to 32 of A-Z a-z 0-9 _ -
   latitude   degrees, WGS 84
   longitude  degrees, WGS 84
@@ -58,10 +60,18 @@ The file is CSV (UTF-8, comma) with a header that names the columns, in any orde
 and, where they are known:
   feeder, pillar, height_m (metres), remarks
 
+GeoJSON (RFC 7946) is a FeatureCollection of Points [longitude, latitude] with the other columns as properties.
+
 Lampposts that are new are added, those that differ are changed, those that the file does not name stay. If anything in the file is wrong, all of it is told and nothing is stored.
 
 Example:
   fleet-server lamppost import lampposts.csv --data /var/lib/lamplighter";
+
+const EXPORT_HELP: &str = "\
+What is printed can be edited and imported again.
+
+Example:
+  fleet-server lamppost export --format geojson --data /var/lib/lamplighter > lampposts.geojson";
 
 const ISSUE_HELP: &str = "\
 Writes NUMBER.pem, NUMBER.key and ca.pem, which the lamppost's agent needs (certificate_file, key_file and ca_file of its configuration). The key is made here and kept nowhere else. Certificates that the lamppost was given before stay good.
@@ -169,19 +179,43 @@ pub struct RunArgs {
 /// What can be done about lampposts.
 #[derive(Debug, Subcommand)]
 pub enum LamppostCommand {
-    /// Add and change lampposts from a CSV file, all or none
+    /// Add and change lampposts from a file (CSV or GeoJSON), all or none
     #[command(after_help = IMPORT_HELP)]
     Import(ImportArgs),
+    /// Print all lampposts as a file that can be imported
+    #[command(after_help = EXPORT_HELP)]
+    Export(ExportArgs),
 }
 
 /// What to import.
 #[derive(Debug, Clone, Args)]
 pub struct ImportArgs {
-    /// The CSV file
+    /// The file
     pub file: PathBuf,
     /// Directory of everything that the server keeps
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+}
+
+/// What to export.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArgs {
+    /// Directory of everything that the server keeps
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// As what
+    #[arg(long, value_enum, default_value_t = ListFormat::Csv)]
+    pub format: ListFormat,
+}
+
+/// How lampposts are written to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// CSV with a header
+    Csv,
+    /// A `FeatureCollection`, a feature in each line
+    #[value(name = "geojson")]
+    GeoJson,
 }
 
 /// What can be done about certificates.
@@ -220,7 +254,7 @@ pub struct IssueArgs {
 /// # Errors
 /// Every problem of the file, or what failed at the registry; nothing is stored then.
 pub async fn import_lampposts(args: &ImportArgs, now: UtcMillis, out: &mut dyn Write) -> anyhow::Result<()> {
-    let lampposts = read_csv(&args.file)?;
+    let lampposts = read_list(&args.file)?;
     let registry = Registry::open(&args.data.join(Registry::FILE_NAME)).await?;
     let imported = registry.import(lampposts, now, &operator()).await?;
     let count = registry.count().await?;
@@ -230,6 +264,28 @@ pub async fn import_lampposts(args: &ImportArgs, now: UtcMillis, out: &mut dyn W
         "{} added, {} changed, {} unchanged; {count} lampposts are registered",
         imported.added, imported.changed, imported.unchanged
     )?;
+    Ok(())
+}
+
+/// `lamppost export`: prints all lampposts.
+///
+/// # Errors
+/// When there is no registry, when it cannot be read, or nothing can be written to `out`.
+pub async fn export_lampposts(args: &ExportArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let file = args.data.join(Registry::FILE_NAME);
+    if !file.is_file() {
+        bail!("there is no registry in {}: give the data directory of a server", args.data.display());
+    }
+    let registry = Registry::open(&file).await?;
+    // One question, so that an import comes before it or after it.
+    let lampposts = registry.lampposts(None, u32::MAX).await?;
+    registry.close().await;
+    let mut out = BufWriter::new(out);
+    match args.format {
+        ListFormat::Csv => write_csv(&lampposts, &mut out)?,
+        ListFormat::GeoJson => write_geojson(&lampposts, &mut out)?,
+    }
+    out.flush()?;
     Ok(())
 }
 

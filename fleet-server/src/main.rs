@@ -36,6 +36,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Lamppost(LamppostCommand::Import(args)) => {
             cli::import_lampposts(&args, clock::wall(), &mut out).await
         }
+        Command::Lamppost(LamppostCommand::Export(args)) => cli::export_lampposts(&args, &mut out).await,
         Command::Cert(CertCommand::Issue(args)) => {
             cli::issue_certificate(&args, clock::wall(), &mut out).await
         }

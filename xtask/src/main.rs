@@ -37,7 +37,7 @@ enum Command {
     /// Run a street on which everything fails at random moments, then prove that nothing was lost; --help for its options
     #[command(disable_help_flag = true)]
     Chaos(Rest),
-    /// Measure, print a table, and write target/bench/NAME.json: path, replay, outbox, backlog, console, soak
+    /// Measure, print a table, and write target/bench/NAME.json: path, replay, outbox, backlog, import, console, soak
     #[command(disable_help_flag = true)]
     Bench(Rest),
 }

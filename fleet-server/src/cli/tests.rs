@@ -31,6 +31,7 @@ async fn perform(line: &str) -> Result<String, String> {
         Command::Lamppost(LamppostCommand::Import(args)) => {
             import_lampposts(&args, clock::wall(), &mut out).await
         }
+        Command::Lamppost(LamppostCommand::Export(args)) => export_lampposts(&args, &mut out).await,
         Command::Cert(CertCommand::Issue(args)) => issue_certificate(&args, clock::wall(), &mut out).await,
         Command::Cert(CertCommand::List(args)) => list_certificates(&args, clock::wall(), &mut out).await,
         Command::Cert(CertCommand::Revoke(args)) => revoke_certificates(&args, clock::wall(), &mut out).await,
@@ -125,6 +126,27 @@ async fn an_import_tells_what_it_did_and_can_be_done_again() {
     let more = format!("{}DF3639,22.34,114.2,Kai Cheung Road,Kwun Tong\n", CITY.replace("22.33", "22.35"));
     let second = import(directory.path(), &more).await.unwrap();
     assert_eq!(second, "1 added, 1 changed, 1 unchanged; 3 lampposts are registered\n");
+}
+
+#[tokio::test]
+async fn what_is_exported_can_be_imported_again_in_either_format() {
+    let directory = tempfile::tempdir().unwrap();
+    import(directory.path(), CITY).await.unwrap();
+    for (format, beginning) in [("csv", "number,latitude,"), ("geojson", "{\"type\":\"FeatureCollection\"")] {
+        let export = format!(
+            "fleet-server lamppost export --format {format} --data {}/data",
+            directory.path().display()
+        );
+        let list = perform(&export).await.unwrap();
+        assert!(list.starts_with(beginning), "{list}");
+        let again = import(directory.path(), &list).await.unwrap();
+        assert_eq!(again, "0 added, 0 changed, 2 unchanged; 2 lampposts are registered\n");
+        let renamed = import(directory.path(), &list.replace("Kwun Tong", format)).await.unwrap();
+        assert_eq!(renamed, "0 added, 2 changed, 0 unchanged; 2 lampposts are registered\n");
+        import(directory.path(), CITY).await.unwrap();
+    }
+    let nowhere = perform("fleet-server lamppost export --data no/such").await.unwrap_err();
+    assert_eq!(nowhere, "there is no registry in no/such: give the data directory of a server");
 }
 
 #[tokio::test]

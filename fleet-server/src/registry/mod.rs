@@ -9,11 +9,11 @@ mod admission;
 mod audited;
 mod certificate;
 mod changes;
-mod csv;
 mod decision;
 mod enrolment;
 mod error;
 mod lamppost;
+mod list;
 mod revocation;
 mod sqlite;
 mod token;
@@ -25,11 +25,13 @@ pub use admission::RegistryAdmission;
 pub(crate) use certificate::hex;
 pub use certificate::{CertificateRecord, CertificateSerial, CertificateState, NotASerial, SOON};
 pub use changes::RegistryChanges;
-pub use csv::{CsvError, Fault, LARGEST_CSV_BYTES, MOST_PROBLEMS, Problem, read_csv};
 pub use decision::{Commanded, Decision, DecisionRecord};
 pub use enrolment::Recorded;
 pub use error::RegistryError;
 pub use lamppost::{Coordinates, Lamppost, OffTheGlobe};
+pub use list::{
+    Fault, LARGEST_LIST_BYTES, ListError, MOST_PROBLEMS, Place, Problem, read_list, write_csv, write_geojson,
+};
 pub use revocation::{Revoke, Revoked};
 pub use sqlite::{BUSY_TIMEOUT, Imported, Registry};
 pub use token::{TokenDigest, TokenEnding, TokenId, TokenRecord};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use hil_tests::bench::{BacklogOptions, PathOptions, backlog, console, outbox, path, replay, soak};
+use hil_tests::bench::{BacklogOptions, PathOptions, backlog, console, import, outbox, path, replay, soak};
 use hil_tests::fleet::Binaries;
 
 /// Measures, prints a table, and writes target/bench/NAME.json.
@@ -42,6 +42,8 @@ enum Name {
     Outbox,
     /// A day's backlog of 300 lampposts, 20 series at 10 s each: how long it drains, and how old live data becomes meanwhile
     Backlog,
+    /// The lampposts of Hong Kong's register, 143,000, imported from CSV and from GeoJSON
+    Import,
     /// The console in a browser: bytes of its pages; with 100,000 lampposts positions, live changes, search
     Console,
     /// The console left open (--seconds, say 3600) on more than 1,000 changes a second: memory, and what it missed
@@ -86,6 +88,10 @@ fn run(options: &Options) -> anyhow::Result<()> {
                 )?;
                 let options = BacklogOptions { lampposts, hours, tail_observations };
                 (backlog(&binaries, directory.path(), &options)?, "backlog")
+            }
+            Name::Import => {
+                writeln!(out, "import: 143,000 lampposts into a registry that is empty")?;
+                (import(&binaries, directory.path(), 143_000)?, "import")
             }
             Name::Console => (console(&binaries, directory.path())?, "console"),
             Name::Soak => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fleet_server::registry::read_csv;
+use fleet_server::registry::read_list;
 
 use crate::city::positions::{DISTRICT, MOST_LAMPPOSTS, sample_lampposts, write_csv};
 
@@ -51,7 +51,7 @@ fn the_list_is_one_that_the_fleet_server_imports_and_says_that_it_is_made_of_sam
     let path = directory.path().join("lampposts.csv");
     let lampposts = sample_lampposts(120);
     write_csv(&lampposts, &mut std::fs::File::create(&path).unwrap()).unwrap();
-    let read = read_csv(&path).unwrap();
+    let read = read_list(&path).unwrap();
     assert_eq!(read.len(), lampposts.len());
     for (read, sample) in read.iter().zip(&lampposts) {
         assert_eq!(read.number, sample.number);

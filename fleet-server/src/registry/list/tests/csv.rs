@@ -1,32 +1,11 @@
+//! Lists as CSV.
+
 use std::fmt::Write as _;
 use std::fs;
 
-use super::rows::parse;
 use super::*;
-use crate::registry::Coordinates;
 
 const HEADER: &str = "number,latitude,longitude,road,district";
-
-#[expect(clippy::disallowed_methods, reason = "a test's own file")]
-fn put(path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
-    std::fs::write(path, text).unwrap();
-}
-
-/// What is said about a file of this text, without its name.
-fn complaint(text: impl AsRef<[u8]>) -> String {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("lampposts.csv");
-    put(&path, text);
-    let error = read_csv(&path).unwrap_err().to_string();
-    error.replace(&path.display().to_string(), "FILE")
-}
-
-fn accepted(text: &str) -> Vec<Lamppost> {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("lampposts.csv");
-    put(&path, text);
-    read_csv(&path).unwrap()
-}
 
 #[test]
 fn all_columns_are_read_in_any_order_around_a_byte_order_mark_and_spaces() {
@@ -154,12 +133,12 @@ fn a_file_that_is_not_utf8_is_refused_at_its_line() {
 fn a_file_that_is_too_large_is_refused_before_it_is_read_whole() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("lampposts.csv");
-    fs::File::create(&path).unwrap().set_len(LARGEST_CSV_BYTES + 1).unwrap();
-    let error = read_csv(&path).unwrap_err();
-    assert!(matches!(error, CsvError::TooLarge { .. }), "{error}");
+    fs::File::create(&path).unwrap().set_len(LARGEST_LIST_BYTES + 1).unwrap();
+    let error = read_list(&path).unwrap_err();
+    assert!(matches!(error, ListError::TooLarge { .. }), "{error}");
     assert_eq!(
         error.to_string(),
-        format!("{} is larger than 64 MiB: a list of lampposts is not", path.display())
+        format!("{} is larger than 256 MiB: a list of lampposts is not", path.display())
     );
 }
 
@@ -174,7 +153,7 @@ fn a_file_full_of_problems_is_given_up_at_the_bound() {
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
-    let error = read_csv(Path::new("no/such.csv")).unwrap_err();
+    let error = read_list(Path::new("no/such.csv")).unwrap_err();
     assert_eq!(error.to_string(), "cannot read no/such.csv");
 }
 
