@@ -22,6 +22,7 @@ use crate::web;
 use operator::operator;
 
 mod audit;
+mod backup;
 mod cert;
 mod journal;
 mod operator;
@@ -30,6 +31,7 @@ mod tests;
 mod token;
 
 pub use audit::{AuditCommand, AuditExportArgs, AuditVerifyArgs, export_audit, verify_audit};
+pub use backup::{BackupArgs, ProgressLine, RestoreArgs, back_up, restore};
 pub use cert::{CertListArgs, CertRevokeArgs, list_certificates, revoke_certificates};
 pub use journal::{JournalCommand, VerifyArgs, verify_journal};
 pub use token::{CreateArgs, EndArgs, Hours, ListArgs, TokenCommand, tokens};
@@ -45,8 +47,10 @@ Examples:
   fleet-server cert revoke --lamppost DF3637 --data /var/lib/lamplighter --reason stolen
   fleet-server journal verify --data /var/lib/lamplighter
   fleet-server audit verify --data /var/lib/lamplighter
+  fleet-server backup --data /var/lib/lamplighter --out /backups/2026-11-22
+  fleet-server restore --from /backups/2026-11-22 --keys /safe/keys --data /var/lib/lamplighter
 
-All but `run` also work while the server runs.";
+All but `run` and `restore` also work while the server runs.";
 
 const IMPORT_HELP: &str = "\
 The file is CSV or GeoJSON, in UTF-8.
@@ -110,6 +114,12 @@ pub enum Command {
     /// What was done, by whom and when
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Back up all that the server is, while it runs
+    #[command(after_help = backup::BACKUP_HELP)]
+    Backup(BackupArgs),
+    /// Make a data directory of a backup, or check one
+    #[command(after_help = backup::RESTORE_HELP)]
+    Restore(RestoreArgs),
     /// Print the description of the server's HTTP API: OpenAPI 3.1, as JSON
     Openapi,
 }

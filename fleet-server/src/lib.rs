@@ -1,6 +1,7 @@
 //! The fleet server, as a library: the binary is a thin `main.rs`.
 
 pub mod audit;
+pub mod backup;
 pub mod ca;
 pub mod checkpoint;
 pub mod cli;

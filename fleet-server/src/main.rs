@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use fleet_server::cli::{self, AuditCommand, CertCommand, Cli, Command, JournalCommand, LamppostCommand};
+use fleet_server::cli::{
+    self, AuditCommand, CertCommand, Cli, Command, JournalCommand, LamppostCommand, ProgressLine,
+};
 use fleet_server::{clock, server::Server};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -50,6 +52,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Audit(AuditCommand::Export(args)) => cli::export_audit(&args, &mut out).await,
         Command::Token(command) => cli::tokens(&command, clock::wall(), &mut out).await,
         Command::Journal(JournalCommand::Verify(args)) => cli::verify_journal(&args, &mut out),
+        Command::Backup(args) => cli::back_up(&args, clock::wall(), &mut progress_line(), &mut out).await,
+        Command::Restore(args) => cli::restore(&args, &mut progress_line(), &mut out),
         Command::Openapi => cli::print_openapi(&mut out),
         Command::Run(args) => {
             let colours = std::io::stderr().is_terminal();
@@ -71,4 +75,9 @@ async fn run(command: Command) -> anyhow::Result<()> {
             running.await
         }
     }
+}
+
+/// Standard error, where progress does not mix with what a command prints.
+fn progress_line() -> ProgressLine {
+    ProgressLine::new(Box::new(std::io::stderr()), std::io::stderr().is_terminal())
 }

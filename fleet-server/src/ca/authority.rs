@@ -245,6 +245,14 @@ impl Authority {
     }
 }
 
+/// Whether these are the certificate of a CA and its key, both in PEM. Says nothing of the time.
+pub fn is_key_of_authority(certificate_pem: &str, key_pem: &str) -> bool {
+    let Ok(der) = CertificateDer::from_pem_slice(certificate_pem.as_bytes()) else { return false };
+    let Ok((_, certificate)) = x509_parser::parse_x509_certificate(&der) else { return false };
+    let key = KeyPair::from_pem_and_sign_algo(key_pem, &rcgen::PKCS_ECDSA_P256_SHA256);
+    key.is_ok_and(|key| certificate.is_ca() && certificate.public_key().raw == key.subject_public_key_info())
+}
+
 /// The moment so many days later.
 fn days_from(now: UtcMillis, days: i64) -> UtcMillis {
     now.plus_ms(days * 86_400_000)

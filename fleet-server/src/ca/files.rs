@@ -70,7 +70,7 @@ pub(super) fn make_directory(path: &Path) -> Result<(), CaFileError> {
 }
 
 /// Waits for the lock of a directory. It is released with the file, also by kill -9.
-pub(super) fn lock(directory: &Path) -> Result<File, CaFileError> {
+pub(crate) fn lock(directory: &Path) -> Result<File, CaFileError> {
     let path = directory.join(".lock");
     let open = || {
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;

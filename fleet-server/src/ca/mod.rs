@@ -27,12 +27,13 @@ mod tls;
 mod tests;
 
 pub use audited::{record_authority, record_certificates};
-pub use authority::{Authority, AuthorityError, Origin};
+pub use authority::{Authority, AuthorityError, Origin, is_key_of_authority};
 pub use certificate::{
     BACKDATED, Date, IssuedCertificate, IssuedFiles, NotAValidity, PrivateKeyPem, Validity,
 };
 pub use enrolment::{EnrolmentError, enrol};
 pub use files::CaFileError;
+pub(crate) use files::lock as lock_directory;
 pub use lamppost_key::{KeyDigest, LamppostKey, NotADigest, NotALamppostKey};
 #[cfg(test)]
 pub(crate) use returning::ReturningClients;

@@ -27,7 +27,7 @@ mod stepped;
 pub(crate) mod tests;
 pub(crate) mod wire;
 
-pub use backup::{BackupLock, Backups, NoBackup};
+pub use backup::{BackupLock, BackupRuns, Backups, NoBackup};
 pub use disk::{CheckpointDirectory, CheckpointDisk};
 pub use due::Cadence;
 pub(crate) use error::WrongPart;
@@ -35,6 +35,7 @@ pub use error::{CheckpointError, CheckpointFailure, Operation, Unusable};
 pub use keep::{JournalKeep, NotDays, trim_limit};
 pub use metrics::{CheckpointMetrics, StartFigures};
 pub use sealer::{Last, Sealer, Sealing, SealingRules};
+pub(crate) use shelf::sequence_of as checkpoint_sequence;
 pub use shelf::{CheckpointInfo, Checkpoints, Damaged, Newest};
 pub use snapshot::{Fresh, Restored, Snapshot};
 pub use start::{StartError, Started, start};

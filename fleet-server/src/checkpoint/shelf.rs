@@ -216,7 +216,8 @@ fn name_of(sequence: u64) -> String {
     format!("checkpoint-{sequence:020}")
 }
 
-fn sequence_of(name: &str) -> Option<u64> {
+/// The sequence of the checkpoint of this file name, if it is one.
+pub(crate) fn sequence_of(name: &str) -> Option<u64> {
     let sequence = name.strip_prefix("checkpoint-")?.parse().ok()?;
     (name_of(sequence) == name).then_some(sequence)
 }

@@ -27,6 +27,13 @@ async fn perform(line: &str) -> Result<String, String> {
         Command::Run(_) => panic!("not here"),
         Command::Journal(JournalCommand::Verify(args)) => verify_journal(&args, &mut out),
         Command::Token(command) => tokens(&command, clock::wall(), &mut out).await,
+        Command::Backup(args) => {
+            let mut progress = ProgressLine::new(Box::new(std::io::sink()), false);
+            back_up(&args, clock::wall(), &mut progress, &mut out).await
+        }
+        Command::Restore(args) => {
+            restore(&args, &mut ProgressLine::new(Box::new(std::io::sink()), false), &mut out)
+        }
         Command::Openapi => print_openapi(&mut out),
         Command::Lamppost(LamppostCommand::Import(args)) => {
             import_lampposts(&args, clock::wall(), &mut out).await

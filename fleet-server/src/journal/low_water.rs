@@ -41,7 +41,8 @@ impl LowWater {
         Self { bytes, percent: None }
     }
 
-    fn on(self, space: Space) -> u64 {
+    /// How many bytes that is on a file system of this room.
+    pub(crate) fn on(self, space: Space) -> u64 {
         let Some(percent) = self.percent else { return self.bytes };
         let share = u128::from(space.total_bytes) * u128::from(percent) / 100;
         u64::try_from(share).unwrap_or(u64::MAX).min(self.bytes)

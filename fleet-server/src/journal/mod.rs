@@ -21,6 +21,7 @@
 
 mod batch;
 mod commit_times;
+mod copy;
 mod damage_seen;
 mod disk;
 mod entry;
@@ -53,6 +54,7 @@ use std::sync::mpsc::SyncSender;
 use lamplighter_protocol::UtcMillis;
 
 pub use commit_times::CommitTimes;
+pub(crate) use copy::{segments_to_copy, settle_copy};
 pub use damage_seen::DamageSeen;
 pub use disk::{Disk, DiskFile, FileDisk, Space};
 pub(crate) use disk::{space_of, sync_directory};
@@ -65,6 +67,7 @@ pub use options::JournalOptions;
 pub use queue::{JournalClosed, JournalHandle, Trimming};
 pub use random::Random;
 pub use report::{Damage, DamageKind, ReplayReport, Trimmed};
+pub(crate) use segment::first_of as segment_first;
 pub use stepped::SteppedJournal;
 pub use thread::{IngestGone, JournalThread};
 pub use verify::{Verified, verify};

@@ -56,7 +56,7 @@ pub(super) fn name(first: u64) -> String {
 }
 
 /// The first sequence of the segment of this file name, if it is one.
-pub(super) fn first_of(file_name: &str) -> Option<u64> {
+pub(crate) fn first_of(file_name: &str) -> Option<u64> {
     let first = file_name.strip_suffix(".log")?.parse().ok()?;
     (name(first) == file_name).then_some(first)
 }

@@ -69,6 +69,22 @@ pub enum RegistryError {
         /// Why.
         source: sqlx::Error,
     },
+    /// It could not be copied.
+    #[error("cannot copy the registry to {path}")]
+    Copy {
+        /// The copy.
+        path: PathBuf,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// A copy of it is no sound database: neither is the original.
+    #[error("the registry is damaged: of its copy {path} SQLite says: {said}")]
+    Unsound {
+        /// The copy.
+        path: PathBuf,
+        /// What SQLite says.
+        said: String,
+    },
     /// A row breaks a rule that everything which is written keeps: somebody else wrote it.
     #[error("the registry {path} is damaged: {what} {key:?} breaks its rule")]
     Damaged {

@@ -9,6 +9,7 @@
 //! - [`set_aside`]: an outbox that belongs elsewhere, and what operators decide of it.
 //! - [`revoked`]: a certificate that is revoked while its lamppost is connected.
 //! - [`full_disk`], [`damaged_journal`]: what happens to the disk under the journal.
+//! - [`backups`]: a server that is backed up while it runs, lost, and restored.
 //! - [`damaged_disks`]: what real lampposts make of damage on their disks and the server's, and of a restored server.
 //!
 //! What an MQTT client may not do at all (certificates, topics, versions, sizes) is in `third_party.rs`.
@@ -20,6 +21,8 @@ mod agent_configuration;
 mod agent_process;
 #[cfg(test)]
 mod agent_surroundings;
+#[cfg(test)]
+mod backups;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
@@ -48,6 +51,8 @@ mod server_start;
 mod set_aside;
 #[cfg(test)]
 mod slow_clients;
+#[cfg(test)]
+mod town;
 #[cfg(test)]
 mod unknown_time;
 #[cfg(test)]
