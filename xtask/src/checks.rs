@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail};
 
 use crate::shell::{cargo, command, output, root, run, say};
-use crate::{console, tools};
+use crate::{console, security, tools};
 
 fn lints() -> anyhow::Result<()> {
     inherit_lints()?;
@@ -26,6 +26,7 @@ pub(crate) fn all() -> anyhow::Result<()> {
     tools::install()?;
     console::install()?;
     lints()?;
+    security::check()?;
     console::check()?;
     deny()?;
     // The server carries it.

@@ -2,6 +2,7 @@
 
 mod checks;
 mod console;
+mod security;
 mod shell;
 mod tools;
 

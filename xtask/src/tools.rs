@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use crate::shell::{self, command, output, run, say};
 
 /// A program that the tests run, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("mosquitto_pub", "mosquitto-clients"),
     ("python3", "python3"),
     ("openssl", "openssl"),
@@ -18,6 +18,8 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("fc-list", "fontconfig"),
     // Makes calls to the disk fail.
     ("strace", "strace"),
+    // Judges the units that are shipped.
+    ("systemd-analyze", "systemd"),
 ];
 
 /// What the Python side of the tests imports: Google's protobuf and its compiler, within the versions that are known to do.
