@@ -1,9 +1,13 @@
 //! The server's HTTP interface, as a tool sees it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::Value;
+
+/// An answer that takes longer is none: nobody waits for a server that stands still.
+const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
 
 /// A server's people's listener, with the token that opens it.
 #[derive(Clone, Debug)]
@@ -43,7 +47,7 @@ impl Api {
     /// # Errors
     /// If there is no answer.
     pub fn ask(&self, path: &str) -> anyhow::Result<(u16, String)> {
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let agent = agent();
         let request = agent.get(format!("{}{path}", self.url()));
         let mut response = request.header("authorization", format!("Bearer {}", self.token)).call()?;
         Ok((response.status().as_u16(), response.body_mut().with_config().limit(256 << 20).read_to_string()?))
@@ -54,7 +58,7 @@ impl Api {
     /// # Errors
     /// If there is no answer.
     pub fn post(&self, path: &str) -> anyhow::Result<(u16, String)> {
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let agent = agent();
         let request = agent.post(format!("{}{path}", self.url()));
         let mut response = request.header("authorization", format!("Bearer {}", self.token)).send_empty()?;
         Ok((response.status().as_u16(), response.body_mut().read_to_string()?))
@@ -82,4 +86,9 @@ impl Api {
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .fold(0.0, |sum, one| sum + one))
     }
+}
+
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder().http_status_as_error(false);
+    config.timeout_global(Some(ANSWERS_WITHIN)).build().into()
 }
