@@ -38,7 +38,8 @@ enum Command {
     /// Run a street on which everything fails at random moments, then prove that nothing was lost; --help for its options
     #[command(disable_help_flag = true)]
     Chaos(Rest),
-    /// Measure, print a table, and write target/bench/NAME.json: path, replay, outbox, backlog, import, console, soak
+    /// Measure, print a table, and write target/bench/NAME.json: path, replay, outbox, backlog, import, gateway, console,
+    /// soak
     #[command(disable_help_flag = true)]
     Bench(Rest),
 }
@@ -70,6 +71,9 @@ fn main() -> anyhow::Result<()> {
         Command::Bench(rest) => {
             if rest.words.first().is_some_and(|name| IN_A_BROWSER.iter().any(|of| name == of)) {
                 console::install()?;
+            }
+            if rest.words.iter().any(|name| name == "gateway") {
+                tools::install_broker();
             }
             console::build_if_possible()?;
             shell::run(cargo().args(["build", "--release", "--workspace", "--bins"]))?;

@@ -48,10 +48,24 @@ fn debian() -> anyhow::Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
+    apt_get(&missing)
+}
+
+/// What `bench gateway` measures beside the server. The tests do not need it, and the benchmark says so if it is not there.
+pub(crate) fn install_broker() {
+    if on_path("mosquitto") || Path::new("/usr/sbin/mosquitto").is_file() {
+        return;
+    }
+    if let Err(error) = apt_get(&["mosquitto"]) {
+        say(&format!("mosquitto is not measured beside the server: {error}"));
+    }
+}
+
+fn apt_get(missing: &[&str]) -> anyhow::Result<()> {
     let packages = missing.join(" ");
     let is_root = output(command("id").arg("-u")).is_some_and(|id| id.trim() == "0");
     if !(is_root && on_path("apt-get")) {
-        bail!("the tests need some packages; on Debian: sudo apt-get install -y {packages}");
+        bail!("some packages are missing; on Debian: sudo apt-get install -y {packages}");
     }
     run(command("apt-get").args(["-q", "update"]))?;
     let mut install = command("apt-get");

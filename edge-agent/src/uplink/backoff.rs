@@ -8,18 +8,18 @@ const LONGEST: Duration = Duration::from_mins(1);
 
 /// Counts attempts that failed since one last worked.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// A connection worked.
-    pub(super) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.failures = 0;
     }
 
     /// A connection failed or ended: how long to wait. `random` is uniform over all of `u32`.
-    pub(super) fn wait(&mut self, random: u32) -> Duration {
+    pub fn wait(&mut self, random: u32) -> Duration {
         let ceiling = FIRST.saturating_mul(2u32.saturating_pow(self.failures)).min(LONGEST);
         self.failures = (self.failures + 1).min(16);
         ceiling.mul_f64(f64::from(random) / f64::from(u32::MAX)).max(Duration::from_millis(50))

@@ -14,5 +14,6 @@ mod stretch;
 mod tests;
 
 pub use crate::tls::{TlsError, client_config};
+pub use backoff::Backoff;
 pub use client::{Uplink, UplinkError};
 pub use session::{Heard, Next, Session, Speaker};

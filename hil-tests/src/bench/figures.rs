@@ -27,15 +27,20 @@ impl Figures {
         self.0.push(Figure { figure: figure.into(), value, unit });
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Prints the table.
     ///
     /// # Errors
     /// If `out` cannot be written.
     pub fn print(&self, out: &mut dyn Write) -> std::io::Result<()> {
-        writeln!(out, "{:<24} {:>16}  unit", "figure", "value")?;
+        writeln!(out, "{:<32} {:>16}  unit", "figure", "value")?;
         self.0
             .iter()
-            .try_for_each(|one| writeln!(out, "{:<24} {:>16.3}  {}", one.figure, one.value, one.unit))
+            .try_for_each(|one| writeln!(out, "{:<32} {:>16.3}  {}", one.figure, one.value, one.unit))
     }
 
     /// Writes `FOLDER/NAME.json`.

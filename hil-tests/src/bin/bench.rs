@@ -5,7 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use hil_tests::bench::{BacklogOptions, PathOptions, backlog, console, import, outbox, path, replay, soak};
+use hil_tests::bench::{
+    BacklogOptions, GatewayOptions, GatewayPart, PathOptions, backlog, console, gateway, import, outbox,
+    path, replay, soak,
+};
 use hil_tests::fleet::Binaries;
 
 /// Measures, prints a table, and writes target/bench/NAME.json.
@@ -27,6 +30,15 @@ struct Options {
     /// Of `backlog`: the server's flag of this name; its own bound if none is given
     #[arg(long, value_name = "N")]
     tail_observations: Option<usize>,
+    /// Of `gateway`: how many lampposts are connected
+    #[arg(long, default_value_t = 5_000)]
+    connections: usize,
+    /// Of `gateway`: how many are connected and idle, to see what a connection costs in memory
+    #[arg(long, default_value_t = 15_000)]
+    idle_connections: usize,
+    /// Of `gateway`: measure this part alone; may be repeated
+    #[arg(long, value_name = "PART")]
+    only: Vec<GatewayPart>,
 }
 
 /// The benchmarks.
@@ -46,6 +58,10 @@ enum Name {
     Import,
     /// The console in a browser: bytes of its pages; with 100,000 lampposts positions, live changes, search
     Console,
+    /// The gateway with 5,000 TLS connections: observations durable per second, latency to PUBACK and live feed, login storm,
+    /// memory of 15,000 idle connections, a flood; and mosquitto beside it. Fan-out of feeds to departments is not measured:
+    /// there is no feed broker yet
+    Gateway,
     /// The console left open (--seconds, say 3600) on more than 1,000 changes a second: memory, and what it missed
     Soak,
 }
@@ -92,6 +108,16 @@ fn run(options: &Options) -> anyhow::Result<()> {
             Name::Import => {
                 writeln!(out, "import: 143,000 lampposts into a registry that is empty")?;
                 (import(&binaries, directory.path(), 143_000)?, "import")
+            }
+            Name::Gateway => {
+                let Options { connections, idle_connections, seconds, .. } = *options;
+                writeln!(
+                    out,
+                    "gateway: {connections} connections, {idle_connections} idle ones, {seconds} s for each part"
+                )?;
+                let only = options.only.clone();
+                let options = GatewayOptions { connections, idle_connections, seconds, only };
+                (gateway(&binaries, directory.path(), &options)?, "gateway")
             }
             Name::Console => (console(&binaries, directory.path())?, "console"),
             Name::Soak => {

@@ -38,7 +38,7 @@ const DEVICES: [(&str, &[(&str, i64)]); 10] = [
 ];
 
 /// Records of a tick: one of each device.
-const RECORDS_PER_TICK: u64 = DEVICES.len() as u64;
+pub(in crate::bench) const RECORDS_PER_TICK: u64 = DEVICES.len() as u64;
 
 /// The records of all ticks from one time on, as an outbox gives them to be sent. They are made once, and the same for
 /// all lampposts: what a server does with them does not depend on what others have read.
@@ -59,18 +59,8 @@ impl Day {
         let mut bounds = vec![0];
         for tick in 0..ticks {
             let time = first.plus_ms(i64::try_from(tick)? * PERIOD_MS);
-            for (device, (_, series)) in DEVICES.iter().enumerate() {
-                let observations = series.iter().enumerate().map(|(place, &(_, about))| {
-                    let off =
-                        stirred(tick << 16 | (device << 8 | place) as u64) % (about.unsigned_abs() / 8 + 2);
-                    Observation {
-                        series: place,
-                        value: Some(about + off.cast_signed()),
-                        reason: Reason::GOOD,
-                    }
-                });
-                let tick = Tick { device, time, observations: observations.collect() };
-                records.extend(Record::Tick(tick).encode());
+            for record in records_of(tick, time) {
+                records.extend(record);
                 bounds.push(records.len());
             }
         }
@@ -107,13 +97,24 @@ impl Day {
 }
 
 /// Observations in so many records, of whole ticks.
-pub(super) fn observations(records: u64) -> u64 {
+pub(in crate::bench) fn observations(records: u64) -> u64 {
     let of_tick: usize = DEVICES.iter().map(|(_, series)| series.len()).sum();
     records / RECORDS_PER_TICK * of_tick as u64
 }
 
+/// The records of a tick, each serialised: what is read differs from tick to tick.
+pub(in crate::bench) fn records_of(tick: u64, time: UtcMillis) -> impl Iterator<Item = Vec<u8>> {
+    DEVICES.iter().enumerate().map(move |(device, (_, series))| {
+        let observations = series.iter().enumerate().map(|(place, &(_, about))| {
+            let off = stirred(tick << 16 | (device << 8 | place) as u64) % (about.unsigned_abs() / 8 + 2);
+            Observation { series: place, value: Some(about + off.cast_signed()), reason: Reason::GOOD }
+        });
+        Record::Tick(Tick { device, time, observations: observations.collect() }).encode()
+    })
+}
+
 /// What the records say, with units and resolutions of the catalogue.
-pub(super) fn description() -> anyhow::Result<Description> {
+pub(in crate::bench) fn description() -> anyhow::Result<Description> {
     let catalogue = Catalogue::built_in();
     let series = |property: &str| -> anyhow::Result<Series> {
         let property = catalogue.get(&property.parse()?).context("not in the catalogue")?;

@@ -1,6 +1,6 @@
 //! `bench backlog`: a street comes back after an outage, and hands in what it has read meanwhile beside what it reads now.
 
-mod day;
+pub(super) mod day;
 mod sender;
 
 use std::path::Path;

@@ -1,0 +1,78 @@
+//! Mosquitto, measured beside the server: the broker that a city would take if it wrote no gateway.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::lamppost::Gateway;
+use crate::fleet::wait_for;
+
+/// Where Debian has it: not on everybody's search path.
+const PROGRAMS: [&str; 2] = ["mosquitto", "/usr/sbin/mosquitto"];
+
+/// A running broker. It is killed when this is dropped.
+pub(super) struct Broker {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Broker {
+    /// Starts one with the server's own certificate, for clients with one of the same CA, as the server demands. It writes
+    /// nothing to disk: persistence, which it would save now and then, is off. None: it is not installed.
+    pub(super) fn start(directory: &Path, data: &Path) -> anyhow::Result<Option<Self>> {
+        std::fs::create_dir_all(directory)?;
+        // Taken and given back: the broker takes no port that it is not told.
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let config = directory.join("mosquitto.conf");
+        let (ca, tls) = (data.join("ca/ca.pem"), data.join("tls"));
+        write!(
+            File::create(&config)?,
+            "listener {} {}\ncafile {}\ncertfile {}\nkeyfile {}\ntls_version tlsv1.3\nrequire_certificate true\n\
+             use_identity_as_username true\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\n\
+             max_connections -1\nmax_inflight_messages 0\nlog_dest stderr\nlog_type error\nlog_type warning\nuser root\n",
+            address.port(),
+            address.ip(),
+            ca.display(),
+            tls.join("server.pem").display(),
+            tls.join("server.key").display(),
+        )?;
+        let log = directory.join("mosquitto.log");
+        for program in PROGRAMS {
+            let mut command = Command::new(program);
+            command
+                .arg("-c")
+                .arg(&config)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(File::create(&log)?);
+            match command.spawn() {
+                Ok(child) => {
+                    let broker = Self { child, address };
+                    let open = || TcpStream::connect(address).ok();
+                    wait_for("mosquitto to listen", Duration::from_secs(20), open)
+                        .with_context(|| std::fs::read_to_string(&log).unwrap_or_default())?;
+                    return Ok(Some(broker));
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error).context("cannot start mosquitto"),
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn gateway(&self) -> Gateway {
+        Gateway { address: self.address, process: self.child.id() }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // Fails if it has ended.
+        self.child.kill().and_then(|()| self.child.wait()).ok();
+    }
+}
