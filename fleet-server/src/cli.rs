@@ -234,8 +234,8 @@ pub enum CertCommand {
     /// Issue a certificate, with its key, to a registered lamppost
     #[command(after_help = ISSUE_HELP)]
     Issue(IssueArgs),
-    /// List certificates: serial number, lamppost, dates, and whether they are good, end soon (within 30 days), are
-    /// expired or revoked
+    /// List certificates: serial number, lamppost, dates, and whether they are good, end soon (less than a quarter
+    /// of their life is left, and less than 30 days), are expired or revoked
     List(CertListArgs),
     /// Revoke certificates: who is connected with one is thrown out within seconds
     Revoke(CertRevokeArgs),

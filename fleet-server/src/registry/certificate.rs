@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 use sqlx::SqliteConnection;
@@ -100,7 +99,7 @@ pub struct CertificateRecord {
 pub enum CertificateState {
     /// It is good.
     Good,
-    /// It is good for less than [`SOON`].
+    /// Less than a quarter of its life is left, and less than 30 days.
     Soon,
     /// Its time is over.
     Expired,
@@ -108,8 +107,8 @@ pub enum CertificateState {
     Revoked,
 }
 
-/// A certificate that ends within this time is to be replaced: time enough to drive there.
-pub const SOON: Duration = Duration::from_hours(30 * 24);
+/// A certificate that is good for longer than this does not end soon, however long its life: time enough to drive there.
+const SOON_MS: i64 = 30 * 86_400_000;
 
 impl CertificateRecord {
     /// What the audit says of its issue.
@@ -121,10 +120,12 @@ impl CertificateRecord {
 
     /// How things stand with it.
     pub fn state(&self, now: UtcMillis) -> CertificateState {
+        // A lamppost renews its own when a third of its life is left: with less than a quarter it has failed to.
+        let soon_ms = (self.not_after.since_ms(self.issued) / 4).min(SOON_MS);
         match self.revoked {
             Some(_) => CertificateState::Revoked,
             None if self.not_after < now => CertificateState::Expired,
-            None if self.not_after < now.plus(SOON) => CertificateState::Soon,
+            None if self.not_after < now.plus_ms(soon_ms) => CertificateState::Soon,
             None => CertificateState::Good,
         }
     }
@@ -177,4 +178,29 @@ pub(super) async fn insert_certificate(
         return Err(writing(source));
     }
     audit::append(transaction, entry).await.map(drop).map_err(writing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_ends_soon_when_a_renewal_is_overdue_and_when_somebody_has_to_drive_there() {
+        const DAY_MS: i64 = 86_400_000;
+        let state = |life: i64, day: i64| {
+            let record = CertificateRecord {
+                serial: "4a".parse().unwrap(),
+                lamppost: "DF3637".parse().unwrap(),
+                issued: UtcMillis(0),
+                not_after: UtcMillis(life * DAY_MS),
+                revoked: None,
+            };
+            record.state(UtcMillis(day * DAY_MS))
+        };
+        assert_eq!(state(30, 22), CertificateState::Good, "renewed at 20 days, give or take");
+        assert_eq!(state(30, 23), CertificateState::Soon);
+        assert_eq!(state(30, 31), CertificateState::Expired);
+        assert_eq!(state(825, 795), CertificateState::Good);
+        assert_eq!(state(825, 796), CertificateState::Soon);
+    }
 }

@@ -24,7 +24,7 @@ mod tests;
 
 pub use admission::RegistryAdmission;
 pub(crate) use certificate::hex;
-pub use certificate::{CertificateRecord, CertificateSerial, CertificateState, NotASerial, SOON};
+pub use certificate::{CertificateRecord, CertificateSerial, CertificateState, NotASerial};
 pub use changes::RegistryChanges;
 pub use copy::CopiedRegistry;
 pub use decision::{Commanded, Decision, DecisionRecord};
