@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod est;
+pub mod feeds;
 pub mod gateway;
 pub mod ingest;
 pub mod journal;

@@ -74,6 +74,22 @@ pub struct Property {
     pub definition: String,
 }
 
+impl Theme {
+    /// Its name, as in the catalogue's file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Weather => "weather",
+            Self::Air => "air",
+            Self::Light => "light",
+            Self::Traffic => "traffic",
+            Self::Structure => "structure",
+            Self::Energy => "energy",
+            Self::Lighting => "lighting",
+            Self::Health => "health",
+        }
+    }
+}
+
 impl Property {
     /// Whether `value`, in the unit, lies in the valid range.
     pub fn believes(&self, value: f64) -> bool {
