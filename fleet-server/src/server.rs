@@ -1,6 +1,7 @@
 //! The server, put together: what it is built of, how it runs, how it stops.
 
 mod clock_watch;
+mod feeding;
 mod keeper;
 mod revocations;
 mod start;
@@ -29,6 +30,7 @@ use crate::cli::RunArgs;
 use crate::clock;
 use crate::commands::Commands;
 use crate::est::{Est, EstMetrics, EstOptions};
+use crate::feeds::{FeedLimits, FeedMetrics, Feeds};
 use crate::gateway::{Gateway, GatewayMetrics, GatewayOptions, Limits, Refusals, Sessions};
 use crate::ingest::{Ingest, IngestMetrics};
 use crate::journal::{Journal, JournalHandle, JournalHealth, JournalMetrics, JournalOptions};
@@ -42,6 +44,7 @@ use crate::web::{
 };
 
 use clock_watch::ClockWatch;
+use feeding::Feeding;
 use keeper::Keeper;
 use start::Rebuild;
 use threads::{Threads, Work};
@@ -81,6 +84,7 @@ struct Metrics {
     clock_wrong: Gauge,
     gateway: GatewayMetrics,
     est: EstMetrics,
+    feeds: FeedMetrics,
     journal: JournalMetrics,
     checkpoint: CheckpointMetrics,
     ingest: IngestMetrics,
@@ -225,7 +229,7 @@ impl Server {
             registry,
             sessions,
             roll,
-            gateway: options,
+            gateway: mut options,
             tls,
             lampposts,
             people,
@@ -237,6 +241,9 @@ impl Server {
         // Said before the journal is read, which may take a while. That the server is starting is all that is asked then.
         clock_watch.look(clock::wall()).ok();
         let mut keeper = Keeper::begin(&registry, &sessions, options.refusals.clone()).await;
+        let directory = watch::Sender::new(Arc::default());
+        let feeds = Feeds::new(FeedLimits::default(), directory.subscribe(), metrics.feeds.clone());
+        options.feeds = Some(feeds.clone());
         let (stop_web, commands) = (web.stop.clone(), web.commands.clone());
         let mut serving = JoinSet::new();
         serving.spawn(web::serve(people, web));
@@ -285,7 +292,8 @@ impl Server {
         let told = live.clone();
         let publish = Box::new(move |state| told.publish_state(state));
         // The roll is whole before anybody may read it.
-        let watcher = Watcher::new(roll, registry.clone(), publish).look().await?;
+        let watcher = Watcher::new(roll.clone(), registry.clone(), publish).look().await?;
+        let mut feeding = Feeding::begin(&feeds, &live, roll, store.clone()).await?;
         phase.send_replace(Phase::Ready);
         tracing::info!("ready");
 
@@ -300,6 +308,7 @@ impl Server {
             _ = gateway_task.join_next() => Err(anyhow::anyhow!("the gateway ended by itself")),
             _ = serving.join_next() => Err(anyhow::anyhow!("the people's listener ended by itself")),
             () = keeper.ended() => Err(anyhow::anyhow!("the keeper of the audit or of revocations ended by itself")),
+            () = feeding.ended() => Err(anyhow::anyhow!("the feeds of departments ended by themselves")),
             _ = watcher_task.join_next() => Err(anyhow::anyhow!("the watcher of lampposts ended by itself")),
             part = watch_parts(&journal, &threads, &store, &phase, &metrics.store, clock_watch) => {
                 Err(anyhow::anyhow!("the {part} thread ended by itself"))
@@ -312,6 +321,7 @@ impl Server {
         journal.close();
         let finished = tokio::task::spawn_blocking(|| threads.finish()).await;
         live.close();
+        feeding.end().await;
         end(&stop_web, &mut serving).await;
         keeper.end(ended.as_ref().err()).await;
         finished??;
@@ -321,8 +331,18 @@ impl Server {
 
 impl Metrics {
     fn figures(&self, started: UtcMillis, connections: usize, tail: TailOptions) -> Figures {
-        let Self { clock_wrong: _, gateway, est: _, journal, checkpoint, ingest, store, live, web: _ } =
-            self.clone();
+        let Self {
+            clock_wrong: _,
+            gateway,
+            est: _,
+            feeds: _,
+            journal,
+            checkpoint,
+            ingest,
+            store,
+            live,
+            web: _,
+        } = self.clone();
         Figures { started, gateway, connections, journal, checkpoint, ingest, store, tail, live }
     }
 
@@ -335,6 +355,7 @@ impl Metrics {
         );
         self.gateway.register(&mut registry);
         self.est.register(&mut registry);
+        self.feeds.register(&mut registry);
         self.journal.register(&mut registry);
         self.checkpoint.register(&mut registry);
         self.ingest.register(&mut registry);
@@ -356,7 +377,7 @@ fn gateway_options(
     let refusals = Refusals::default();
     let options = EstOptions { validity: args.certificate_days, return_within: args.return_within };
     let est = Est::new(registry.clone(), Arc::new(authority), options, metrics.est.clone(), refusals.clone());
-    GatewayOptions { limits, refusals, http: est.router() }
+    GatewayOptions { limits, refusals, http: est.router(), feeds: None }
 }
 
 /// The gateway's limits, within the file descriptors that the system grants: enough are kept back for the journal, the

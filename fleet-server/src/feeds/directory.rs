@@ -9,7 +9,7 @@ use lamplighter_protocol::UtcMillis;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::{Filter, Topic};
+use super::Filter;
 
 /// The name of a department, by which it logs in: `transport`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,11 +75,6 @@ impl AccessKey {
 }
 
 impl Access {
-    /// Whether any grant matches this topic.
-    pub fn grants(&self, topic: &Topic) -> bool {
-        self.grants.iter().any(|grant| grant.matches(topic))
-    }
-
     /// Its key of this name, if it is good at this time.
     pub fn key(&self, id: AccessKeyId, now: UtcMillis) -> Option<&AccessKey> {
         self.keys.iter().find(|key| key.id == id && key.is_good(now))

@@ -71,7 +71,7 @@ const KEPT_BYTES: usize = 4 * 1024;
 /// While more than this is unsent, the client is not read: it does not take our answers.
 const UNSENT_BYTES: usize = MAX_PACKET_BYTES;
 /// How long the last words to a client may take.
-pub(super) const FAREWELL: Duration = Duration::from_secs(2);
+pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
 
 impl Connection {
     pub(super) fn new(
@@ -304,7 +304,7 @@ async fn admit(context: Arc<Context>, identity: Arc<Identity>) -> Result<(), Rea
 }
 
 /// Sends all of `outgoing`. Cancel-safe: what was taken is gone from it, and a flush can be begun again.
-async fn send(writer: &mut (impl AsyncWrite + Unpin), outgoing: &mut BytesMut) -> io::Result<()> {
+pub(crate) async fn send(writer: &mut (impl AsyncWrite + Unpin), outgoing: &mut BytesMut) -> io::Result<()> {
     while !outgoing.is_empty() {
         if writer.write_buf(outgoing).await? == 0 {
             return Err(io::ErrorKind::WriteZero.into());
@@ -328,6 +328,6 @@ async fn letter(registration: Option<&Registration>, downlinks: bool) -> Letter 
     }
 }
 
-pub(super) fn now() -> Now {
+pub(crate) fn now() -> Now {
     Now { monotonic: clock::monotonic(), wall: clock::wall() }
 }

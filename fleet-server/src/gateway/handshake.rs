@@ -16,11 +16,14 @@ use super::identity::{Identity, IdentityError};
 use super::metrics::HandshakeOutcome;
 use super::session::Now;
 use crate::ca::{ALPN_HTTP, ALPN_MQTT};
+use crate::feeds::Feeds;
 
 /// A connection past its TLS handshake.
 pub(super) enum Opened {
     /// A lamppost that will log in, or has the time of [`super::Limits::connect`] to do so.
     Mqtt { stream: Stream, identity: Identity, begun: Begun },
+    /// Somebody without a certificate who has said something that may be a login.
+    Department { stream: Stream, feeds: Feeds, begun: Begun },
     /// Somebody who asks by HTTP.
     Http { stream: Stream, certificate: Option<Identity>, begun: Begun },
 }
@@ -87,6 +90,10 @@ async fn told_apart(
         return Some(Opened::Http { stream, certificate, begun });
     }
     let Some(identity) = certificate else {
+        if let (Some(feeds), false) = (&context.feeds, begun.bytes.is_empty()) {
+            context.metrics.shook_hands(HandshakeOutcome::Done);
+            return Some(Opened::Department { stream, feeds: feeds.clone(), begun });
+        }
         let outcome = HandshakeOutcome::NoCertificate;
         context.metrics.shook_hands(outcome);
         context.log.no_handshake(peer, outcome, &IdentityError::None, crate::clock::monotonic());

@@ -16,10 +16,13 @@
 //! Who has no certificate yet comes to the same port to enrol, over HTTP: it is told apart by what it names in TLS (ALPN)
 //! or by its first byte. What is served there is handed in; how much of it, and for how long, is bounded here.
 //!
+//! Departments log in on it as well, without a certificate, with a name and a key: they are handed over to the feeds. Who has
+//! a lamppost's certificate is a lamppost.
+//!
 //! It knows nothing of what payloads mean: that is for ingest, which reads what the journal committed.
 
 mod admission;
-mod codec;
+pub(crate) mod codec;
 mod connection;
 mod handshake;
 mod http;
@@ -41,6 +44,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
@@ -49,10 +53,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::connection::Connection;
 use self::handshake::Opened;
+use crate::feeds::{Arriving, Feeds};
 use crate::journal::JournalHandle;
 
 pub use admission::{Admission, Admitted, Admitting, Refusal};
 pub use codec::{Incoming, Outgoing};
+pub(crate) use connection::{FAREWELL, now, send};
 pub use http::Caller;
 pub use identity::Identity;
 pub use limits::{Limits, Rate};
@@ -76,6 +82,8 @@ pub struct GatewayOptions {
     /// What it serves by HTTP, to clients with a certificate and without ([`Caller`], an extension of each request).
     /// Nothing by default.
     pub http: Router,
+    /// Whom it hands over who logs in without a certificate: departments. Nobody by default, and they are turned away.
+    pub feeds: Option<Feeds>,
 }
 
 /// Why the gateway cannot start.
@@ -100,6 +108,7 @@ struct Context {
     limits: Arc<Limits>,
     acceptor: TlsAcceptor,
     http: Router,
+    feeds: Option<Feeds>,
     journal: JournalHandle,
     admission: Arc<dyn Admission>,
     sessions: Sessions,
@@ -131,11 +140,12 @@ impl Gateway {
         sessions: Sessions,
         metrics: GatewayMetrics,
     ) -> Result<Self, GatewayError> {
-        let GatewayOptions { limits, http, refusals } = options;
+        let GatewayOptions { limits, http, refusals, feeds } = options;
         let address = listener.local_addr().map_err(GatewayError::Address)?;
         let context = Context {
             acceptor: TlsAcceptor::from(tls),
             http,
+            feeds,
             journal,
             admission,
             sessions,
@@ -264,6 +274,10 @@ async fn serve(
             let caller = Caller { peer, certificate };
             return http::serve(&context, stream, begun, caller, &cancel).await;
         }
+        Some(Opened::Department { stream, feeds, begun }) => {
+            let arriving = Arriving { peer, bytes: begun.bytes, since: begun.since.monotonic, opening };
+            return listen(&context, &feeds, stream, arriving, &cancel).await;
+        }
         Some(Opened::Mqtt { stream, identity, begun }) => (stream, identity, begun),
     };
     let number = identity.number.clone();
@@ -276,6 +290,21 @@ async fn serve(
         context.log.refused(&number, peer, reason.label(), crate::clock::monotonic());
     } else {
         tracing::debug!(lamppost = %number, %peer, reason = reason.label(), "a connection ended");
+    }
+}
+
+/// Serves a department to its end.
+async fn listen(
+    context: &Context,
+    feeds: &Feeds,
+    stream: impl AsyncRead + AsyncWrite + Send,
+    arriving: Arriving,
+    cancel: &CancellationToken,
+) {
+    let peer = arriving.peer;
+    let ending = feeds.serve(stream, arriving, cancel).await;
+    if ending.is_refusal() {
+        context.log.refused_stranger(peer, ending.label(), crate::clock::monotonic());
     }
 }
 

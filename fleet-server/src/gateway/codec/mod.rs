@@ -67,7 +67,7 @@ pub enum Outgoing {
 
 /// Bytes that are no packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum CodecError {
+pub(crate) enum CodecError {
     #[error("a packet is longer than {} bytes", limits::MAX_PACKET_BYTES)]
     TooLong,
     #[error("a packet breaks the rules of MQTT 3.1.1")]
@@ -75,7 +75,7 @@ pub(super) enum CodecError {
 }
 
 /// Takes the next whole packet out of `buffer`. None: more bytes are needed, and `buffer` has the room for them.
-pub(super) fn read(buffer: &mut BytesMut) -> Result<Option<Incoming>, CodecError> {
+pub(crate) fn read(buffer: &mut BytesMut) -> Result<Option<Incoming>, CodecError> {
     let Some(first) = buffer.first().copied() else { return Ok(None) };
     if !flags_allowed(first) {
         return Err(CodecError::Malformed);
@@ -108,7 +108,7 @@ pub(super) fn read(buffer: &mut BytesMut) -> Result<Option<Incoming>, CodecError
 ///
 /// # Panics
 /// When a payload is longer than MQTT allows, 256 MiB: whoever queues one checks it against our own limit.
-pub(super) fn write(packet: &Outgoing, buffer: &mut BytesMut) {
+pub(crate) fn write(packet: &Outgoing, buffer: &mut BytesMut) {
     let written = match packet {
         Outgoing::ConnAck(code) => ConnAck::new(*code, false).write(buffer),
         Outgoing::ConnAckVersion5 => {
