@@ -22,8 +22,9 @@ const PROGRAMS: [(&str, &str); 10] = [
     ("systemd-analyze", "systemd"),
 ];
 
-/// What the Python side of the tests imports: Google's protobuf and its compiler, within the versions that are known to do.
-const PYTHON: [&str; 2] = ["protobuf>=6,<8", "grpcio-tools>=1.80,<2"];
+/// What the Python side of the tests imports: Google's protobuf and its compiler, and Eclipse's MQTT client, within the
+/// versions that are known to do.
+const PYTHON: [&str; 3] = ["protobuf>=6,<8", "grpcio-tools>=1.80,<2", "paho-mqtt>=2,<3"];
 
 const DENY_VERSION: &str = "0.20.2";
 
@@ -80,7 +81,7 @@ pub(crate) fn python_path() -> PathBuf {
 
 fn python() -> anyhow::Result<()> {
     let python = python_path();
-    let imports = "import google.protobuf, grpc_tools";
+    let imports = "import google.protobuf, grpc_tools, paho.mqtt";
     if output(command(&python).args(["-c", imports])).is_some() {
         return Ok(());
     }

@@ -26,6 +26,7 @@ mod privacy;
 mod session;
 mod shelf;
 mod topic;
+pub(crate) mod websocket;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

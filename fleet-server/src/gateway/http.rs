@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::io::Cursor;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -22,6 +22,7 @@ use super::Context;
 use super::handshake::{Begun, Stream};
 use super::identity::Identity;
 use super::metrics::HttpEnding;
+use crate::feeds::websocket::{self, WebSocket};
 
 /// Who asks by HTTP on the lampposts' port: an extension of every request.
 #[derive(Clone, Debug)]
@@ -37,24 +38,43 @@ pub struct Caller {
 const HEAD_BYTES: usize = 16 * 1024;
 const HEADERS: usize = 64;
 
-/// Serves a connection to its end, and counts how it ended.
+/// What a connection goes on as, after its request for that was answered.
+pub(super) type Upgraded = WebSocket<TokioIo<hyper::upgrade::Upgraded>>;
+
+/// Serves a connection to its end, and counts how it ended; or to where it goes on as something else.
 pub(super) async fn serve(
     context: &Context,
     stream: Stream,
     begun: Begun,
     caller: Caller,
     cancel: &CancellationToken,
-) {
+) -> Option<Upgraded> {
     let (peer, caller) = (caller.peer, Arc::new(caller));
     let (answers, asked) = (TowerToHyperService::new(context.http.clone()), AtomicU32::new(0));
     let most = context.limits.http_requests;
+    // Departments alone: a lamppost has nothing to ask for.
+    let takes_departments = context.feeds.is_some() && caller.certificate.is_none();
+    let upgrade = Arc::new(Mutex::new(None));
+    let upgrades = Arc::clone(&upgrade);
     let service = service_fn(move |mut request: Request<Incoming>| {
+        let switched = (takes_departments && request.uri().path() == websocket::PATH).then(|| {
+            websocket::answer(&request).inspect(|_| {
+                let on = hyper::upgrade::on(&mut request);
+                *upgrades.lock().unwrap_or_else(PoisonError::into_inner) = Some(on);
+            })
+        });
         let is_last = asked.fetch_add(1, Ordering::Relaxed) + 1 >= most;
         request.extensions_mut().insert(Caller::clone(&caller));
-        let answer = answers.call(request);
+        let answer = switched.is_none().then(|| answers.call(request));
         async move {
-            let mut answer: Response<Body> = answer.await?;
-            if is_last {
+            let is_switched = matches!(switched, Some(Ok(_)));
+            let mut answer: Response<Body> = match (switched, answer) {
+                (Some(Ok(switched)), _) => switched,
+                (Some(Err(refused)), _) => *refused,
+                (None, Some(answer)) => answer.await?,
+                (None, None) => unreachable!("what is not answered here is asked of the router"),
+            };
+            if is_last && !is_switched {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(answer)
@@ -65,7 +85,7 @@ pub(super) async fn serve(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(context.limits.connect);
     http.max_buf_size(HEAD_BYTES).max_headers(HEADERS);
-    let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
     let mut out_of_time = pin!(tokio::time::sleep(context.limits.http));
     let mut cancelled = pin!(cancel.cancelled());
     let mut stopping = false;
@@ -90,4 +110,7 @@ pub(super) async fn serve(
     if ending == HttpEnding::TooSlow {
         context.log.refused_stranger(peer, ending.label(), crate::clock::monotonic());
     }
+    let upgrade = upgrade.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    let stream = (ending == HttpEnding::Done).then_some(upgrade)?.await.ok()?;
+    Some(WebSocket::new(TokioIo::new(stream)))
 }

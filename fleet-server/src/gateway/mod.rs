@@ -44,6 +44,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -272,7 +273,11 @@ async fn serve(
         // It keeps its place among those that are not logged in to its end.
         Some(Opened::Http { stream, certificate, begun }) => {
             let caller = Caller { peer, certificate };
-            return http::serve(&context, stream, begun, caller, &cancel).await;
+            let upgraded = http::serve(&context, stream, begun, caller, &cancel).await;
+            let (Some(stream), Some(feeds)) = (upgraded, &context.feeds) else { return };
+            let arriving =
+                Arriving { peer, bytes: BytesMut::new(), since: crate::clock::monotonic(), opening };
+            return listen(&context, feeds, stream, arriving, &cancel).await;
         }
         Some(Opened::Department { stream, feeds, begun }) => {
             let arriving = Arriving { peer, bytes: begun.bytes, since: begun.since.monotonic, opening };

@@ -116,6 +116,14 @@ impl ServerProcess {
         Ok(token.trim().to_owned())
     }
 
+    /// What one of the server's commands prints, on the data of this one.
+    ///
+    /// # Errors
+    /// What it complains of.
+    pub fn operate(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        output(self.place.binaries.server().args(arguments).arg("--data").arg(self.data()))
+    }
+
     fn import(&self, csv: &str) -> anyhow::Result<Certificates> {
         self.import_list(csv)?;
         let data = self.data();

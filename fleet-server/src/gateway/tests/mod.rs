@@ -1,6 +1,7 @@
 //! The gateway over real sockets, real TLS and a real journal.
 
 mod bench;
+mod feeds;
 mod http;
 
 use std::time::Duration;
