@@ -24,6 +24,8 @@ use operator::operator;
 mod audit;
 mod backup;
 mod cert;
+mod department;
+mod grant;
 mod journal;
 mod operator;
 #[cfg(test)]
@@ -33,6 +35,11 @@ mod token;
 pub use audit::{AuditCommand, AuditExportArgs, AuditVerifyArgs, export_audit, verify_audit};
 pub use backup::{BackupArgs, ProgressLine, RestoreArgs, back_up, restore};
 pub use cert::{CertListArgs, CertRevokeArgs, list_certificates, revoke_certificates};
+pub use department::{
+    AddDepartmentArgs, AddKeyArgs, DepartmentCommand, DepartmentListArgs, EndDepartmentArgs, EndKeyArgs,
+    departments,
+};
+pub use grant::{AddGrantArgs, GrantCommand, GrantListArgs, WithdrawArgs, grants};
 pub use journal::{JournalCommand, VerifyArgs, verify_journal};
 pub use token::{CreateArgs, EndArgs, Hours, ListArgs, TokenCommand, tokens};
 
@@ -45,6 +52,8 @@ Examples:
   fleet-server token create DF3637 --data /var/lib/lamplighter
   fleet-server run --data /var/lib/lamplighter --name fleet.example.org
   fleet-server cert revoke --lamppost DF3637 --data /var/lib/lamplighter --reason stolen
+  fleet-server department add traffic --title 'Transport Department' --data /var/lib/lamplighter
+  fleet-server grant add traffic 'highway/traffic/#' --data /var/lib/lamplighter
   fleet-server journal verify --data /var/lib/lamplighter
   fleet-server audit verify --data /var/lib/lamplighter
   fleet-server backup --data /var/lib/lamplighter --out /backups/2026-11-22
@@ -108,6 +117,12 @@ pub enum Command {
     /// One-time tokens, by which lampposts are enrolled
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Departments, which may listen to what lampposts observe, and their API keys
+    #[command(subcommand)]
+    Department(DepartmentCommand),
+    /// What departments may hear
+    #[command(subcommand)]
+    Grant(GrantCommand),
     /// What is received is here first, on disk
     #[command(subcommand)]
     Journal(JournalCommand),

@@ -51,6 +51,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Audit(AuditCommand::Verify(args)) => cli::verify_audit(&args, &mut out).await,
         Command::Audit(AuditCommand::Export(args)) => cli::export_audit(&args, &mut out).await,
         Command::Token(command) => cli::tokens(&command, clock::wall(), &mut out).await,
+        Command::Department(command) => cli::departments(&command, clock::wall(), &mut out).await,
+        Command::Grant(command) => cli::grants(&command, clock::wall(), &mut out).await,
         Command::Journal(JournalCommand::Verify(args)) => cli::verify_journal(&args, &mut out),
         Command::Backup(args) => cli::back_up(&args, clock::wall(), &mut progress_line(), &mut out).await,
         Command::Restore(args) => cli::restore(&args, &mut progress_line(), &mut out),

@@ -1,6 +1,7 @@
 //! The server, put together: what it is built of, how it runs, how it stops.
 
 mod clock_watch;
+mod departments;
 mod feeding;
 mod keeper;
 mod revocations;
@@ -240,10 +241,10 @@ impl Server {
         let mut clock_watch = ClockWatch::new(metrics.clock_wrong.clone());
         // Said before the journal is read, which may take a while. That the server is starting is all that is asked then.
         clock_watch.look(clock::wall()).ok();
-        let mut keeper = Keeper::begin(&registry, &sessions, options.refusals.clone()).await;
         let directory = watch::Sender::new(Arc::default());
         let feeds = Feeds::new(FeedLimits::default(), directory.subscribe(), metrics.feeds.clone());
         options.feeds = Some(feeds.clone());
+        let mut keeper = Keeper::begin(&registry, &sessions, options.refusals.clone(), directory).await;
         let (stop_web, commands) = (web.stop.clone(), web.commands.clone());
         let mut serving = JoinSet::new();
         serving.spawn(web::serve(people, web));
@@ -307,7 +308,7 @@ impl Server {
             () = stop.cancelled() => Ok(()),
             _ = gateway_task.join_next() => Err(anyhow::anyhow!("the gateway ended by itself")),
             _ = serving.join_next() => Err(anyhow::anyhow!("the people's listener ended by itself")),
-            () = keeper.ended() => Err(anyhow::anyhow!("the keeper of the audit or of revocations ended by itself")),
+            () = keeper.ended() => Err(anyhow::anyhow!("the keeper of the audit, of revocations or of departments ended by itself")),
             () = feeding.ended() => Err(anyhow::anyhow!("the feeds of departments ended by themselves")),
             _ = watcher_task.join_next() => Err(anyhow::anyhow!("the watcher of lampposts ended by itself")),
             part = watch_parts(&journal, &threads, &store, &phase, &metrics.store, clock_watch) => {

@@ -5,7 +5,8 @@ use std::fmt;
 use lamplighter_protocol::{Digest, LamppostNumber, OutboxId, UtcMillis};
 use serde_json::{Map, Number, Value};
 
-use crate::registry::{CertificateSerial, TokenId};
+use crate::feeds::{AccessKeyId, DepartmentName};
+use crate::registry::{CertificateSerial, GrantId, TokenId};
 
 /// Longest text in the detail of a record, in characters: a reason that somebody typed, the name of a file. With the eight
 /// that a record has at most, it stays below what the table takes.
@@ -44,6 +45,18 @@ pub enum Action {
     AuthorityMade,
     /// A certificate of the gateway is used for the first time.
     ServerCertificateMade,
+    /// A department was added, which may listen to what it is granted.
+    DepartmentAdded,
+    /// A department has ended, and all of its keys and grants with it.
+    DepartmentEnded,
+    /// A department was given an API key.
+    DepartmentKeyAdded,
+    /// An API key is not good any more.
+    DepartmentKeyEnded,
+    /// A department may hear something.
+    GrantAdded,
+    /// A department may not hear something any more.
+    GrantWithdrawn,
     /// An operator has decided that an outbox belongs where it is.
     OutboxReleased,
     /// An operator has given up what only an outbox has.
@@ -67,6 +80,12 @@ pub enum Subject {
     Certificate(CertificateSerial),
     /// A token, by the name that it has among people.
     Token(TokenId),
+    /// A department.
+    Department(DepartmentName),
+    /// An API key of a department, by the name that it has among people.
+    DepartmentKey(AccessKeyId),
+    /// A grant of a department.
+    Grant(GrantId),
     /// An outbox of a lamppost.
     Outbox(OutboxId),
     /// The fleet's CA, by the SHA-256 of its certificate.
@@ -157,6 +176,12 @@ impl Action {
             Self::CertificateRevoked => "certificate_revoked",
             Self::AuthorityMade => "authority_made",
             Self::ServerCertificateMade => "server_certificate_made",
+            Self::DepartmentAdded => "department_added",
+            Self::DepartmentEnded => "department_ended",
+            Self::DepartmentKeyAdded => "department_key_added",
+            Self::DepartmentKeyEnded => "department_key_ended",
+            Self::GrantAdded => "grant_added",
+            Self::GrantWithdrawn => "grant_withdrawn",
             Self::OutboxReleased => "outbox_released",
             Self::OutboxClosed => "outbox_closed",
             Self::ServerStarted => "server_started",
@@ -173,6 +198,9 @@ impl fmt::Display for Subject {
             Self::Lamppost(number) => write!(f, "lamppost:{number}"),
             Self::Certificate(serial) => write!(f, "certificate:{serial}"),
             Self::Token(token) => write!(f, "token:{token}"),
+            Self::Department(name) => write!(f, "department:{name}"),
+            Self::DepartmentKey(key) => write!(f, "department_key:{key}"),
+            Self::Grant(grant) => write!(f, "grant:{grant}"),
             Self::Outbox(outbox) => write!(f, "outbox:{outbox}"),
             Self::Authority(digest) => write!(f, "authority:{digest}"),
             Self::ServerCertificate(digest) => write!(f, "server_certificate:{digest}"),

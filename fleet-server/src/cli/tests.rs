@@ -27,6 +27,8 @@ async fn perform(line: &str) -> Result<String, String> {
         Command::Run(_) => panic!("not here"),
         Command::Journal(JournalCommand::Verify(args)) => verify_journal(&args, &mut out),
         Command::Token(command) => tokens(&command, clock::wall(), &mut out).await,
+        Command::Department(command) => departments(&command, clock::wall(), &mut out).await,
+        Command::Grant(command) => grants(&command, clock::wall(), &mut out).await,
         Command::Backup(args) => {
             let mut progress = ProgressLine::new(Box::new(std::io::sink()), false);
             back_up(&args, clock::wall(), &mut progress, &mut out).await
@@ -233,6 +235,7 @@ async fn no_certificate_is_issued_over_files_that_are_there() {
 }
 
 mod certificates;
+mod departments;
 mod journal;
 
 #[tokio::test]

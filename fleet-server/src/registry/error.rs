@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use lamplighter_protocol::LamppostNumber;
 use sqlx::migrate::MigrateError;
 
-use super::CertificateSerial;
+use super::{CertificateSerial, GrantId};
+use crate::feeds::{AccessKeyId, DepartmentName};
 
 /// What failed at the registry.
 #[derive(Debug, thiserror::Error)]
@@ -120,5 +121,43 @@ pub enum RegistryError {
     NoCertificate {
         /// The serial number.
         serial: CertificateSerial,
+    },
+    /// There is no department of this name, or it has ended.
+    #[error("there is no department {name}")]
+    NoDepartment {
+        /// The name.
+        name: DepartmentName,
+    },
+    /// A department has this name, or has had it.
+    #[error("there is or was a department {name}: take another name, for the audit knows that one")]
+    DepartmentTaken {
+        /// The name.
+        name: DepartmentName,
+    },
+    /// There is no key of this number that is good, or not of this department.
+    #[error("there is no key {id}, or it is ended")]
+    NoKey {
+        /// The number.
+        id: AccessKeyId,
+    },
+    /// There is no grant of this number, or not of this department.
+    #[error("there is no grant {id}, or it is withdrawn")]
+    NoGrant {
+        /// The number.
+        id: GrantId,
+    },
+    /// The department has this very grant.
+    #[error("this is granted already: it is grant {id}")]
+    GrantedAlready {
+        /// The grant.
+        id: GrantId,
+    },
+    /// There is no room for another one.
+    #[error("there are {most} {what} already, and no more are taken: end one that is not needed")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        most: u32,
     },
 }

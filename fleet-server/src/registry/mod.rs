@@ -1,5 +1,5 @@
-//! The registry: which lampposts there are, which certificates they were given, what operators have decided, and the audit. Relational, small, and rarely
-//! written: nothing of the path of observations writes here, not even a login.
+//! The registry: which lampposts there are, which certificates they were given, who may listen to what, what operators have
+//! decided, and the audit. Relational, small, and rarely written: nothing of the path of observations writes here, not even a login.
 //!
 //! It is one SQLite file (write-ahead log, every commit synced). The server and its subcommands open the same file
 //! side by side: one writes at a time, the others wait for it (up to [`BUSY_TIMEOUT`]), readers wait for nobody.
@@ -11,10 +11,14 @@ mod certificate;
 mod changes;
 mod copy;
 mod decision;
+mod department;
+mod department_key;
 mod enrolment;
 mod error;
+mod grant;
 mod lamppost;
 mod list;
+mod part;
 mod revocation;
 mod sqlite;
 mod token;
@@ -28,12 +32,16 @@ pub use certificate::{CertificateRecord, CertificateSerial, CertificateState, No
 pub use changes::RegistryChanges;
 pub use copy::CopiedRegistry;
 pub use decision::{Commanded, Decision, DecisionRecord};
+pub use department::{DepartmentRecord, EndedDepartment, Label, MOST_DEPARTMENTS, NotALabel};
+pub use department_key::{ApiKey, KeyDays, KeyRecord, MOST_KEYS, NoKeyBytes, NotAKeyId, NotKeyDays};
 pub use enrolment::Recorded;
 pub use error::RegistryError;
+pub use grant::{GrantId, GrantRecord, MOST_GRANTS, NotAGrantId};
 pub use lamppost::{Coordinates, Lamppost, OffTheGlobe};
 pub use list::{
     Fault, LARGEST_LIST_BYTES, ListError, MOST_PROBLEMS, Place, Problem, read_list, write_csv, write_geojson,
 };
+pub use part::Part;
 pub use revocation::{Revoke, Revoked};
 pub use sqlite::{BUSY_TIMEOUT, Imported, Registry};
 pub use token::{TokenDigest, TokenEnding, TokenId, TokenRecord};

@@ -290,6 +290,7 @@ async fn migrate(path: &Path, writer: &SqlitePool) -> Result<(), RegistryError> 
         ),
         migration(3, "audit", include_str!("../../migrations/sqlite/0003_audit.sql")),
         migration(4, "tokens", include_str!("../../migrations/sqlite/0004_tokens.sql")),
+        migration(5, "departments", include_str!("../../migrations/sqlite/0005_departments.sql")),
     ]);
     let path = path.to_owned();
     migrations.run(writer).await.map_err(|source| {

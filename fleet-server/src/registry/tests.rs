@@ -8,6 +8,8 @@ use super::*;
 use crate::audit::Actor;
 use crate::gateway::{Admission as _, Admitted, Refusal};
 
+mod departments;
+
 const NOW: UtcMillis = UtcMillis(1_760_000_000_000);
 const LATER: UtcMillis = UtcMillis(1_760_000_060_000);
 const BY: Actor = Actor::Server;

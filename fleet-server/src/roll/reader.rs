@@ -1,7 +1,7 @@
-//! Reads the register again when somebody has changed the registry: most often another process, which imports.
+//! Reads the register again when somebody has changed the lampposts in the registry: most often another process, which imports.
 
 use super::register::{Register, RegisterBuilder};
-use crate::registry::{Registry, RegistryChanges, RegistryError};
+use crate::registry::{Part, Registry, RegistryError};
 
 /// Lampposts of one read: between two of them everybody else gets a turn.
 const PAGE: u32 = 1_000;
@@ -9,15 +9,14 @@ const PAGE: u32 = 1_000;
 #[derive(Debug)]
 pub(super) struct Reader {
     registry: Registry,
-    changes: Option<RegistryChanges>,
-    /// The registry's version before it was last read; none if that went wrong.
+    /// The version of the lampposts before they were last read; none if that went wrong.
     read_at: Option<i64>,
     failing: bool,
 }
 
 impl Reader {
     pub(super) fn new(registry: Registry) -> Self {
-        Self { registry, changes: None, read_at: None, failing: false }
+        Self { registry, read_at: None, failing: false }
     }
 
     /// Whether it was read last time.
@@ -25,7 +24,8 @@ impl Reader {
         self.read_at.is_some()
     }
 
-    /// The register, if something was written to the registry since it was last read. What cannot be read now is
+    /// The register, if a lamppost was added or changed since it was last read. Whatever else is written to the registry,
+    /// such as what the gateway has refused once a minute, costs one row to read here. What cannot be read now is
     /// asked for the next time; the log says so once.
     pub(super) async fn changed(&mut self) -> Option<Register> {
         match self.look().await {
@@ -36,8 +36,7 @@ impl Reader {
                 register
             }
             Err(error) => {
-                // The next version is that of another connection, and cannot be compared with this one's.
-                (self.changes, self.read_at) = (None, None);
+                self.read_at = None;
                 if !std::mem::replace(&mut self.failing, true) {
                     let error = &error as &dyn std::error::Error;
                     tracing::error!(
@@ -54,11 +53,7 @@ impl Reader {
     }
 
     async fn look(&mut self) -> Result<Option<Register>, RegistryError> {
-        let changes = match &mut self.changes {
-            Some(changes) => changes,
-            none => none.insert(self.registry.changes().await?),
-        };
-        let version = changes.version().await?;
+        let version = self.registry.version_of(Part::Lampposts).await?;
         if self.read_at == Some(version) {
             return Ok(None);
         }

@@ -15,7 +15,7 @@ use super::reader::Reader;
 use super::register::RegisterBuilder;
 use super::watcher::pass;
 use super::*;
-use crate::audit::Actor;
+use crate::audit::{self, Actor};
 use crate::clock;
 use crate::gateway::{Sessions, log_in};
 use crate::ingest::{Ingest, IngestMetrics};
@@ -282,6 +282,13 @@ async fn the_register_is_read_when_it_has_changed_page_by_page() {
     // After a restart it has the same name.
     let again = Reader::new(other.clone()).changed().await.unwrap();
     assert_eq!(again.revision(), register.revision());
+    // What the gateway refuses is written once a minute, and is no reason to read a city again.
+    let refused = audit::Entry::new(NOW, Actor::Server, audit::Action::Refused, audit::Subject::Gateway);
+    other.audit(&refused).await.unwrap();
+    assert!(reader.changed().await.is_none());
+    let renamed = Lamppost { road: "Elsewhere".to_owned(), ..lamppost("0000") };
+    other.import(vec![renamed], NOW, &Actor::Server).await.unwrap();
+    assert_ne!(reader.changed().await.unwrap().revision(), register.revision());
     registry.close().await;
     other.import(vec![lamppost("A")], NOW, &Actor::Server).await.unwrap();
     assert!(reader.changed().await.is_none(), "it cannot be read, which is no empty register");

@@ -4,12 +4,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lamplighter_protocol::UtcMillis;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::departments::Departments;
 use super::revocations::Revocations;
 use crate::audit::{Action, Actor, Entry, Head, Subject};
 use crate::clock;
+use crate::feeds::Directory;
 use crate::gateway::{Refusals, Refused, Sessions};
 use crate::registry::Registry;
 
@@ -34,16 +37,25 @@ struct Scribe {
 
 impl Keeper {
     /// Tells the audit that the server runs, and the log how far the audit goes: whoever keeps the log elsewhere has noted
-    /// that. What is refused meanwhile is counted in `refusals`.
-    pub(super) async fn begin(registry: &Registry, sessions: &Sessions, refusals: Refusals) -> Self {
+    /// that. What is refused meanwhile is counted in `refusals`; who may listen to what is published in `directory`, for the
+    /// first time before this returns.
+    pub(super) async fn begin(
+        registry: &Registry,
+        sessions: &Sessions,
+        refusals: Refusals,
+        directory: watch::Sender<Arc<Directory>>,
+    ) -> Self {
         let scribe = Scribe { registry: registry.clone(), refusals, owed: Arc::default() };
         let entry = Entry::new(clock::wall(), Actor::Server, Action::ServerStarted, Subject::Server);
         scribe.owe(vec![entry.text("version", env!("CARGO_PKG_VERSION"))]);
         if let Some(head) = scribe.write().await {
             tracing::info!(%head, "the audit goes on");
         }
+        let mut departments = Departments::new(registry.clone(), directory);
+        departments.look().await;
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         tasks.spawn(Revocations::new(registry.clone(), sessions.clone()).run(stop.clone()));
+        tasks.spawn(departments.run(stop.clone()));
         tasks.spawn(scribe.clone().run(stop.clone()));
         Self { scribe, tasks, stop }
     }
@@ -141,7 +153,8 @@ mod tests {
         };
         hand("CREATE TRIGGER trap BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'disk full'); END").await;
         let refusals = Refusals::default();
-        let keeper = Keeper::begin(&registry, &Sessions::default(), refusals.clone()).await;
+        let keeper =
+            Keeper::begin(&registry, &Sessions::default(), refusals.clone(), watch::Sender::default()).await;
         let refused = |lamppost: Option<&str>, times| {
             let lamppost = lamppost.map(|number| number.parse().unwrap());
             Refused { lamppost, reason: "revoked", times, peer: [10, 0, 0, 1].into() }

@@ -151,7 +151,8 @@ async fn with_token(State(app): State<App>, request: Request, next: Next) -> Res
 
 async fn without_body(request: Request, next: Next) -> Response {
     // Other methods are refused as such, which says more.
-    let is_taken = reads(request.method()) || request.method() == Method::POST;
+    let decides = [Method::POST, Method::DELETE].contains(request.method());
+    let is_taken = reads(request.method()) || decides;
     if is_taken && has_body(request.headers()) {
         let detail = "leave the body out: all parameters are in path and query";
         return Problem::new(ProblemKind::BodyNotTaken, detail).into_response();

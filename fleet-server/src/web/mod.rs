@@ -1,6 +1,6 @@
 //! The web: what people and their tools ask the server, over HTTP.
 //!
-//! It only reads: nothing here changes a lamppost, a journal or the registry. It is served on the loopback alone
+//! It reads, and takes operators' decisions: each is audited, and nothing else here changes anything. It is served on the loopback alone
 //! ([`PeopleListener`] refuses any other address), to whoever holds the token that the server prints at its start; a
 //! lamppost can never reach it. Everything is described by the OpenAPI document that is generated from the handlers
 //! ([`openapi()`]), and every error is a problem document (RFC 9457).
@@ -22,6 +22,7 @@ mod completeness;
 mod console;
 mod csv;
 mod decisions;
+mod departments;
 mod etag;
 mod guard;
 mod lampposts;
@@ -193,5 +194,11 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(outboxes::list_outboxes))
         .routes(routes!(decisions::release_outbox))
         .routes(routes!(decisions::close_outbox))
+        .routes(routes!(departments::list_departments, departments::add_department))
+        .routes(routes!(departments::end_department))
+        .routes(routes!(departments::add_department_key))
+        .routes(routes!(departments::end_department_key))
+        .routes(routes!(departments::list_grants, departments::add_grant))
+        .routes(routes!(departments::withdraw_grant))
         .routes(routes!(system::system))
 }

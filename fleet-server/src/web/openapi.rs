@@ -55,6 +55,7 @@ const COOKIE: &str = "cookie";
     tags(
         (name = "lampposts", description = "Lampposts and how they are"),
         (name = "observations", description = "What they observe"),
+        (name = "departments", description = "Who may listen to what, over MQTT"),
         (name = "operations", description = "How the server is"),
         (name = "access", description = "The way in, and what goes wrong"),
     ),
@@ -83,7 +84,7 @@ pub fn openapi() -> OpenApi {
 
 /// What the guards do to every operation: who is let in, and what they answer with.
 fn add_guards(path: &str, item: &mut PathItem) {
-    for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+    for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
         add_guards_to(path, operation);
     }
 }

@@ -15,9 +15,14 @@ pub(super) enum ProblemKind {
     UnknownLamppost,
     UnknownSeries,
     UnknownOutbox,
+    UnknownDepartment,
+    UnknownKey,
+    UnknownGrant,
     UnknownProblem,
     ForeignOrigin,
     OutboxState,
+    TakenAlready,
+    TooMany,
     MethodNotAllowed,
     NotAcceptable,
     OlderThanTail,
@@ -37,7 +42,7 @@ pub(super) enum ProblemKind {
 
 impl ProblemKind {
     /// All kinds, by status.
-    pub(super) const ALL: [Self; 28] = [
+    pub(super) const ALL: [Self; 33] = [
         Self::UnknownParameter,
         Self::InvalidParameter,
         Self::EmptyRange,
@@ -49,10 +54,15 @@ impl ProblemKind {
         Self::ForeignOrigin,
         Self::UnknownSeries,
         Self::UnknownOutbox,
+        Self::UnknownDepartment,
+        Self::UnknownKey,
+        Self::UnknownGrant,
         Self::UnknownProblem,
         Self::MethodNotAllowed,
         Self::NotAcceptable,
         Self::OutboxState,
+        Self::TakenAlready,
+        Self::TooMany,
         Self::OlderThanTail,
         Self::BodyNotTaken,
         Self::RangeNotSatisfiable,
@@ -90,8 +100,11 @@ impl ProblemKind {
             | Self::UnknownLamppost
             | Self::UnknownSeries
             | Self::UnknownOutbox
+            | Self::UnknownDepartment
+            | Self::UnknownKey
+            | Self::UnknownGrant
             | Self::UnknownProblem => StatusCode::NOT_FOUND,
-            Self::OutboxState => StatusCode::CONFLICT,
+            Self::OutboxState | Self::TakenAlready | Self::TooMany => StatusCode::CONFLICT,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::OlderThanTail => StatusCode::GONE,
@@ -126,6 +139,11 @@ impl ProblemKind {
             Self::UnknownLamppost => ("unknown-lamppost", "The lamppost is not registered"),
             Self::UnknownSeries => ("unknown-series", "The lamppost has no such series"),
             Self::UnknownOutbox => ("unknown-outbox", "The lamppost has no such outbox"),
+            Self::UnknownDepartment => ("unknown-department", "There is no such department"),
+            Self::UnknownKey => ("unknown-key", "The department has no such key"),
+            Self::UnknownGrant => ("unknown-grant", "The department has no such grant"),
+            Self::TakenAlready => ("taken-already", "This is there already"),
+            Self::TooMany => ("too-many", "There are as many of these as the server allows"),
             Self::ForeignOrigin => ("foreign-origin", "The request was made by a page of another origin"),
             Self::OutboxState => ("outbox-state", "The outbox is not in a state for this"),
             Self::UnknownProblem => ("unknown-problem", "There is no such kind of problem"),
@@ -190,6 +208,22 @@ impl ProblemKind {
                 "The lamppost has never told of an outbox of this id, or the server has forgotten it. \
                  /api/v1/lampposts/{number}/outboxes lists those that it knows."
             }
+            Self::UnknownDepartment => {
+                "No department has this name, or it has ended. /api/v1/departments lists those that there are."
+            }
+            Self::UnknownKey => {
+                "The department never had a key of this number, or it is ended. /api/v1/departments lists those that are good."
+            }
+            Self::UnknownGrant => {
+                "The department never had a grant of this number, or it is withdrawn. /api/v1/departments lists those that it has."
+            }
+            Self::TakenAlready => {
+                "A department's name is given once, also after it has ended, for the audit knows it; and what is granted already \
+                 is not granted twice. `detail` says which."
+            }
+            Self::TooMany => {
+                "What everybody waits for is bounded: departments, keys and grants of each. End what is not needed any more."
+            }
             Self::ForeignOrigin => {
                 "What decides something is taken from the console's own page and from tools, which send no Origin."
             }
@@ -199,7 +233,7 @@ impl ProblemKind {
             }
             Self::UnknownProblem => "This version of the server has no problem of this name.",
             Self::MethodNotAllowed => {
-                "What is read is read with GET (or HEAD); what decides something takes POST alone. /api/v1/openapi.json says \
+                "What is read is read with GET (or HEAD); what decides something takes POST, or DELETE. /api/v1/openapi.json says \
                  which operation takes which."
             }
             Self::NotAcceptable => {

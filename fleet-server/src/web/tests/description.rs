@@ -7,7 +7,7 @@ use super::rig::Rig;
 use super::{feeds, schema};
 
 /// Every path that is served, with parameters that lead somewhere.
-const PATHS: [(&str, &str); 25] = [
+const PATHS: [(&str, &str); 27] = [
     ("/", "/"),
     ("/assets/{file}", "/assets/app-1.js"),
     ("/basemap.pmtiles", "/basemap.pmtiles"),
@@ -39,12 +39,18 @@ const PATHS: [(&str, &str); 25] = [
     ),
     ("/api/v1/lampposts/{number}/stops", "/api/v1/lampposts/DF1/stops"),
     ("/api/v1/system", "/api/v1/system"),
+    ("/api/v1/departments", "/api/v1/departments"),
+    ("/api/v1/departments/{name}/grants", "/api/v1/departments/traffic/grants"),
 ];
 
-/// What decides something.
-const DECIDED: [&str; 2] = [
+/// What decides something, and is at no path that is read.
+const DECIDED: [&str; 6] = [
     "/api/v1/lampposts/{number}/outboxes/{outbox}/close",
     "/api/v1/lampposts/{number}/outboxes/{outbox}/release",
+    "/api/v1/departments/{name}",
+    "/api/v1/departments/{name}/keys",
+    "/api/v1/departments/{name}/keys/{id}",
+    "/api/v1/departments/{name}/grants/{id}",
 ];
 
 fn document(rig: &Rig) -> Value {
@@ -78,9 +84,12 @@ fn every_operation_names_the_problems_that_it_may_answer_with() {
     let rig = Rig::new();
     let document = document(&rig);
     let open = ["/", "/assets/{file}", "/healthz", "/readyz", "/metrics", "/login", "/problems/{name}"];
-    for (path, item) in document["paths"].as_object().unwrap() {
-        let decides = DECIDED.contains(&path.as_str());
-        let operation = &item[if decides { "post" } else { "get" }];
+    let paths = document["paths"].as_object().unwrap().iter();
+    let operations = paths.flat_map(|(path, item)| {
+        let item = item.as_object().unwrap();
+        item.iter().map(move |(method, operation)| (path, method.as_str(), operation))
+    });
+    for (path, method, operation) in operations {
         let responses = &operation["responses"];
         let mut expected = vec!["400", "413", "421", "500", "503"];
         if !open.contains(&path.as_str()) || path == "/login" {
@@ -89,8 +98,11 @@ fn every_operation_names_the_problems_that_it_may_answer_with() {
         if path.contains('{') {
             expected.push("404");
         }
-        if decides {
-            expected.extend(["403", "409"]);
+        if method != "get" {
+            expected.push("403");
+        }
+        if method == "post" {
+            expected.push("409");
         }
         for status in expected {
             let response = &responses[status];
@@ -142,6 +154,9 @@ fn every_described_path_is_served_and_refuses_unknown_parameters() {
 #[test]
 fn answers_are_what_the_document_says_they_are() {
     let rig = Rig::new();
+    rig.post("/api/v1/departments?name=traffic&title=Transport").json();
+    rig.post("/api/v1/departments/traffic/keys?days=30").json();
+    rig.post("/api/v1/departments/traffic/grants?filter=highway/traffic/%23").json();
     rig.report_stops(&[(9_000, 14_000)]);
     rig.observe("DF1", "air-1/pm2_5/max", 0, Some(40.0), Reason::OUT_OF_RANGE);
     let document = document(&rig);

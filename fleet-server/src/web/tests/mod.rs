@@ -9,6 +9,7 @@ mod console;
 mod csv;
 mod data;
 mod decisions;
+mod departments;
 mod description;
 mod feeds;
 mod outboxes;

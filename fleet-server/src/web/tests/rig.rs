@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ pub(super) struct Rig {
     pub(super) serving: Option<JoinHandle<std::io::Result<()>>>,
     pub(super) runtime: Runtime,
     agent: Agent,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// What is different about a rig.
@@ -208,7 +209,7 @@ impl Rig {
             serving,
             runtime,
             agent,
-            _directory: directory,
+            directory,
         };
         rig.import(&["DF1"]);
         for second in 0..10 {
@@ -352,6 +353,15 @@ impl Rig {
 
     pub(super) fn post(&self, target: &str) -> Answer {
         self.post_with(target, &[])
+    }
+
+    pub(super) fn delete(&self, target: &str) -> Answer {
+        self.raw(&format!("DELETE {target} HTTP/1.1\r\n{}", self.welcome()))
+    }
+
+    /// Where the registry is.
+    pub(super) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// What is at this path and query, with these headers.
