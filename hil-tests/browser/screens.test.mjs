@@ -70,6 +70,12 @@ const SCREENS = [
       await first.evaluate((chart) => chart.scrollIntoView({ block: "center" }));
     },
   },
+  {
+    name: "departments",
+    path: "/#/departments",
+    before: withDepartment,
+    ready: (page) => page.getByRole("table").first().waitFor(),
+  },
   { name: "system", path: "/#/system", ready: (page) => page.getByRole("meter").first().waitFor() },
   {
     name: "locked",
@@ -136,10 +142,11 @@ for (const [size, context] of Object.entries(SIZES)) {
 scene(
   "at 200 % everything can be reached by the keyboard and is seen when it is",
   { viewport: { width: 640, height: 400 }, timeout: 120_000 },
-  async ({ page }) => {
-    for (const { name, path, ready } of SCREENS.filter(({ name }) =>
-      ["city", "city-table", "lamppost", "system"].includes(name),
+  async ({ page, context }) => {
+    for (const { name, path, before, ready } of SCREENS.filter(({ name }) =>
+      ["city", "city-table", "lamppost", "departments", "system"].includes(name),
     )) {
+      await before?.(context);
       await page.goto("about:blank");
       await page.goto(path);
       await ready(page);
@@ -210,7 +217,7 @@ async function within(page) {
 async function worded(page) {
   const found = await page.evaluate(() => {
     const raw =
-      /\b(app|nav|language|theme|link|access|problem|unknown|status|quality|reason|statistic|age|value|unit|city|lamppost|system)\.[a-z0-9_-]+(\.[a-z0-9_-]+)*\b|\{\w+\}|undefined|\bNaN\b|\[object|Invalid Date/;
+      /\b(app|nav|language|theme|link|access|problem|unknown|status|quality|reason|statistic|age|value|unit|city|departments|lamppost|system)\.[a-z0-9_-]+(\.[a-z0-9_-]+)*\b|\{\w+\}|undefined|\bNaN\b|\[object|Invalid Date/;
     const wrong = [];
     const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (texts.nextNode()) {
@@ -261,6 +268,19 @@ function isEnglish(text) {
   const hashes = /[0-9a-f]{16,}/g;
   if (text === remarks) return false;
   return /[A-Za-z]{3,}/.test(text.replaceAll(hashes, "").replaceAll(places, "").replaceAll(names, ""));
+}
+
+/** A department with keys and grants, as the server would list it: a name is given once, and these pages are seen twice. */
+async function withDepartment(context) {
+  const created = "2026-07-01T08:00:00.000Z";
+  const key = { id: 1, note: "交通燈", created, expires: null, is_expired: false };
+  const old = { ...key, id: 2, note: null, expires: "2026-07-02T08:00:00.000Z", is_expired: true };
+  const grants = [
+    { id: 1, filter: "highway/traffic/#", created },
+    { id: 2, filter: "highway/+/+/+/air_temperature", created },
+  ];
+  const json = { departments: [{ name: "traffic", title: "運輸署", created, keys: [key, old], grants }] };
+  await context.route("**/api/v1/departments", (route) => route.fulfill({ json }));
 }
 
 /** What the server tells of a lamppost that is in the register alone. */

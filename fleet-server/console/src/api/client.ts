@@ -25,8 +25,13 @@ type Decided<Path extends keyof paths> = paths[Path] extends {
 /** Paths at which something is decided. */
 type DecidePath = { [Path in keyof paths]: [Decided<Path>] extends [never] ? never : Path }[keyof paths];
 
+/** Paths at which something is ended. */
+type RemovePath = {
+  [Path in keyof paths]: paths[Path] extends { delete: { responses: { 204: unknown } } } ? Path : never;
+}[keyof paths];
+
 /** What stands in the braces of a path, and what may follow its question mark. */
-type Asked<Path extends keyof paths, Method extends "get" | "post" = "get"> = paths[Path] extends {
+type Asked<Path extends keyof paths, Method extends "get" | "post" | "delete" = "get"> = paths[Path] extends {
   [One in Method]: { parameters: infer All };
 }
   ? { [Kind in "path" | "query" as Kind extends keyof All ? Kind : never]?: All[Kind & keyof All] }
@@ -83,10 +88,26 @@ export async function post<Path extends DecidePath>(
   return (await request("POST", path, asked)) as Decided<Path>;
 }
 
-async function request(method: "GET" | "POST", path: keyof paths, asked: object): Promise<unknown> {
+/**
+ * Ends something: `await remove("/api/v1/departments/{name}", { path: { name } })`. It answers nothing.
+ *
+ * @throws Problem
+ */
+export async function remove<Path extends RemovePath>(
+  path: Path,
+  asked: Asked<Path, "delete">,
+): Promise<void> {
+  await request("DELETE", path, asked);
+}
+
+async function request(
+  method: "GET" | "POST" | "DELETE",
+  path: keyof paths,
+  asked: object,
+): Promise<unknown> {
   const { signal = null, ...parameters } = asked as {
     signal?: AbortSignal;
-    path?: Record<string, string>;
+    path?: Record<string, string | number>;
     query?: Record<string, string | number | null | undefined>;
   };
   let response: Response;
@@ -97,7 +118,7 @@ async function request(method: "GET" | "POST", path: keyof paths, asked: object)
       method,
       signal: signal === null ? patience : AbortSignal.any([signal, patience]),
     });
-    document = await response.json();
+    document = response.status === 204 ? null : await response.json();
   } catch (cause) {
     if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
     throw new Problem(0, "", String(cause));
@@ -110,7 +131,7 @@ async function request(method: "GET" | "POST", path: keyof paths, asked: object)
 /** Where a document is, for `get` and for links. Parameters that are null or undefined are left out. */
 export function addressOf(
   path: keyof paths,
-  inPath: Record<string, string> = {},
+  inPath: Record<string, string | number> = {},
   query: Record<string, string | number | null | undefined> = {},
 ): string {
   const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(inPath[name] ?? ""));

@@ -19,6 +19,7 @@ const PARTS = {
   en: {
     shell: async () => (await import("./en/shell")).shell,
     city: async () => (await import("./en/city")).city,
+    departments: async () => (await import("./en/departments")).departments,
     lamppost: async () => (await import("./en/lamppost")).lamppost,
     map: async () => (await import("./en/map")).map,
     system: async () => (await import("./en/system")).system,
@@ -26,6 +27,7 @@ const PARTS = {
   "zh-Hant": {
     shell: async () => (await import("./zh-Hant/shell")).shell,
     city: async () => (await import("./zh-Hant/city")).city,
+    departments: async () => (await import("./zh-Hant/departments")).departments,
     lamppost: async () => (await import("./zh-Hant/lamppost")).lamppost,
     map: async () => (await import("./zh-Hant/map")).map,
     system: async () => (await import("./zh-Hant/system")).system,

@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { en } from "./en";
 import { zhHant } from "./zh-Hant";
 import { city } from "./en/city";
+import { departments } from "./en/departments";
 import { lamppost } from "./en/lamppost";
 import { map } from "./en/map";
 import { shell } from "./en/shell";
@@ -32,7 +33,7 @@ test("no text is empty, and Chinese texts are not left in English", () => {
 const OF_THE_MAP = new Set(["CityMap.svelte", "Card.svelte", "Legend.svelte", "step-texts.ts"]);
 
 test("a page uses its own texts and the shell's: no other ones are loaded with it", () => {
-  const pages = { city, lamppost, system };
+  const pages = { city, departments, lamppost, system };
   const all = Object.keys(en);
   for (const folder of readdirSync(fileURLToPath(new URL("..", import.meta.url)), { withFileTypes: true })) {
     if (!folder.isDirectory() || folder.name === "messages") continue;

@@ -2,12 +2,14 @@
 //
 //   #/                       the city: map and table
 //   #/lampposts/KB0001       one lamppost
+//   #/departments            who may listen to what
 //   #/system                 how the server is
 // Each may be followed by ?key=value…, which a page reads and replaces by itself (filters, ranges).
 
 export type Route =
   | { page: "city" }
   | { page: "lamppost"; number: string }
+  | { page: "departments" }
   | { page: "system" }
   | { page: "unknown"; path: string };
 
@@ -20,6 +22,7 @@ function route(path: string): Route {
   const parts = path.split("/").filter((part) => part !== "");
   const [first, second] = parts;
   if (first === undefined) return { page: "city" };
+  if (first === "departments" && parts.length === 1) return { page: "departments" };
   if (first === "system" && parts.length === 1) return { page: "system" };
   if (first === "lampposts" && parts.length === 2 && second !== undefined) {
     return { page: "lamppost", number: decodeOr(second) };
@@ -66,6 +69,7 @@ export const here = {
 
 export const linkTo = {
   city: "#/",
+  departments: "#/departments",
   system: "#/system",
   lamppost: (number: string): string => `#/lampposts/${encodeURIComponent(number)}`,
 };

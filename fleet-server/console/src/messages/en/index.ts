@@ -4,9 +4,10 @@
 // chooses between them.
 
 import { city } from "./city";
+import { departments } from "./departments";
 import { lamppost } from "./lamppost";
 import { map } from "./map";
 import { shell } from "./shell";
 import { system } from "./system";
 
-export const en = { ...shell, ...city, ...lamppost, ...map, ...system } as const;
+export const en = { ...shell, ...city, ...departments, ...lamppost, ...map, ...system } as const;

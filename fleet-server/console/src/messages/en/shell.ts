@@ -7,6 +7,7 @@ export const shell = {
 
   "nav.label": "Main",
   "nav.city": "City",
+  "nav.departments": "Departments",
   "nav.system": "System",
 
   "language.label": "Language",

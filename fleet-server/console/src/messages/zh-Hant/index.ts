@@ -2,9 +2,10 @@
 
 import type { Messages } from "../types";
 import { city } from "./city";
+import { departments } from "./departments";
 import { lamppost } from "./lamppost";
 import { map } from "./map";
 import { shell } from "./shell";
 import { system } from "./system";
 
-export const zhHant: Messages = { ...shell, ...city, ...lamppost, ...map, ...system };
+export const zhHant: Messages = { ...shell, ...city, ...departments, ...lamppost, ...map, ...system };

@@ -10,6 +10,7 @@ export const shell: Part<typeof english> = {
 
   "nav.label": "主目錄",
   "nav.city": "全市",
+  "nav.departments": "部門",
   "nav.system": "系統",
 
   "language.label": "語言",

@@ -1,0 +1,63 @@
+// English: the page "Departments".
+
+export const departments = {
+  "departments.title": "Departments",
+  "departments.intro":
+    "Who may listen to what lampposts observe: over MQTT, on the lampposts' port, with the department's name and a key. A department hears what it is granted, and nothing else.",
+  "departments.none": "There are no departments yet.",
+  "departments.add": "Add a department",
+  "departments.name": "Name",
+  "departments.name.help": "What it logs in with: a-z, 0-9 and -, a letter first. It is given once.",
+  "departments.label": "Title",
+  "departments.label.help": "What people call it.",
+  "departments.add.do": "Add",
+  "departments.since": "since {time}",
+  "departments.end": "End",
+  "departments.end.what": "End department {name}",
+  "departments.end.title": "End department {name}?",
+  "departments.end.text":
+    "None of its keys and grants is good for anything any more: whoever listens is thrown out within seconds. The name is not given again.",
+  "departments.keys": "Keys",
+  "departments.keys.of": "Keys of {name}",
+  "departments.keys.none": "It has no key, so it cannot log in.",
+  "departments.key": "Key",
+  "departments.key.note": "Note",
+  "departments.key.note.help": "What it is for.",
+  "departments.key.days": "Days",
+  "departments.key.days.help": "For how many days it is good; empty: until it is ended.",
+  "departments.key.made": "Made",
+  "departments.key.ends": "Ends",
+  "departments.key.open": "when it is ended",
+  "departments.key.expired": "expired {time}",
+  "departments.key.add": "Make a key",
+  "departments.key.end": "End",
+  "departments.key.end.what": "End key {id}",
+  "departments.key.end.title": "End key {id} of {name}?",
+  "departments.key.end.text":
+    "Whoever is connected with it is thrown out within seconds, and does not get in with it again.",
+  "departments.secret.title": "Key {id} of {name}",
+  "departments.secret.once":
+    "This key is shown this once: copy it now. The server keeps what does not tell it.",
+  "departments.secret.key": "Key",
+  "departments.secret.listen": "To listen",
+  "departments.secret.listen.help":
+    "Put in the server's name for SERVER. ca.pem is the certificate of the fleet's CA: ca/ca.pem in the server's data directory.",
+  "departments.secret.ungranted": "Nothing is granted to it yet, so it hears nothing.",
+  "departments.secret.done": "I have copied it",
+  "departments.grants": "Grants",
+  "departments.grants.of": "Grants of {name}",
+  "departments.grants.none": "It hears nothing.",
+  "departments.grant": "Filter",
+  "departments.grant.help":
+    "A part of highway/THEME/DISTRICT/LAMPPOST/PROPERTY[/CHANNEL]: + stands for any word, # at the end for all that follows.",
+  "departments.grant.since": "Granted",
+  "departments.grant.add": "Grant",
+  "departments.grant.withdraw": "Withdraw",
+  "departments.grant.withdraw.what": "Withdraw {filter}",
+  "departments.grant.withdraw.title": "Withdraw {filter} from {name}?",
+  "departments.grant.withdraw.text":
+    "It hears no more of it within seconds, unless another grant names the same.",
+  "departments.cancel": "Cancel",
+  "departments.copy": "Copy",
+  "departments.copied": "Copied",
+} as const;
