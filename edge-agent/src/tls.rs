@@ -1,4 +1,4 @@
-//! The TLS side of every connection to the server, for MQTT and for EST: our certificate, our key, and the one authority
+//! The TLS side of every connection to the server, for MQTT and for EST: our certificate, our key, and the authorities
 //! that we trust.
 
 use std::path::{Path, PathBuf};
@@ -59,9 +59,21 @@ pub fn client_config(server: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Arc
 
 /// The authorities that a PEM file names.
 pub(crate) fn authorities(path: &Path) -> Result<Arc<RootCertStore>, TlsError> {
+    let all = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    store_of(path, all)
+}
+
+/// The authorities that were read from this PEM file.
+pub(crate) fn authorities_of(path: &Path, text: &[u8]) -> Result<Arc<RootCertStore>, TlsError> {
+    store_of(path, CertificateDer::pem_slice_iter(text).collect())
+}
+
+fn store_of(
+    path: &Path,
+    all: Result<Vec<CertificateDer<'static>>, pem::Error>,
+) -> Result<Arc<RootCertStore>, TlsError> {
     let unreadable = |source| TlsError::Authority { path: path.to_owned(), source };
-    let all = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
-    let all = all.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    let all = all.map_err(unreadable)?;
     if all.is_empty() {
         return Err(unreadable(pem::Error::NoItemsFound));
     }

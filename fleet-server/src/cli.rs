@@ -23,6 +23,7 @@ use operator::operator;
 
 mod audit;
 mod backup;
+mod ca;
 mod cert;
 mod department;
 mod grant;
@@ -34,6 +35,9 @@ mod token;
 
 pub use audit::{AuditCommand, AuditExportArgs, AuditVerifyArgs, export_audit, verify_audit};
 pub use backup::{BackupArgs, ProgressLine, RestoreArgs, back_up, restore};
+pub use ca::{
+    CaCommand, CaEncryptArgs, CaKeyArgs, CaRetireArgs, CaRotateArgs, CaShowArgs, authority_command,
+};
 pub use cert::{CertListArgs, CertRevokeArgs, list_certificates, revoke_certificates};
 pub use department::{
     AddDepartmentArgs, AddKeyArgs, DepartmentCommand, DepartmentListArgs, EndDepartmentArgs, EndKeyArgs,
@@ -54,6 +58,7 @@ Examples:
   fleet-server cert revoke --lamppost DF3637 --data /var/lib/lamplighter --reason stolen
   fleet-server department add traffic --title 'Transport Department' --data /var/lib/lamplighter
   fleet-server grant add traffic 'highway/traffic/#' --data /var/lib/lamplighter
+  fleet-server ca show --data /var/lib/lamplighter
   fleet-server journal verify --data /var/lib/lamplighter
   fleet-server audit verify --data /var/lib/lamplighter
   fleet-server backup --data /var/lib/lamplighter --out /backups/2026-11-22
@@ -114,6 +119,9 @@ pub enum Command {
     /// Certificates of lampposts
     #[command(subcommand)]
     Cert(CertCommand),
+    /// The fleet's certificate authority: roll it over, encrypt its key
+    #[command(subcommand)]
+    Ca(CaCommand),
     /// One-time tokens, by which lampposts are enrolled
     #[command(subcommand)]
     Token(TokenCommand),
@@ -157,6 +165,9 @@ pub struct RunArgs {
     /// they change.
     #[arg(long = "name", value_name = "HOSTNAME", value_parser = server_name)]
     pub names: Vec<ServerName<'static>>,
+    /// How the CA's key is decrypted
+    #[command(flatten)]
+    pub ca_key: CaKeyArgs,
     /// For how many days a certificate is good that a lamppost asks for; it renews it by itself, well before
     #[arg(long, value_name = "N", default_value_t = Validity::RENEWED)]
     pub certificate_days: Validity,
@@ -272,6 +283,9 @@ pub struct IssueArgs {
     /// A lamppost that does not renew it by itself needs one that lasts until somebody comes by.
     #[arg(long, value_name = "N", default_value_t = Validity::LAMPPOST)]
     pub days: Validity,
+    /// How the CA's key is decrypted
+    #[command(flatten)]
+    pub ca_key: CaKeyArgs,
 }
 
 /// `lamppost import`: registers the lampposts of a file.
@@ -325,7 +339,8 @@ pub async fn issue_certificate(args: &IssueArgs, now: UtcMillis, out: &mut dyn W
     }
     let registry = Registry::open(&args.data.join(Registry::FILE_NAME)).await?;
     let authority_directory = args.data.join(Authority::DIRECTORY_NAME);
-    let (authority, origin) = Authority::open_or_create(&authority_directory, now)?;
+    let (authority, origin) =
+        Authority::open_or_create_by(&authority_directory, args.ca_key.passphrase()?.as_ref(), now)?;
     match origin {
         Origin::Found => {}
         Origin::Created => writeln!(out, "made the fleet CA in {}", authority_directory.display())?,

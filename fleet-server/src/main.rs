@@ -48,6 +48,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Cert(CertCommand::Revoke(args)) => {
             cli::revoke_certificates(&args, clock::wall(), &mut out).await
         }
+        Command::Ca(command) => cli::authority_command(&command, clock::wall(), &mut out).await,
         Command::Audit(AuditCommand::Verify(args)) => cli::verify_audit(&args, &mut out).await,
         Command::Audit(AuditCommand::Export(args)) => cli::export_audit(&args, &mut out).await,
         Command::Token(command) => cli::tokens(&command, clock::wall(), &mut out).await,

@@ -1,5 +1,6 @@
 //! The server, put together: what it is built of, how it runs, how it stops.
 
+mod authority;
 mod clock_watch;
 mod departments;
 mod feeding;
@@ -25,7 +26,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::ca::{Authority, Origin, ServerCertificate, record_certificates, server_tls};
+use crate::ca::{Authority, Origin, Present, ServerCertificate, record_certificates, server_tls};
 use crate::checkpoint::{BackupLock, Cadence, CheckpointMetrics, Checkpoints, Fresh, SealingRules};
 use crate::cli::RunArgs;
 use crate::clock;
@@ -44,6 +45,7 @@ use crate::web::{
     WebState,
 };
 
+use authority::AuthorityWatch;
 use clock_watch::ClockWatch;
 use feeding::Feeding;
 use keeper::Keeper;
@@ -70,7 +72,8 @@ pub struct Server {
     sessions: Sessions,
     roll: Roll,
     gateway: GatewayOptions,
-    tls: Arc<rustls::ServerConfig>,
+    tls: Present<rustls::ServerConfig>,
+    authority: AuthorityWatch,
     lampposts: TcpListener,
     people: PeopleListener,
     phase: watch::Sender<Phase>,
@@ -124,7 +127,8 @@ impl Server {
         };
 
         let directory = args.data.join(Authority::DIRECTORY_NAME);
-        let (authority, origin) = Authority::open_or_create(&directory, now)?;
+        let (authority, origin) =
+            Authority::open_or_create_by(&directory, args.ca_key.passphrase()?.as_ref(), now)?;
         match origin {
             Origin::Found => {}
             Origin::Created => writeln!(out, "made the fleet CA in {}", directory.display())?,
@@ -137,10 +141,11 @@ impl Server {
         if let Some(why) = made {
             writeln!(out, "made the server's certificate in {} ({why})", directory.display())?;
         }
-        let tls = server_tls(&authority, &certificate)?;
+        let tls = Present::from(server_tls(&authority, &certificate)?);
         let registry = Registry::open(&args.data.join(Registry::FILE_NAME)).await?;
         record_certificates(&registry, &authority, &certificate, now).await?;
-        let gateway = gateway_options(args, limits, &registry, authority, &metrics);
+        let authority = Present::from(Arc::new(authority));
+        let gateway = gateway_options(args, limits, &registry, authority.clone(), &metrics);
 
         let (lampposts, people) = (listen(args.mqtt).await?, web::bind(args.http).await?);
         let token = AccessToken::generate()?;
@@ -158,6 +163,12 @@ impl Server {
         let (ingest, store) = (Arc::new(RwLock::new(ingest)), Arc::new(RwLock::new(store)));
         let live = LiveHub::new(LiveOptions::default(), metrics.live.clone())?;
         let sessions = Sessions::default();
+        let authority = AuthorityWatch::new(
+            args,
+            (authority, certificate, tls.clone()),
+            registry.clone(),
+            sessions.clone(),
+        );
         let roll = Roll::new(Sources {
             sessions: sessions.clone(),
             ingest: Arc::clone(&ingest),
@@ -197,6 +208,7 @@ impl Server {
             roll,
             gateway,
             tls,
+            authority,
             lampposts,
             people,
             phase,
@@ -232,6 +244,7 @@ impl Server {
             roll,
             gateway: mut options,
             tls,
+            authority,
             lampposts,
             people,
             phase,
@@ -245,6 +258,7 @@ impl Server {
         let feeds = Feeds::new(FeedLimits::default(), directory.subscribe(), metrics.feeds.clone());
         options.feeds = Some(feeds.clone());
         let mut keeper = Keeper::begin(&registry, &sessions, options.refusals.clone(), directory).await;
+        keeper.keep(|stop| authority.run(stop));
         let (stop_web, commands) = (web.stop.clone(), web.commands.clone());
         let mut serving = JoinSet::new();
         serving.spawn(web::serve(people, web));
@@ -372,12 +386,12 @@ fn gateway_options(
     args: &RunArgs,
     limits: Limits,
     registry: &Registry,
-    authority: Authority,
+    authority: Present<Authority>,
     metrics: &Metrics,
 ) -> GatewayOptions {
     let refusals = Refusals::default();
     let options = EstOptions { validity: args.certificate_days, return_within: args.return_within };
-    let est = Est::new(registry.clone(), Arc::new(authority), options, metrics.est.clone(), refusals.clone());
+    let est = Est::new(registry.clone(), authority, options, metrics.est.clone(), refusals.clone());
     GatewayOptions { limits, refusals, http: est.router(), feeds: None }
 }
 

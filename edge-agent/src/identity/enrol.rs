@@ -17,6 +17,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{CertificateError, RootCertStore};
 
+use super::authorities::Authorities;
 use super::certificate::{Certificate, Fingerprint};
 use super::est::{Est, EstError, Token};
 use super::files::{self, Files, Readable, SystemFiles, folder_of, new_name};
@@ -144,10 +145,13 @@ pub async fn enrol(
     let (roots, authority) = known(server, trust).await?;
     let key = store::request_key(place.files, &new_name(&server.key_file))?;
     let asked = request::request(&key, lamppost).map_err(EnrolError::Key)?;
-    let est = Est::new(server, tls::trusting(Arc::clone(&roots), None, Arc::clone(&clock))?);
-    let sent = est.enrol(&asked, lamppost, token).await;
-    let sent = sent.map_err(|source| EnrolError::Server { advice: advice(&source, config), source })?;
-    let (_, der) = request::accept(sent, &key, lamppost, &roots, clock.now())?;
+    let est = |roots| Ok::<_, TlsError>(Est::new(server, tls::trusting(roots, None, Arc::clone(&clock))?));
+    let no = |source| EnrolError::Server { advice: advice(&source, config), source };
+    // One that is known may have a successor, which signs now (RFC 7030, 4.1.3).
+    let told = Authorities::told(est(Arc::clone(&roots))?.authorities().await.map_err(no)?)?;
+    let sent = est(Arc::clone(told.roots()))?.enrol(&asked, lamppost, token).await.map_err(no)?;
+    let (_, der) = request::accept(sent, &key, lamppost, told.roots(), clock.now())?;
+    let authority = if told.are(&roots) { authority } else { Some(told.pem().into_bytes()) };
     if let Some(authority) = authority {
         place.replace(&server.ca_file, &authority)?;
     }

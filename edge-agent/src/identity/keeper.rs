@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lamplighter_protocol::LamppostNumber;
+use rustls::RootCertStore;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::authorities::Authorities;
 use super::est::{Est, EstError};
 use super::pair::{Pair, PairError};
 use super::renewal::{Effect, Event, Life, Login, Moment, State, Which};
@@ -80,6 +82,11 @@ impl Badge {
             return Ok((trial, Which::Trial));
         }
         Ok((self.store.newest()?.pair, Which::Current))
+    }
+
+    /// The authorities to know the server by, read anew.
+    pub(crate) fn roots(&self) -> Result<Arc<RootCertStore>, TlsError> {
+        self.store.roots()
     }
 
     /// A login with this pair ended so.
@@ -218,18 +225,34 @@ impl Keeper {
         }
     }
 
-    /// Asks for a new pair, with a new key, and puts it beside the current one.
+    /// Asks for a new pair, with a new key, and puts it beside the current one. First it asks which authorities there are: the
+    /// new pair may be signed by one that nobody here has heard of.
     async fn renew(&self, which: Which) -> Result<Life, RenewalError> {
-        let roots = tls::authorities(&self.server.ca_file)?;
+        let known = self.store.roots()?;
         let newest = self.store.newest()?;
         let shown = self.store.trial().filter(|_| which == Which::Trial);
         let shown = shown.as_ref().unwrap_or(&newest.pair);
-        let config = tls::trusting(Arc::clone(&roots), Some(shown), Arc::clone(&self.clock))?;
+        let trusting = |roots: &Arc<RootCertStore>| {
+            tls::trusting(Arc::clone(roots), Some(shown), Arc::clone(&self.clock))
+        };
+        let told = Est::new(&self.server, trusting(&known)?).authorities().await?;
+        let told = Authorities::told(told)?;
         let key = self.on_disk(Store::request_key).await?;
         let asked = request::request(&key, &self.lamppost)?;
-        let sent = Est::new(&self.server, config).renew(&asked).await?;
-        let (certificate, der) = request::accept(sent, &key, &self.lamppost, &roots, self.clock.now())?;
-        self.on_disk(move |store| store.keep_trial(&key, &[der], &newest)).await?;
+        // By what it has told: authorities by which it cannot be reached are not kept.
+        let sent = Est::new(&self.server, trusting(told.roots())?).renew(&asked).await?;
+        let (certificate, der) = request::accept(sent, &key, &self.lamppost, told.roots(), self.clock.now())?;
+        let is_new = !told.are(&known);
+        self.on_disk(move |store| {
+            if is_new {
+                store.keep_authorities(&told)?;
+            }
+            store.keep_trial(&key, &[der], &newest)
+        })
+        .await?;
+        if is_new {
+            tracing::info!("the server has told of other authorities: it is known by them from now on");
+        }
         Ok(Life::of(&certificate))
     }
 

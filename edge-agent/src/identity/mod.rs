@@ -7,6 +7,7 @@
 //! The key is made here and never leaves the lamppost. A new certificate has a new key. The old pair stays until a login
 //! with the new one has worked.
 
+mod authorities;
 mod certificate;
 mod enrol;
 mod est;

@@ -33,6 +33,9 @@ pub enum Unacceptable {
     /// Somebody else signed it.
     #[error("the certificate that the server sent is not signed by the fleet's authority")]
     OtherAuthority(#[source] rustls::Error),
+    /// It has told of no authority that could certify it.
+    #[error("the server tells of no authority")]
+    NoAuthority,
     /// It is not good now, by a clock that is known to be right.
     #[error(
         "the certificate that the server sent is not good at the time that this machine shows; check the clocks"

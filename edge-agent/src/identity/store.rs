@@ -9,6 +9,8 @@
 //! | `trial.pem` | a renewed pair that no login has worked with yet | the answer came; `request.key` goes then |
 //! | `current.pem` | the renewed pair | a login with it worked: `trial.pem` is renamed |
 //!
+//! Which authorities the server is known by is kept beside it: see `authorities`.
+//!
 //! A renewed pair says which configured certificate it takes the place of. Once another one is configured, by hand or by
 //! `enrol --again`, that one counts, and the renewed pair no more.
 
@@ -26,12 +28,13 @@ use super::pair::{Pair, PairError, pem_of};
 use crate::config::ServerConfig;
 
 /// Before the fingerprint of the configured certificate that a renewed pair takes the place of.
-const INSTEAD_OF: &str = "In place of: ";
+pub(super) const INSTEAD_OF: &str = "In place of: ";
 
 /// The lamppost's certificates and keys.
 #[derive(Debug)]
 pub(crate) struct Store {
-    files: Box<dyn Files>,
+    pub(super) files: Box<dyn Files>,
+    pub(super) ca_file: PathBuf,
     certificate_file: PathBuf,
     key_file: PathBuf,
     directory: PathBuf,
@@ -76,6 +79,7 @@ impl Store {
     ) -> Self {
         Self {
             files,
+            ca_file: server.ca_file.clone(),
             certificate_file: server.certificate_file.clone(),
             key_file: server.key_file.clone(),
             directory: Self::directory(state_dir),
@@ -177,7 +181,7 @@ impl Store {
         files::remove(&*self.files, &path).map_err(failed("remove", &path))
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 }
@@ -215,8 +219,8 @@ pub(super) fn pair_at(files: &dyn Files, certificate: &Path, key: &Path) -> Resu
     Pair::read((certificate, &certificate_bytes), (key, &key_bytes))
 }
 
-/// Which configured certificate a renewed pair takes the place of.
-fn instead_of(bytes: &[u8]) -> Option<Fingerprint> {
+/// Which configured certificate, or file of authorities, something takes the place of.
+pub(super) fn instead_of(bytes: &[u8]) -> Option<Fingerprint> {
     let text = std::str::from_utf8(bytes).ok()?;
     text.lines().find_map(|line| line.strip_prefix(INSTEAD_OF))?.parse().ok()
 }

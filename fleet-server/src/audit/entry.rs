@@ -43,6 +43,14 @@ pub enum Action {
     CertificateRevoked,
     /// A certificate of the fleet's CA is used for the first time.
     AuthorityMade,
+    /// A CA signs from now on in place of another, which is still trusted.
+    AuthorityRotated,
+    /// A CA is not trusted any more.
+    AuthorityRetired,
+    /// The key of the CA was encrypted, or encrypted by another passphrase.
+    AuthorityKeyEncrypted,
+    /// The key of the CA lies on disk as it is from now on.
+    AuthorityKeyDecrypted,
     /// A certificate of the gateway is used for the first time.
     ServerCertificateMade,
     /// A department was added, which may listen to what it is granted.
@@ -175,6 +183,10 @@ impl Action {
             Self::TokenEnded => "token_ended",
             Self::CertificateRevoked => "certificate_revoked",
             Self::AuthorityMade => "authority_made",
+            Self::AuthorityRotated => "authority_rotated",
+            Self::AuthorityRetired => "authority_retired",
+            Self::AuthorityKeyEncrypted => "authority_key_encrypted",
+            Self::AuthorityKeyDecrypted => "authority_key_decrypted",
             Self::ServerCertificateMade => "server_certificate_made",
             Self::DepartmentAdded => "department_added",
             Self::DepartmentEnded => "department_ended",

@@ -6,7 +6,7 @@ use super::{Authority, ServerCertificate};
 use crate::audit::{Action, Actor, Entry, Subject};
 use crate::registry::{Registry, RegistryError};
 
-/// Tells the audit of the CA's certificate, unless it knows it. To be called whenever the CA was opened: so it is told of
+/// Tells the audit of the CA's certificate, and whose place it has taken, unless it knows it. To be called whenever the CA was opened: so it is told of
 /// also where a crash came between, and of one that somebody has put there.
 ///
 /// # Errors
@@ -19,7 +19,11 @@ pub async fn record_authority(
 ) -> Result<(), RegistryError> {
     let subject = Subject::Authority(Digest::of(authority.certificate_der()));
     let entry = Entry::new(now, by.clone(), Action::AuthorityMade, subject);
-    registry.audit_once(&entry.number("not_after_ms", authority.not_after().0)).await
+    registry.audit_once(&entry.number("not_after_ms", authority.not_after().0)).await?;
+    let Some(old) = authority.predecessor() else { return Ok(()) };
+    let subject = Subject::Authority(Digest::of(authority.certificate_der()));
+    let entry = Entry::new(now, by.clone(), Action::AuthorityRotated, subject);
+    registry.audit_once(&entry.text("old", Digest::of(old.certificate_der()))).await
 }
 
 /// Tells the audit in the same way what a server begins with: the CA's certificate, and the gateway's own.

@@ -10,8 +10,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use x509_parser::certificate::X509Certificate;
 
-use super::authority::AuthorityError;
+use super::error::AuthorityError;
 use super::files::{self, CaFileError, Readable};
+use super::lamppost_key::KeyDigest;
 use crate::registry::CertificateSerial;
 
 /// Every certificate begins this long before it is issued, so that one can be used at once by a lamppost whose clock
@@ -108,6 +109,8 @@ pub struct IssuedCertificate {
     pub issued: UtcMillis,
     /// The last moment at which it is good.
     pub not_after: UtcMillis,
+    /// The key of the CA that signed it.
+    pub authority: KeyDigest,
 }
 
 /// Where the parts of an [`IssuedCertificate`] are written to.

@@ -2,8 +2,9 @@
 
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 
-use super::authority::{Authority, AuthorityError};
+use super::authority::Authority;
 use super::certificate::{IssuedCertificate, Validity};
+use super::error::AuthorityError;
 use crate::audit::Actor;
 use crate::registry::{CertificateRecord, Registry, RegistryError};
 
@@ -49,6 +50,7 @@ pub async fn enrol(
         issued: issued.issued,
         not_after: issued.not_after,
         revoked: None,
+        authority: Some(issued.authority.clone()),
     };
     registry.record_certificate(&record, by).await.map_err(|source| {
         let number = number.clone();

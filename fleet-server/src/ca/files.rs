@@ -105,6 +105,21 @@ pub(super) fn replace(path: &Path, text: &str, readable: Readable) -> Result<(),
     write().map_err(|source| CaFileError::Write { path: path.to_owned(), source })
 }
 
+/// Gives a file another name, durably; one that had it is gone.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), CaFileError> {
+    let renamed = std::fs::rename(from, to).and_then(|()| sync_directory(to));
+    renamed.map_err(|source| CaFileError::Write { path: to.to_owned(), source })
+}
+
+/// Removes a file, durably, if it is there.
+pub(super) fn remove(path: &Path) -> Result<(), CaFileError> {
+    let removed = match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        removed => removed.and_then(|()| sync_directory(path)),
+    };
+    removed.map_err(|source| CaFileError::Write { path: path.to_owned(), source })
+}
+
 /// Writes a file that is not there yet; one that is there is an error and stays as it is.
 pub(super) fn create(path: &Path, text: &str, readable: Readable) -> Result<(), CaFileError> {
     write_new(path, text, readable)

@@ -47,7 +47,7 @@ impl LamppostKey {
 
     /// Tells it from every other key.
     pub fn digest(&self) -> KeyDigest {
-        KeyDigest(hex(&Sha256::digest(self.public.der_bytes())).into())
+        KeyDigest::of_public_key(self.public.der_bytes())
     }
 
     pub(super) fn public(&self) -> &SubjectPublicKeyInfo {
@@ -56,6 +56,11 @@ impl LamppostKey {
 }
 
 impl KeyDigest {
+    /// Of the point that a public key is.
+    pub(super) fn of_public_key(point: &[u8]) -> Self {
+        Self(hex(&Sha256::digest(point)).into())
+    }
+
     /// 64 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0

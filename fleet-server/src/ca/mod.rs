@@ -5,7 +5,8 @@
 //!
 //! | file | is |
 //! | --- | --- |
-//! | `ca/ca.pem`, `ca/ca.key` | the CA: made on first use, good for ten years; lampposts are given `ca.pem` |
+//! | `ca/ca.pem`, `ca/ca.key` | the CA: made on first use, good for ten years; lampposts are given `ca.pem`. The key may be [encrypted](Passphrase) |
+//! | `ca/old.pem`, `ca/cross.pem` | the CA before, while it is still trusted, and what it has said of the present one: see [`rotate`] |
 //! | `tls/server.pem`, `tls/server.key` | the gateway's own certificate: derived, made anew when need be |
 //!
 //! Keys are ECDSA P-256. Every certificate is back-dated by [`BACKDATED`]: a lamppost's clock may be behind.
@@ -16,10 +17,15 @@
 mod audited;
 mod authority;
 mod certificate;
+mod directory;
 mod enrolment;
+mod error;
 mod files;
 mod lamppost_key;
+mod present;
 mod returning;
+mod rotation;
+mod secret;
 mod server_certificate;
 mod tls;
 
@@ -27,15 +33,20 @@ mod tls;
 mod tests;
 
 pub use audited::{record_authority, record_certificates};
-pub use authority::{Authority, AuthorityError, Origin, is_key_of_authority};
+pub use authority::{Authority, Origin, Predecessor};
 pub use certificate::{
     BACKDATED, Date, IssuedCertificate, IssuedFiles, NotAValidity, PrivateKeyPem, Validity,
 };
+pub use directory::is_key_of_authority;
 pub use enrolment::{EnrolmentError, enrol};
+pub use error::AuthorityError;
 pub use files::CaFileError;
 pub(crate) use files::lock as lock_directory;
 pub use lamppost_key::{KeyDigest, LamppostKey, NotADigest, NotALamppostKey};
+pub use present::Present;
 #[cfg(test)]
 pub(crate) use returning::ReturningClients;
+pub use rotation::{AuthorityCertificate, Overview, Phase, encrypt, look, retire, rotate};
+pub use secret::{Passphrase, PassphraseError};
 pub use server_certificate::{ServerCertificate, WhyMade};
 pub use tls::{ALPN_HTTP, ALPN_MQTT, server_tls};

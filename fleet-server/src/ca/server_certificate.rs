@@ -10,8 +10,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Serve
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
-use super::authority::{Authority, AuthorityError};
+use super::authority::Authority;
 use super::certificate::validity;
+use super::error::AuthorityError;
 use super::files::{self, Readable};
 
 /// The gateway's certificate with its key.
@@ -19,6 +20,7 @@ use super::files::{self, Readable};
 pub struct ServerCertificate {
     pub(super) certificate: CertificateDer<'static>,
     pub(super) key: PrivateKeyDer<'static>,
+    not_before: UtcMillis,
     not_after: UtcMillis,
 }
 
@@ -54,7 +56,8 @@ impl ServerCertificate {
     pub const DIRECTORY_NAME: &'static str = "tls";
 
     /// Takes the gateway's certificate from its directory, or makes it there (and says why) for the given names and,
-    /// always, `localhost`, `127.0.0.1` and `::1`. To be called at every start.
+    /// always, `localhost`, `127.0.0.1` and `::1`. To be called at every
+    /// start, and whenever it [is due](Self::is_due) or the CA another one.
     ///
     /// # Errors
     /// [`AuthorityError`].
@@ -80,12 +83,19 @@ impl ServerCertificate {
         files::replace(&key_path, &key.serialize_pem(), Readable::ByOwner)?;
         files::replace(&certificate_path, &certificate.pem(), Readable::ByAll)?;
         let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
-        Ok((Self { certificate: certificate.der().clone(), key, not_after }, Some(why)))
+        let certificate = certificate.der().clone();
+        Ok((Self { certificate, key, not_before: now, not_after }, Some(why)))
     }
 
     /// The last moment at which it is good.
     pub fn not_after(&self) -> UtcMillis {
         self.not_after
+    }
+
+    /// Whether another one is to be made: less than a third of its time is left, or its time has not come yet.
+    pub fn is_due(&self, now: UtcMillis) -> bool {
+        let (begin, end) = (self.not_before, self.not_after);
+        now < begin || end.since_ms(now) < end.since_ms(begin) / 3
     }
 
     fn usable(
@@ -104,9 +114,7 @@ impl ServerCertificate {
         if names_of(&parsed) != Some(sorted(names)) {
             return Err(WhyMade::OtherNames);
         }
-        let (begin, end) = validity(&parsed);
-        let ending = now < begin || end.since_ms(now) < end.since_ms(begin) / 3;
-        if ending { Err(WhyMade::Ending) } else { Ok(found) }
+        if found.is_due(now) { Err(WhyMade::Ending) } else { Ok(found) }
     }
 
     /// None when one of the two is not what it should be, or they do not belong together.
@@ -116,8 +124,8 @@ impl ServerCertificate {
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).ok()?;
         let (_, parsed) = x509_parser::parse_x509_certificate(&certificate).ok()?;
         let belongs = parsed.public_key().raw == rcgen::PublicKeyData::subject_public_key_info(&pair);
-        let (_, not_after) = validity(&parsed);
-        belongs.then_some(Self { certificate, key, not_after })
+        let (not_before, not_after) = validity(&parsed);
+        belongs.then_some(Self { certificate, key, not_before, not_after })
     }
 }
 

@@ -6,7 +6,8 @@ use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
 
-use super::authority::{Authority, AuthorityError};
+use super::authority::Authority;
+use super::error::AuthorityError;
 use super::returning::ReturningClients;
 use super::server_certificate::ServerCertificate;
 
@@ -19,7 +20,10 @@ pub const ALPN_HTTP: &[u8] = b"http/1.1";
 /// that is good for clients, or none: one that has none yet comes to enrol, and whoever lets it do anything else asks
 /// for one. A certificate that has ended is let through as well, for its holder may come back; nothing else about it is
 /// forgiven. There is no early data, for it can be replayed; a resumed session keeps the client's certificate
-/// unverified, and whoever accepts it looks at its dates and asks the registry again.
+/// unverified, and whoever accepts it looks at its dates and asks the registry again. No session outlives this: one that was
+/// begun while another CA was trusted cannot be resumed once it is not.
+///
+/// While the CA before is still trusted, its clients are, too, and the gateway shows what it has said of the present one.
 ///
 /// # Errors
 /// [`AuthorityError::Tls`] or [`AuthorityError::Verifier`].
@@ -30,16 +34,20 @@ pub fn server_tls(
     let tls = |source| AuthorityError::Tls { source };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
-    roots.add(authority.certificate_der().clone()).map_err(tls)?;
+    for trusted in authority.trusted() {
+        roots.add(trusted.clone()).map_err(tls)?;
+    }
     let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
         .allow_unauthenticated()
         .build()
         .map_err(|source| AuthorityError::Verifier { source })?;
+    let cross = authority.predecessor().map(|old| old.cross.clone());
+    let chain = [server.certificate.clone()].into_iter().chain(cross).collect();
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])
         .map_err(tls)?
         .with_client_cert_verifier(Arc::new(ReturningClients::new(clients)))
-        .with_single_cert(vec![server.certificate.clone()], server.key.clone_key())
+        .with_single_cert(chain, server.key.clone_key())
         .map_err(tls)?;
     config.alpn_protocols = vec![ALPN_MQTT.to_vec(), ALPN_HTTP.to_vec()];
     config.max_early_data_size = 0;

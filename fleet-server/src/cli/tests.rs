@@ -44,6 +44,7 @@ async fn perform(line: &str) -> Result<String, String> {
         Command::Cert(CertCommand::Issue(args)) => issue_certificate(&args, clock::wall(), &mut out).await,
         Command::Cert(CertCommand::List(args)) => list_certificates(&args, clock::wall(), &mut out).await,
         Command::Cert(CertCommand::Revoke(args)) => revoke_certificates(&args, clock::wall(), &mut out).await,
+        Command::Ca(command) => authority_command(&command, clock::wall(), &mut out).await,
         Command::Audit(AuditCommand::Verify(args)) => verify_audit(&args, &mut out).await,
         Command::Audit(AuditCommand::Export(args)) => export_audit(&args, &mut out).await,
     };
@@ -234,6 +235,7 @@ async fn no_certificate_is_issued_over_files_that_are_there() {
     assert_eq!(fs::read(directory.path().join("out/DF3637.key")).unwrap(), before);
 }
 
+mod authority;
 mod certificates;
 mod departments;
 mod journal;

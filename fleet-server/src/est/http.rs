@@ -39,7 +39,8 @@ impl Est {
 
 async fn ca_certificates(State(est): State<Arc<Est>>) -> Response {
     est.metrics.count(Operation::CaCertificates, Ok(()));
-    hand_out(est.authority.certificate_der())
+    let authority = est.authority.get();
+    hand_out(&authority.published().map(AsRef::as_ref).collect::<Vec<_>>())
 }
 
 async fn enrol(
@@ -80,15 +81,15 @@ fn answer(
 ) -> Response {
     est.note(operation, asked, outcome.as_ref().map(drop).map_err(|refusal| *refusal));
     match outcome {
-        Ok(certificate) => hand_out(&certificate),
+        Ok(certificate) => hand_out(&[&certificate]),
         Err(refusal) => refusal.response(),
     }
 }
 
-fn hand_out(certificate: &[u8]) -> Response {
+fn hand_out(certificates: &[&[u8]]) -> Response {
     let kind = HeaderValue::from_static("application/pkcs7-mime; smime-type=certs-only");
     let coding = HeaderValue::from_static("base64");
-    let mut response = certs_only(certificate).into_response();
+    let mut response = certs_only(certificates).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response.headers_mut().insert("content-transfer-encoding", coding);
     response

@@ -2,7 +2,7 @@
 //!
 //! | path below `/.well-known/est` | asks for | is allowed by |
 //! | --- | --- | --- |
-//! | `cacerts` | the CA's certificate | nothing: it is no secret |
+//! | `cacerts` | the CA's certificate; after a [rotation](crate::ca::rotate) those of both, and what the old one says of the new | nothing: it is no secret |
 //! | `simpleenroll` | a first certificate | a one-time [`Token`], by HTTP Basic with the lamppost's number as user |
 //! | `simplereenroll` | the next certificate | the present one, shown in TLS |
 //!
@@ -33,7 +33,7 @@ mod tests;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
@@ -45,7 +45,7 @@ use self::refusal::Refusal;
 use self::request::SigningRequest;
 use self::rules::{MOST_A_DAY, MOST_OF_A_TOKEN, Renewal, a_day_before, judge_renewal, judge_token};
 use crate::audit::Actor;
-use crate::ca::{Authority, KeyDigest, LamppostKey, Validity};
+use crate::ca::{Authority, KeyDigest, LamppostKey, Present, Validity};
 use crate::clock;
 use crate::gateway::{Identity, Pace, Rate, RefusalLog, Refusals};
 use crate::registry::{
@@ -76,7 +76,7 @@ pub struct EstOptions {
 /// Enrols lampposts.
 pub struct Est {
     registry: Registry,
-    authority: Arc<Authority>,
+    authority: Present<Authority>,
     options: EstOptions,
     metrics: EstMetrics,
     wrong_logins: Mutex<Pace>,
@@ -89,12 +89,13 @@ impl Est {
     /// Enrols the lampposts of this registry by this CA; who is refused is counted in `refusals` too.
     pub fn new(
         registry: Registry,
-        authority: Arc<Authority>,
+        authority: impl Into<Present<Authority>>,
         options: EstOptions,
         metrics: EstMetrics,
         refusals: Refusals,
     ) -> Self {
         let wrong_logins = Mutex::new(Pace::new(WRONG_LOGINS));
+        let authority = authority.into();
         Self { registry, authority, options, metrics, wrong_logins, log: RefusalLog::new(refusals) }
     }
 
@@ -197,7 +198,7 @@ impl Est {
         key: &LamppostKey,
         now: UtcMillis,
     ) -> Result<(Issued, CertificateRecord), Refusal> {
-        self.authority.certify_lamppost(number, key, self.options.validity, now).map_err(|error| {
+        self.authority.get().certify_lamppost(number, key, self.options.validity, now).map_err(|error| {
             let error = anyhow::Error::from(error);
             tracing::error!(lamppost = %number, "no certificate can be issued: {error:#}");
             Refusal::Unavailable

@@ -13,8 +13,8 @@ const DATA: [u64; 7] = [1, 2, 840, 113_549, 1, 7, 1];
 /// Characters of a line of base64 (RFC 2045, 6.8): tools that read line by line take no longer ones.
 const LINE: usize = 76;
 
-/// One certificate, nothing signed and nobody's signature, in DER.
-fn certificate_alone(certificate: &[u8]) -> Vec<u8> {
+/// Certificates, nothing signed and nobody's signature, in DER.
+fn certificates_alone(certificates: &[&[u8]]) -> Vec<u8> {
     let oid = |components: &[u64]| ObjectIdentifier::from_slice(components);
     yasna::construct_der(|writer| {
         writer.write_sequence(|content| {
@@ -27,7 +27,11 @@ fn certificate_alone(certificate: &[u8]) -> Vec<u8> {
                     signed.next().write_set(|_| ());
                     signed.next().write_sequence(|encapsulated| encapsulated.next().write_oid(&oid(&DATA)));
                     signed.next().write_tagged_implicit(Tag::context(0), |writer| {
-                        writer.write_set(|certificates| certificates.next().write_der(certificate));
+                        writer.write_set_of(|set| {
+                            for certificate in certificates {
+                                set.next().write_der(certificate);
+                            }
+                        });
                     });
                     signed.next().write_set(|_| ());
                 });
@@ -36,9 +40,9 @@ fn certificate_alone(certificate: &[u8]) -> Vec<u8> {
     })
 }
 
-/// The body of an answer that hands out this certificate.
-pub(super) fn certs_only(certificate: &[u8]) -> String {
-    let text = STANDARD.encode(certificate_alone(certificate));
+/// The body of an answer that hands out these certificates.
+pub(super) fn certs_only(certificates: &[&[u8]]) -> String {
+    let text = STANDARD.encode(certificates_alone(certificates));
     let mut lines = String::with_capacity(text.len() + 2 * (text.len() / LINE + 1));
     let mut rest = text.as_str();
     while !rest.is_empty() {
@@ -64,16 +68,16 @@ mod tests {
             &[0xa0, 0x04, 0x30, 0x02, 0x05, 0x00, 0x31, 0x00],
         ]
         .concat();
-        assert_eq!(certificate_alone(&[0x30, 0x02, 0x05, 0x00]), expected);
+        assert_eq!(certificates_alone(&[&[0x30, 0x02, 0x05, 0x00]]), expected);
     }
 
     #[test]
     fn lines_are_no_longer_than_any_reader_takes() {
         let mut certificate = vec![0x30, 0x82, 0x03, 0xe8];
         certificate.resize(1004, 0);
-        let text = certs_only(&certificate);
+        let text = certs_only(&[&certificate]);
         assert!(text.ends_with("\r\n") && text.lines().all(|line| (1..=LINE).contains(&line.len())));
         let joined: String = text.lines().collect();
-        assert_eq!(STANDARD.decode(joined).unwrap(), certificate_alone(&certificate));
+        assert_eq!(STANDARD.decode(joined).unwrap(), certificates_alone(&[&certificate]));
     }
 }

@@ -164,6 +164,7 @@ mod tests {
             issued: UtcMillis(0),
             not_after: NOW,
             revoked: None,
+            authority: None,
         };
         let judge = |known: Option<&CertificateRecord>, days: u16, after: i64| {
             judge_renewal(&shown, known, ReturnWithin { days }, NOW.plus_ms(after))

@@ -115,6 +115,7 @@ impl Office {
             issued: then,
             not_after: issued.not_after,
             revoked: None,
+            authority: Some(issued.authority.clone()),
         };
         self.registry.record_certificate(&record, &Actor::Server).await.unwrap();
         Identity {

@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use rumqttc::mqttbytes::v4::ConnectReturnCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::Context;
@@ -43,7 +44,8 @@ const FIRST_BYTES: usize = 1024;
 pub(super) async fn open(context: &Context, tcp: TcpStream, peer: SocketAddr) -> Option<Opened> {
     // Acknowledgements are small and must not wait for company; without it they are only slower.
     drop(tcp.set_nodelay(true));
-    let shaken = tokio::time::timeout(context.limits.handshake, context.acceptor.accept(tcp)).await;
+    let acceptor = TlsAcceptor::from(context.tls.get());
+    let shaken = tokio::time::timeout(context.limits.handshake, acceptor.accept(tcp)).await;
     let refused = match shaken {
         Ok(Ok(stream)) => {
             let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);

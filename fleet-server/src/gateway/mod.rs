@@ -49,12 +49,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use self::connection::Connection;
 use self::handshake::Opened;
 use crate::feeds::{Arriving, Feeds};
+use crate::ca::Present;
 use crate::journal::JournalHandle;
 
 pub use admission::{Admission, Admitted, Admitting, Refusal};
@@ -107,7 +107,7 @@ pub struct Gateway {
 /// What all connections share.
 struct Context {
     limits: Arc<Limits>,
-    acceptor: TlsAcceptor,
+    tls: Present<rustls::ServerConfig>,
     http: Router,
     feeds: Option<Feeds>,
     journal: JournalHandle,
@@ -135,7 +135,7 @@ impl Gateway {
     pub fn new(
         listener: TcpListener,
         options: GatewayOptions,
-        tls: Arc<rustls::ServerConfig>,
+        tls: impl Into<Present<rustls::ServerConfig>>,
         journal: JournalHandle,
         admission: Arc<dyn Admission>,
         sessions: Sessions,
@@ -144,7 +144,7 @@ impl Gateway {
         let GatewayOptions { limits, http, refusals, feeds } = options;
         let address = listener.local_addr().map_err(GatewayError::Address)?;
         let context = Context {
-            acceptor: TlsAcceptor::from(tls),
+            tls: tls.into(),
             http,
             feeds,
             journal,

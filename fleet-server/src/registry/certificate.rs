@@ -8,6 +8,7 @@ use sqlx::SqliteConnection;
 
 use super::RegistryError;
 use crate::audit::{self, Action, Actor, Entry, Subject};
+use crate::ca::KeyDigest;
 
 /// Serial number of a certificate: up to 20 bytes (RFC 5280, 4.1.2.2), without leading zeros.
 /// Printed, stored and compared as lowercase hexadecimal digits without separators.
@@ -92,6 +93,8 @@ pub struct CertificateRecord {
     pub not_after: UtcMillis,
     /// Since when it is not to be trusted any more, if so.
     pub revoked: Option<UtcMillis>,
+    /// The key of the CA that signed it; none if it was issued before there could be several.
+    pub authority: Option<KeyDigest>,
 }
 
 /// How things stand with a certificate.
@@ -158,13 +161,15 @@ pub(super) async fn insert_certificate(
 ) -> Result<(), RegistryError> {
     let writing = |source| RegistryError::Write { what: "a certificate", source };
     let inserted = sqlx::query(
-        "INSERT INTO certificates (serial, lamppost, issued, not_after, revoked) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO certificates (serial, lamppost, issued, not_after, revoked, authority)
+         VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(record.serial.as_str())
     .bind(record.lamppost.as_str())
     .bind(record.issued.0)
     .bind(record.not_after.0)
     .bind(record.revoked.map(|revoked| revoked.0))
+    .bind(record.authority.as_ref().map(KeyDigest::as_str))
     .execute(&mut *transaction)
     .await;
     if let Err(source) = inserted {
@@ -194,6 +199,7 @@ mod tests {
                 issued: UtcMillis(0),
                 not_after: UtcMillis(life * DAY_MS),
                 revoked: None,
+                authority: None,
             };
             record.state(UtcMillis(day * DAY_MS))
         };

@@ -20,6 +20,7 @@ mod lamppost;
 mod list;
 mod part;
 mod revocation;
+mod rotation;
 mod sqlite;
 mod token;
 
@@ -43,5 +44,6 @@ pub use list::{
 };
 pub use part::Part;
 pub use revocation::{Revoke, Revoked};
+pub use rotation::{Behind, IfBehind, Retirement};
 pub use sqlite::{BUSY_TIMEOUT, Imported, Registry};
 pub use token::{TokenDigest, TokenEnding, TokenId, TokenRecord};

@@ -29,7 +29,7 @@ const PAGE: u32 = 1_000;
 
 const WHAT: &str = "certificates";
 
-type Row = (String, String, i64, i64, Option<i64>);
+pub(super) type Row = (String, String, i64, i64, Option<i64>, Option<String>);
 
 impl Registry {
     /// Up to a thousand certificates, of one lamppost or of all: by lamppost, the oldest first, from the first behind the
@@ -46,7 +46,7 @@ impl Registry {
             (after.lamppost.as_str(), after.issued.0, after.serial.as_str())
         });
         let rows: Result<Vec<Row>, _> = sqlx::query_as(
-            "SELECT serial, lamppost, issued, not_after, revoked FROM certificates
+            "SELECT serial, lamppost, issued, not_after, revoked, authority FROM certificates
              WHERE (lamppost, issued, serial) > ($1, $2, $3) AND ($4 IS NULL OR lamppost = $4)
              ORDER BY lamppost, issued, serial LIMIT $5",
         )
@@ -114,7 +114,7 @@ impl Registry {
         now: UtcMillis,
     ) -> Result<Vec<(LamppostNumber, CertificateSerial)>, RegistryError> {
         let rows: Result<Vec<Row>, _> = sqlx::query_as(
-            "SELECT serial, lamppost, issued, not_after, revoked FROM certificates
+            "SELECT serial, lamppost, issued, not_after, revoked, authority FROM certificates
              WHERE revoked IS NOT NULL AND not_after >= $1",
         )
         .bind(now.0)
@@ -125,8 +125,8 @@ impl Registry {
         rows.into_iter().map(whose).collect()
     }
 
-    fn certificate_of(&self, row: Row) -> Result<CertificateRecord, RegistryError> {
-        let (serial, lamppost, issued, not_after, revoked) = row;
+    pub(super) fn certificate_of(&self, row: Row) -> Result<CertificateRecord, RegistryError> {
+        let (serial, lamppost, issued, not_after, revoked, authority) = row;
         let damaged = || self.damaged("the certificate", &serial);
         Ok(CertificateRecord {
             serial: serial.parse().map_err(|_| damaged())?,
@@ -134,6 +134,7 @@ impl Registry {
             issued: UtcMillis(issued),
             not_after: UtcMillis(not_after),
             revoked: revoked.map(UtcMillis),
+            authority: authority.map(|key| key.parse().map_err(|_| damaged())).transpose()?,
         })
     }
 }
@@ -141,11 +142,11 @@ impl Registry {
 async fn find(transaction: &mut SqliteConnection, what: &Revoke) -> Result<Vec<Row>, sqlx::Error> {
     let query = match what {
         Revoke::Certificate(serial) => sqlx::query_as(
-            "SELECT serial, lamppost, issued, not_after, revoked FROM certificates WHERE serial = $1",
+            "SELECT serial, lamppost, issued, not_after, revoked, authority FROM certificates WHERE serial = $1",
         )
         .bind(serial.as_str()),
         Revoke::AllOf(number) => sqlx::query_as(
-            "SELECT serial, lamppost, issued, not_after, revoked FROM certificates WHERE lamppost = $1
+            "SELECT serial, lamppost, issued, not_after, revoked, authority FROM certificates WHERE lamppost = $1
              ORDER BY issued, serial",
         )
         .bind(number.as_str()),
@@ -153,7 +154,7 @@ async fn find(transaction: &mut SqliteConnection, what: &Revoke) -> Result<Vec<R
     query.fetch_all(transaction).await
 }
 
-async fn mark(
+pub(super) async fn mark(
     transaction: &mut SqliteConnection,
     record: &CertificateRecord,
     reason: Option<&str>,

@@ -14,6 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{QueryBuilder, SqlSafeStr, Sqlite, SqlitePool, Transaction};
 
 use super::certificate::insert_certificate;
+use super::revocation::Row;
 use super::{CertificateRecord, CertificateSerial, Coordinates, Lamppost, RegistryError};
 use crate::audit::{self, Action, Actor, Entry, Subject};
 
@@ -171,22 +172,14 @@ impl Registry {
         &self,
         serial: &CertificateSerial,
     ) -> Result<Option<CertificateRecord>, RegistryError> {
-        let row: Option<(String, i64, i64, Option<i64>)> =
-            sqlx::query_as("SELECT lamppost, issued, not_after, revoked FROM certificates WHERE serial = $1")
-                .bind(serial.as_str())
-                .fetch_optional(&self.readers)
-                .await
-                .map_err(|source| RegistryError::Read { what: "a certificate", source })?;
-        let Some((lamppost, issued, not_after, revoked)) = row else { return Ok(None) };
-        let lamppost = LamppostNumber::new(&lamppost)
-            .map_err(|_| self.damaged("the lamppost of certificate", serial.as_str()))?;
-        Ok(Some(CertificateRecord {
-            serial: serial.clone(),
-            lamppost,
-            issued: UtcMillis(issued),
-            not_after: UtcMillis(not_after),
-            revoked: revoked.map(UtcMillis),
-        }))
+        let row: Option<Row> = sqlx::query_as(
+            "SELECT serial, lamppost, issued, not_after, revoked, authority FROM certificates WHERE serial = $1",
+        )
+        .bind(serial.as_str())
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(|source| RegistryError::Read { what: "a certificate", source })?;
+        row.map(|row| self.certificate_of(row)).transpose()
     }
 
     /// Closes the connections of all clones, once what they are doing is done. What is asked for afterwards fails.
@@ -291,6 +284,7 @@ async fn migrate(path: &Path, writer: &SqlitePool) -> Result<(), RegistryError> 
         migration(3, "audit", include_str!("../../migrations/sqlite/0003_audit.sql")),
         migration(4, "tokens", include_str!("../../migrations/sqlite/0004_tokens.sql")),
         migration(5, "departments", include_str!("../../migrations/sqlite/0005_departments.sql")),
+        migration(7, "rotation", include_str!("../../migrations/sqlite/0007_rotation.sql")),
     ]);
     let path = path.to_owned();
     migrations.run(writer).await.map_err(|source| {

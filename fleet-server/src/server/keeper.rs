@@ -60,6 +60,14 @@ impl Keeper {
         Self { scribe, tasks, stop }
     }
 
+    /// Has something else done until it ends.
+    pub(super) fn keep<T: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        task: impl FnOnce(CancellationToken) -> T,
+    ) {
+        self.tasks.spawn(task(self.stop.clone()));
+    }
+
     /// Waits until one of its tasks ends by itself.
     pub(super) async fn ended(&mut self) {
         self.tasks.join_next().await;

@@ -124,6 +124,7 @@ mod tests {
             issued: NOW,
             not_after: NOW.plus_ms(YEAR_MS),
             revoked: None,
+            authority: None,
         };
         command.record_certificate(&record, &Actor::Server).await.unwrap();
 

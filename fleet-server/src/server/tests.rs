@@ -185,6 +185,7 @@ impl Running {
             checkpoint_every: None,
             certificate_days: crate::ca::Validity::RENEWED,
             return_within: crate::est::ReturnWithin::default(),
+            ca_key: crate::cli::CaKeyArgs::default(),
             log: "info".parse().unwrap(),
         };
         shape(&mut args);

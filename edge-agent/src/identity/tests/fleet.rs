@@ -73,6 +73,14 @@ impl Fleet {
         Self { issuer: Issuer::from_ca_cert_der(&authority, key).unwrap(), authority }
     }
 
+    /// What another authority says of this one.
+    pub(super) fn certified_by(&self, other: &Self) -> CertificateDer<'static> {
+        let mut parameters = parameters("The next test fleet CA", -1, 400);
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        parameters.signed_by(self.issuer.key(), &other.issuer).unwrap().der().clone()
+    }
+
     pub(super) fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.authority)
     }
@@ -184,6 +192,11 @@ impl Server {
 
     pub(super) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
+    }
+
+    /// What was asked but for the authorities.
+    pub(super) fn posts(&self) -> Vec<Asked> {
+        self.asked().into_iter().filter(|asked| asked.what.starts_with("POST ")).collect()
     }
 }
 

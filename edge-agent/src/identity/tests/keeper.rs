@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::fleet::{Fleet, NUMBER, Reply, Server};
+use super::fleet::{Asked, Fleet, NUMBER, Reply, Server};
 use crate::clock::SystemClock;
 use crate::identity::{Badge, Keeper, Login, Store, Which};
 use crate::status::CertificateStatus;
@@ -30,9 +30,11 @@ struct Lamppost {
 impl Lamppost {
     async fn start() -> Self {
         let fleet = Fleet::new();
-        let answer = |fleet: &Fleet, asked: &super::fleet::Asked| {
-            Reply::Certificates(vec![fleet.certify(&asked.request, NUMBER, (0, 90))])
-        };
+        Self::of(fleet, good).await
+    }
+
+    /// The same where the server answers so.
+    async fn of(fleet: Fleet, answer: impl Fn(&Fleet, &Asked) -> Reply + Send + Sync + 'static) -> Self {
         let server = fleet.serve(answer).await;
         let folder = tempfile::tempdir().unwrap();
         let config = server.configured(folder.path());
@@ -66,6 +68,13 @@ impl Lamppost {
     }
 }
 
+fn good(fleet: &Fleet, asked: &Asked) -> Reply {
+    match asked.what.as_str() {
+        "GET /.well-known/est/cacerts" => Reply::Certificates(vec![fleet.authority.clone()]),
+        _ => Reply::Certificates(vec![fleet.certify(&asked.request, NUMBER, (0, 90))]),
+    }
+}
+
 fn put(path: &Path, text: &str) {
     std::fs::File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
@@ -79,7 +88,7 @@ async fn a_certificate_that_is_due_is_renewed_by_itself_and_the_next_one_is_used
     let (renewed, which) = lamppost.pair();
     assert_eq!(which, Which::Trial);
     assert_ne!(renewed, enrolled);
-    let [asked] = &lamppost.server.asked()[..] else { panic!("it is asked once") };
+    let [asked] = &lamppost.server.posts()[..] else { panic!("it is asked once") };
     assert_eq!(asked.what, "POST /.well-known/est/simplereenroll");
     assert!(asked.shown.is_some());
     let tried = lamppost.status(|status| status.is_trying_another).await;
@@ -110,4 +119,34 @@ async fn a_renewed_certificate_that_is_refused_is_given_up_once_the_one_before_w
     let status = lamppost.status(given_up).await;
     assert_eq!(status.serial, Some(enrolled));
     assert!(!Store::directory(lamppost.folder.path()).join("trial.pem").exists());
+}
+
+#[tokio::test]
+async fn the_server_tells_of_the_next_authority_and_the_pair_that_it_signs_is_taken() {
+    let (fleet, next) = (Fleet::new(), Fleet::new());
+    let of_both = [fleet.authority.clone(), next.authority.clone(), next.certified_by(&fleet)];
+    let answer = move |_: &Fleet, asked: &Asked| match asked.what.as_str() {
+        "GET /.well-known/est/cacerts" => Reply::Certificates(of_both.to_vec()),
+        _ => Reply::Certificates(vec![next.certify(&asked.request, NUMBER, (0, 90))]),
+    };
+    let mut lamppost = Lamppost::of(fleet, answer).await;
+    assert_eq!(lamppost.badge.roots().unwrap().len(), 1);
+    lamppost.wanted(true).await;
+    assert_eq!(lamppost.pair().1, Which::Trial);
+    assert_eq!(lamppost.badge.roots().unwrap().len(), 2, "what one says of the other is no authority");
+}
+
+#[tokio::test]
+async fn authorities_by_which_the_server_cannot_be_reached_are_not_kept() {
+    let (fleet, stranger) = (Fleet::new(), Fleet::new());
+    let answer = move |fleet: &Fleet, asked: &Asked| match asked.what.as_str() {
+        "GET /.well-known/est/cacerts" => Reply::Certificates(vec![stranger.authority.clone()]),
+        _ => good(fleet, asked),
+    };
+    let mut lamppost = Lamppost::of(fleet, answer).await;
+    let failed = |status: &CertificateStatus| status.last_outcome.is_some();
+    let status = lamppost.status(failed).await;
+    assert!(status.last_outcome.unwrap().contains("no secure connection"), "it would have cut itself off");
+    assert!(lamppost.server.posts().is_empty());
+    assert!(!Store::directory(lamppost.folder.path()).join("authorities.pem").exists());
 }

@@ -10,6 +10,7 @@ use rcgen::KeyPair;
 use super::fleet::{Fleet, NUMBER};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::ServerConfig;
+use crate::identity::authorities::Authorities;
 use crate::identity::files::{Files, Readable};
 use crate::identity::request::{accept, request};
 use crate::identity::store::{Newest, Store};
@@ -123,6 +124,7 @@ impl Lamppost {
         };
         let mut lamppost = Self { fleet, card, server, enrolled: String::new() };
         lamppost.configure();
+        lamppost.card.put(&lamppost.server.ca_file, &lamppost.fleet.pem());
         lamppost.enrolled = lamppost.current();
         lamppost
     }
@@ -155,6 +157,11 @@ impl Lamppost {
         let (certificate, der) = accept(vec![sent], &key, &number, &self.fleet.roots(), now).unwrap();
         store.keep_trial(&key, &[der], newest).map_err(|_| ())?;
         Ok(certificate.serial)
+    }
+
+    /// How many authorities the server is known by.
+    fn authorities(&self) -> usize {
+        self.store().roots().unwrap().len()
     }
 
     fn renewed(&self) -> String {
@@ -269,4 +276,41 @@ fn a_renewed_pair_that_is_damaged_or_anothers_is_not_used() {
         "DF3638".parse().unwrap(),
     );
     assert_eq!(other.newest().unwrap().pair.certificate.serial, lamppost.enrolled);
+}
+
+#[test]
+fn whenever_the_power_goes_the_authorities_are_those_before_or_those_that_were_told() {
+    let next = Fleet::new();
+    for names_survive in [false, true] {
+        for changes in 0.. {
+            let lamppost = Lamppost::new();
+            let told = vec![lamppost.fleet.authority.clone(), next.authority.clone()];
+            let told = Authorities::told(told).unwrap();
+            lamppost.card.dies_after(changes);
+            let kept = lamppost.store().keep_authorities(&told).is_ok();
+            lamppost.card.cut(names_survive);
+            assert!(!kept || lamppost.authorities() == 2, "after {changes}: what was kept stays");
+            assert!([1, 2].contains(&lamppost.authorities()));
+            if kept {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn an_authority_that_is_configured_anew_counts_and_what_another_had_told_of_does_not() {
+    let (lamppost, next, other) = (Lamppost::new(), Fleet::new(), Fleet::new());
+    let told = Authorities::told(vec![lamppost.fleet.authority.clone(), next.authority.clone()]).unwrap();
+    lamppost.store().keep_authorities(&told).unwrap();
+    assert_eq!(lamppost.authorities(), 2);
+    lamppost.card.put(&lamppost.server.ca_file, &other.pem());
+    assert_eq!(lamppost.store().roots().unwrap().roots, other.roots().roots);
+    lamppost.card.put(&lamppost.server.ca_file, &lamppost.fleet.pem());
+    let file = Store::directory("/state".as_ref()).join("authorities.pem");
+    let whole = String::from_utf8(lamppost.card.read(&file).unwrap()).unwrap();
+    lamppost.card.put(&file, &whole[..whole.len() - 60]);
+    assert_eq!(lamppost.authorities(), 1, "what is damaged does not count");
+    let nobody = Authorities::told(vec![next.certified_by(&other)]).unwrap_err();
+    assert_eq!(nobody.to_string(), "the server tells of no authority");
 }

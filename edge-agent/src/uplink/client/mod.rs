@@ -292,7 +292,7 @@ impl Uplink {
     /// Reads certificates and key anew, so that others serve from the next connection on.
     fn client(&mut self) -> Result<(AsyncClient, EventLoop, Which), LinkError> {
         let mut options = MqttOptions::new(self.lamppost.as_str(), &self.server.host, self.server.port);
-        let roots = tls::authorities(&self.server.ca_file)?;
+        let roots = self.badge.roots()?;
         let (pair, which) = self.badge.pair()?;
         let tls = tls::trusting(roots, Some(&pair), Arc::clone(&self.clock))?;
         options.set_transport(Transport::Tls(TlsConfiguration::Rustls(Arc::new(tls))));
