@@ -32,7 +32,7 @@ use crate::tls::{self, TlsError};
 /// How the server is known at the first contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// By the authority's certificate at the configured place.
+    /// By the authority's certificate at the configured place, or by what the server has told of since.
     Configured,
     /// By the authority's certificate in this file, which is copied to the configured place.
     File(PathBuf),
@@ -142,7 +142,7 @@ pub async fn enrol(
         }
     }
 
-    let (roots, authority) = known(server, trust).await?;
+    let (roots, authority) = known(&store, server, trust).await?;
     let key = store::request_key(place.files, &new_name(&server.key_file))?;
     let asked = request::request(&key, lamppost).map_err(EnrolError::Key)?;
     let est = |roots| Ok::<_, TlsError>(Est::new(server, tls::trusting(roots, None, Arc::clone(&clock))?));
@@ -169,6 +169,7 @@ impl Enrolled {
 
 /// The authorities by which the server is known, and their PEM if it is to be written to the configured place.
 async fn known(
+    store: &Store,
     server: &ServerConfig,
     trust: &Trust,
 ) -> Result<(Arc<RootCertStore>, Option<Vec<u8>>), EnrolError> {
@@ -176,7 +177,7 @@ async fn known(
         Trust::Configured if !server.ca_file.exists() => {
             Err(EnrolError::NoAuthority { path: server.ca_file.clone() })
         }
-        Trust::Configured => Ok((tls::authorities(&server.ca_file)?, None)),
+        Trust::Configured => Ok((store.roots()?, None)),
         Trust::File(path) => {
             let roots = tls::authorities(path)?;
             let read = SystemFiles.read(path);

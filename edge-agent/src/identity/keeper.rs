@@ -155,7 +155,7 @@ impl Keeper {
     }
 
     /// Takes an event, and all that follow from it.
-    async fn happened(&mut self, event: Event) {
+    pub(super) async fn happened(&mut self, event: Event) {
         let mut next = Some(event);
         while let Some(event) = next.take() {
             let before = self.state;
@@ -266,7 +266,7 @@ impl Keeper {
         Ok(done.map_err(|_| RenewalError::Panicked)??)
     }
 
-    fn found(&self) -> Event {
+    pub(super) fn found(&self) -> Event {
         let life = |pair: &Pair| Life::of(&pair.certificate);
         Event::Found {
             current: self.store.newest().ok().map(|newest| life(&newest.pair)),

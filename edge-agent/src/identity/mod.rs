@@ -18,6 +18,7 @@ mod pair;
 mod pkcs7;
 mod renewal;
 mod request;
+mod stepped;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,8 @@ pub use first_contact::FirstContactError;
 pub(crate) use keeper::{Badge, Keeper};
 pub use pair::{Pair, PairError};
 pub use pkcs7::NoCertificates;
-pub(crate) use renewal::{Login, Which};
+pub use renewal::Login;
+pub(crate) use renewal::Which;
 pub use request::Unacceptable;
+pub use stepped::{Shown, SteppedKeeper};
 pub(crate) use store::Store;

@@ -51,7 +51,8 @@ pub(crate) enum Which {
 
 /// What became of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Login {
+pub enum Login {
+    /// The server takes this pair.
     Worked,
     /// The server does not want this pair.
     Refused,

@@ -81,6 +81,7 @@ pub struct Est {
     metrics: EstMetrics,
     wrong_logins: Mutex<Pace>,
     log: RefusalLog,
+    clock: Box<dyn Fn() -> UtcMillis + Send + Sync>,
 }
 
 type Issued = CertificateDer<'static>;
@@ -96,12 +97,26 @@ impl Est {
     ) -> Self {
         let wrong_logins = Mutex::new(Pace::new(WRONG_LOGINS));
         let authority = authority.into();
-        Self { registry, authority, options, metrics, wrong_logins, log: RefusalLog::new(refusals) }
+        Self {
+            registry,
+            authority,
+            options,
+            metrics,
+            wrong_logins,
+            log: RefusalLog::new(refusals),
+            clock: Box::new(clock::wall),
+        }
+    }
+
+    /// Enrols by another clock than the machine's.
+    #[must_use]
+    pub fn by_clock(self, clock: impl Fn() -> UtcMillis + Send + Sync + 'static) -> Self {
+        Self { clock: Box::new(clock), ..self }
     }
 
     /// A login, if it is right and its token good so far.
     async fn log_in<'a>(&self, login: Option<&'a Login>) -> Result<&'a Login, Refusal> {
-        let now = now()?;
+        let now = self.now()?;
         // What can be no login is looked up as well: so it takes as long as one that is wrong.
         let digest = login.map_or_else(|| TokenDigest::of(&[]), |login| login.token.digest());
         let token = within(self.registry.token(&digest)).await?;
@@ -118,7 +133,7 @@ impl Est {
 
     /// Issues a first certificate for a token.
     async fn enrol(&self, peer: SocketAddr, login: &Login, body: &[u8]) -> Result<Issued, Refusal> {
-        let (now, number) = (now()?, &login.number);
+        let (now, number) = (self.now()?, &login.number);
         let request = own_request(number, body)?;
         let key = request.key.digest();
         let token = self.good_token(login, &key, now).await?;
@@ -148,7 +163,7 @@ impl Est {
 
     /// Issues the next certificate for the present one.
     async fn renew(&self, peer: SocketAddr, shown: &Identity, body: &[u8]) -> Result<Issued, Refusal> {
-        let now = now()?;
+        let now = self.now()?;
         let serial: CertificateSerial =
             shown.certificate_serial.parse().map_err(|_| Refusal::UnknownCertificate)?;
         let known = within(self.registry.certificate(&serial)).await?;
@@ -205,6 +220,11 @@ impl Est {
         })
     }
 
+    /// The time, if it can be right: by a clock that is wrong a certificate would be good at no time.
+    fn now(&self) -> Result<UtcMillis, Refusal> {
+        (self.clock)().plausible().map_err(|_| Refusal::Unavailable)
+    }
+
     /// Counts how a request ended, and logs what was refused.
     fn note(
         &self,
@@ -235,11 +255,6 @@ fn own_request(number: &LamppostNumber, body: &[u8]) -> Result<SigningRequest, R
         return Err(Refusal::OtherLamppost);
     }
     Ok(request)
-}
-
-/// The time, if it can be right: by a clock that is wrong a certificate would be good at no time.
-fn now() -> Result<UtcMillis, Refusal> {
-    clock::wall().plausible().map_err(|_| Refusal::Unavailable)
 }
 
 /// The registry's answer, if it comes in time.
