@@ -126,21 +126,7 @@ impl Server {
             keep: args.journal_keep.unwrap_or_default(),
         };
 
-        let directory = args.data.join(Authority::DIRECTORY_NAME);
-        let (authority, origin) =
-            Authority::open_or_create_by(&directory, args.ca_key.passphrase()?.as_ref(), now)?;
-        match origin {
-            Origin::Found => {}
-            Origin::Created => writeln!(out, "made the fleet CA in {}", directory.display())?,
-            Origin::Completed => {
-                writeln!(out, "made the certificate of the fleet CA anew in {}", directory.display())?;
-            }
-        }
-        let directory = args.data.join(ServerCertificate::DIRECTORY_NAME);
-        let (certificate, made) = ServerCertificate::open_or_make(&directory, &authority, &args.names, now)?;
-        if let Some(why) = made {
-            writeln!(out, "made the server's certificate in {} ({why})", directory.display())?;
-        }
+        let (authority, certificate) = open_ca(args, now, out)?;
         let tls = Present::from(server_tls(&authority, &certificate)?);
         let registry = Registry::open(&args.data.join(Registry::FILE_NAME)).await?;
         record_certificates(&registry, &authority, &certificate, now).await?;
@@ -379,6 +365,30 @@ impl Metrics {
         self.web.register(&mut registry);
         registry
     }
+}
+
+/// Takes the CA and the server's certificate, and says which of them it had to make.
+fn open_ca(
+    args: &RunArgs,
+    now: UtcMillis,
+    out: &mut dyn Write,
+) -> anyhow::Result<(Authority, ServerCertificate)> {
+    let directory = args.data.join(Authority::DIRECTORY_NAME);
+    let (authority, origin) =
+        Authority::open_or_create_by(&directory, args.ca_key.passphrase()?.as_ref(), now)?;
+    match origin {
+        Origin::Found => {}
+        Origin::Created => writeln!(out, "made the fleet CA in {}", directory.display())?,
+        Origin::Completed => {
+            writeln!(out, "made the certificate of the fleet CA anew in {}", directory.display())?;
+        }
+    }
+    let directory = args.data.join(ServerCertificate::DIRECTORY_NAME);
+    let (certificate, made) = ServerCertificate::open_or_make(&directory, &authority, &args.names, now)?;
+    if let Some(why) = made {
+        writeln!(out, "made the server's certificate in {} ({why})", directory.display())?;
+    }
+    Ok((authority, certificate))
 }
 
 /// What the gateway grants, and what it serves by HTTP: enrolment. Both count what they refuse in one place.

@@ -1,6 +1,12 @@
 //! A year of one lamppost's certificates, in stepped time: the agent's keeper of certificates and its enrolment, against the
 //! server's CA, registry, enrolment by EST and admission, over TLS on this machine. `--nocapture` prints what happened.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and prints a table"
+)]
+
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -20,7 +26,7 @@ use fleet_server::ca::{
 use fleet_server::est::{Est, EstMetrics, EstOptions, ReturnWithin, Token};
 use fleet_server::gateway::{Admission as _, Caller, Identity, Refusals};
 use fleet_server::registry::{
-    CertificateSerial, Coordinates, IfBehind, Lamppost, Registry, RegistryAdmission, Retirement, Revoke,
+    CaRetirement, CertificateSerial, Coordinates, IfBehind, Lamppost, Registry, RegistryAdmission, Revoke,
 };
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
@@ -85,12 +91,12 @@ async fn a_year_of_one_lampposts_certificates() {
     }
     assert_eq!(city.authority_of(&a.serial).await, second_ca);
     let cut_off = city.retire().await;
-    assert_eq!(cut_off, Retirement::WouldCutOff { lampposts: 1 });
+    assert_eq!(cut_off, CaRetirement::WouldCutOff { lampposts: 1 });
     diary.say(&city, "ca retire: refused, lamppost DF3638 would be cut off");
     b.live().await.expect("who was dark during the rotation comes back");
     assert_eq!(city.authority_of(&b.serial).await, second_ca);
     diary.tell(&city, "DF3638 returned after 65 dark days", &b.serial).await;
-    assert!(matches!(city.retire().await, Retirement::Done { .. }));
+    assert!(matches!(city.retire().await, CaRetirement::Done { .. }));
     diary.say(&city, "ca retire: the old CA is trusted no more");
 
     for day in 230..270 {
@@ -103,6 +109,7 @@ async fn a_year_of_one_lampposts_certificates() {
     city.revoke(A).await;
     diary.say(&city, "the key is stolen: all certificates of the lamppost are revoked");
     assert_eq!(thief.live().await, None, "neither a login nor a renewal");
+    diary.say(&city, "the thief is refused, at a login and at a renewal");
     assert_eq!(a.live().await, None, "it has the same key");
     let mut a = a.enrolled().await;
     diary.tell(&city, "enrolled anew by a token, with a new key", &a.live().await.unwrap()).await;
@@ -211,13 +218,16 @@ impl City {
         self.follow();
     }
 
-    async fn retire(&self) -> Retirement {
+    async fn retire(&self) -> CaRetirement {
         let authority = self.authority.get();
         let old = Digest::of(authority.predecessor().unwrap().certificate_der());
         let entry = Entry::new(self.now(), Actor::Server, Action::AuthorityRetired, Subject::Authority(old));
-        let retired =
-            self.registry.retire(authority.key(), IfBehind::Refuse, self.now(), entry).await.unwrap();
-        if let Retirement::Done { .. } = retired {
+        let retired = self
+            .registry
+            .retire_authority(authority.key(), IfBehind::Refuse, self.now(), entry)
+            .await
+            .unwrap();
+        if let CaRetirement::Done { .. } = retired {
             retire(&self.folder.join("ca")).unwrap();
             self.follow();
         }

@@ -67,7 +67,7 @@ impl Directory {
             (Some(key), None) => Ok((self.certify(self.key_of(&key, passphrase)?, now)?, Origin::Completed)),
             (None, None) => {
                 let key = new_key("the fleet CA")?;
-                self.write_key(&self.key, &key, passphrase)?;
+                write_key(&self.key, &key, passphrase)?;
                 Ok((self.certify(key, now)?, Origin::Created))
             }
         }
@@ -112,18 +112,6 @@ impl Directory {
             NoKey::WrongPassphrase => AuthorityError::WrongPassphrase { path },
             NoKey::Unreadable(source) => AuthorityError::Key { path, source },
         })
-    }
-
-    /// Writes a key, encrypted if there is a passphrase: never as it is first, and encrypted then.
-    pub(super) fn write_key(
-        &self,
-        path: &Path,
-        key: &KeyPair,
-        passphrase: Option<&Passphrase>,
-    ) -> Result<(), AuthorityError> {
-        let text = secret::write(key, passphrase);
-        let text = text.map_err(|source| AuthorityError::Encrypt { path: path.to_owned(), source })?;
-        Ok(files::replace(path, &text, Readable::ByOwner)?)
     }
 
     fn certify(&self, key: KeyPair, now: UtcMillis) -> Result<Authority, AuthorityError> {
@@ -177,6 +165,17 @@ pub fn is_key_of_authority(certificate_pem: &str, key_pem: &str) -> bool {
         return certificate.is_ca() && said.is_none_or(|said| said == KeyDigest::of_public_key(public));
     }
     secret::read(key_pem, None).is_ok_and(|key| certificate.is_ca() && key.der_bytes() == &**public)
+}
+
+/// Writes a key, encrypted if there is a passphrase: never as it is first, and encrypted then.
+pub(super) fn write_key(
+    path: &Path,
+    key: &KeyPair,
+    passphrase: Option<&Passphrase>,
+) -> Result<(), AuthorityError> {
+    let text = secret::write(key, passphrase);
+    let text = text.map_err(|source| AuthorityError::Encrypt { path: path.to_owned(), source })?;
+    Ok(files::replace(path, &text, Readable::ByOwner)?)
 }
 
 /// Makes a CA's certificate for its key, PEM.

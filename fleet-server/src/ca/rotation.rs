@@ -5,7 +5,7 @@
 //! | [`Settled`](Phase::Settled) | the present CA | the present CA | [`rotate`] |
 //! | [`Rotated`](Phase::Rotated) | the present CA, which is the new one | both | [`retire`] |
 //!
-//! There is no phase in between, for the old CA certifies the new one before its key is destroyed (NewWithOld: RFC 4210, 4.4;
+//! There is no phase in between, for the old CA certifies the new one before its key is destroyed (`NewWithOld`: RFC 4210, 4.4;
 //! RFC 7030, 4.1.3). The gateway shows that beside its own certificate: whoever trusts the old CA alone believes it by that, and
 //! whoever trusts the new one does not need it. A lamppost is told of the new CA when it renews its certificate, which is
 //! signed by the new one then. So one that was dark during all of it comes back as any other, and what is not over
@@ -30,7 +30,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::authority::{Authority, new_key};
 use super::certificate;
-use super::directory::{Directory, certify, parameters_of, read_ca};
+use super::directory::{Directory, certify, parameters_of, read_ca, write_key};
 use super::error::AuthorityError;
 use super::files::{self, CaFileError, Readable};
 use super::lamppost_key::KeyDigest;
@@ -176,7 +176,7 @@ pub fn encrypt(
     let key = directory.key_of(&text, present)?;
     // What an interrupted rotation has left is a key, too.
     files::remove(&directory.next_key)?;
-    directory.write_key(&directory.key, &key, by)
+    write_key(&directory.key, &key, by)
 }
 
 /// Completes a rotation that was cut short after its decision. To be called with the lock.
@@ -215,7 +215,7 @@ impl Next {
         passphrase: Option<&Passphrase>,
     ) -> Result<(), AuthorityError> {
         match write {
-            Write::NextKey => to.write_key(&to.next_key, &self.key, passphrase)?,
+            Write::NextKey => write_key(&to.next_key, &self.key, passphrase)?,
             Write::NextCertificate => {
                 files::replace(&to.next_certificate, &self.certificate_pem, Readable::ByAll)?;
             }

@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use lamplighter_protocol::Leaf;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -155,6 +157,22 @@ fn damage_in_the_middle_of_the_journal_is_shown_and_the_rest_is_served() {
     running.stop();
 }
 
+#[test]
+fn a_running_server_follows_a_rotation_of_the_ca_and_whoever_knows_the_old_one_still_believes_it() {
+    let running = Running::start(|_| ());
+    let ca = running.directory.path().join("data/ca");
+    let old = std::fs::read_to_string(ca.join("ca.pem")).unwrap();
+    assert!(running.is_believed_by(&old));
+    crate::ca::rotate(&ca, None, clock::wall()).unwrap();
+    let new = std::fs::read_to_string(ca.join("ca.pem")).unwrap();
+    running.waits_until(|running| running.is_believed_by(&new));
+    assert!(running.is_believed_by(&old));
+    crate::ca::retire(&ca).unwrap();
+    running.waits_until(|running| !running.is_believed_by(&old));
+    assert!(running.is_believed_by(&new));
+    running.stop();
+}
+
 /// A server that runs.
 struct Running {
     runtime: tokio::runtime::Runtime,
@@ -203,6 +221,36 @@ impl Running {
         let request = ureq::get(format!("http://{}{path}", self.people));
         let request = request.header("authorization", format!("Bearer {}", self.token.expose()));
         request.call().unwrap()
+    }
+
+    /// Whether who trusts this CA alone gets through the handshake of lampposts.
+    fn is_believed_by(&self, ca_pem: &str) -> bool {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+        let mut tls = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut tcp = std::net::TcpStream::connect(self.lampposts).unwrap();
+        while tls.is_handshaking() {
+            match tls.complete_io(&mut tcp) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => return false,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        true
+    }
+
+    fn waits_until(&self, is_so: impl Fn(&Self) -> bool) {
+        let begun = clock::monotonic();
+        while !is_so(self) {
+            assert!(clock::monotonic().duration_since(begun) < PATIENCE);
+        }
     }
 
     fn system(&self) -> Value {
