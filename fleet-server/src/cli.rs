@@ -45,7 +45,7 @@ pub use department::{
 };
 pub use grant::{AddGrantArgs, GrantCommand, GrantListArgs, WithdrawArgs, grants};
 pub use journal::{JournalCommand, VerifyArgs, verify_journal};
-pub use token::{CreateArgs, EndArgs, Hours, ListArgs, TokenCommand, tokens};
+pub use token::{CreateArgs, EndArgs, ListArgs, TokenCommand, tokens};
 
 /// Characters of a map's attribution: it has to fit into a corner of the map.
 const LONGEST_ATTRIBUTION: usize = 200;

@@ -41,14 +41,16 @@ use crate::registry::{Registry, RegistryAdmission};
 use crate::roll::{Roll, Sources, Watcher};
 use crate::store::{StoreMetrics, Tail, TailOptions};
 use crate::web::{
-    self, AccessToken, Basemap, Console, Figures, PeopleListener, Phase, Readiness, WebLimits, WebMetrics,
-    WebState,
+    self, AccessToken, Basemap, Console, Entrance, Figures, PeopleListener, Phase, Readiness, WebLimits,
+    WebMetrics, WebState,
 };
 
 use authority::AuthorityWatch;
 use clock_watch::ClockWatch;
 use feeding::Feeding;
 use keeper::Keeper;
+#[cfg(test)]
+pub(crate) use keeper::refusal_entry;
 use start::Rebuild;
 use threads::{Threads, Work};
 
@@ -167,6 +169,12 @@ impl Server {
             live: live.clone(),
             registry: registry.clone(),
             sessions: sessions.clone(),
+            refusals: gateway.refusals.clone(),
+            entrance: Entrance {
+                host: args.names.first().map(|name| name.to_str().into_owned()),
+                port: lampposts_at.port(),
+                authority: authority.clone(),
+            },
             roll: roll.clone(),
             commands: Commands::new(registry.clone(), sessions.clone(), Arc::clone(&ingest)),
             readiness,

@@ -19,7 +19,7 @@ pub use entry::{Action, Actor, Entry, Subject};
 pub use sql::{AuditError, AuditReader};
 pub use verify::{Fault, Finding, Verified, Verifier, verify};
 
-pub(crate) use sql::{append, head, is_recorded};
+pub(crate) use sql::{append, head, is_recorded, newest};
 
 #[cfg(test)]
 mod tests;

@@ -63,6 +63,23 @@ pub(crate) async fn is_recorded(
     Ok(found.is_some())
 }
 
+/// The newest records of this action, at most so many, the newest first.
+pub(crate) async fn newest(
+    connection: &mut SqliteConnection,
+    action: Action,
+    most: u32,
+) -> Result<Vec<Stored>, sqlx::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT sequence, at_ms, actor, action, subject, detail, previous, hash
+         FROM audit WHERE action = $1 ORDER BY sequence DESC LIMIT $2",
+    )
+    .bind(action.as_str())
+    .bind(most)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(stored).collect())
+}
+
 /// What failed at reading the audit.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {

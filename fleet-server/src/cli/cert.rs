@@ -8,10 +8,9 @@ use lamplighter_protocol::{LamppostNumber, UtcMillis};
 
 use super::operator::{operator, registry_in};
 use crate::ca::Date;
-use crate::registry::{CertificateRecord, CertificateSerial, Registry, RegistryError, Revoke};
-
-/// Longest reason for a revocation, in characters.
-const LONGEST_REASON: usize = 200;
+use crate::registry::{
+    CertificateRecord, CertificateSerial, Registry, RegistryError, Revoke, revocation_reason,
+};
 
 /// Which certificates to list.
 #[derive(Debug, Clone, Args)]
@@ -36,7 +35,7 @@ pub struct CertRevokeArgs {
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
     /// Why, for the audit
-    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    #[arg(long, value_name = "TEXT", value_parser = revocation_reason)]
     pub reason: Option<String>,
 }
 
@@ -115,12 +114,4 @@ pub async fn revoke_certificates(
         writeln!(out, "lamppost {number} has no certificate")?;
     }
     Ok(())
-}
-
-fn reason(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() || text.chars().count() > LONGEST_REASON || text.contains(char::is_control) {
-        return Err(format!("give a line of 1 to {LONGEST_REASON} characters"));
-    }
-    Ok(text.to_owned())
 }

@@ -1,9 +1,7 @@
 //! `token`: one-time tokens are made, listed and ended, beside a running server or without one.
 
-use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -11,13 +9,11 @@ use lamplighter_protocol::{LamppostNumber, UtcMillis};
 
 use super::operator::operator;
 use crate::ca::Date;
-use crate::est::Token;
+use crate::est::{Hours, Token};
 use crate::registry::{Registry, RegistryError, TokenEnding, TokenId, TokenRecord};
 
 /// Tokens that a list shows: as many as somebody reads, and more than are made in a day.
 const LISTED: u32 = 200;
-
-const HOUR_MS: i64 = 3_600_000;
 
 const CREATE_HELP: &str = "\
 The token is printed once and kept nowhere: what is stored does not tell it. The first lamppost that uses it makes its own key, and from then on the token is good for that key alone. Hyphens and spaces need not be typed, nor capital letters.
@@ -69,33 +65,6 @@ pub struct EndArgs {
     pub data: PathBuf,
 }
 
-/// For how many hours a token is good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hours(u16);
-
-impl Default for Hours {
-    /// Three days: from the office to a street at the weekend.
-    fn default() -> Self {
-        Self(72)
-    }
-}
-
-impl FromStr for Hours {
-    type Err = &'static str;
-
-    /// At most 30 days: a token that lies about for longer is forgotten.
-    fn from_str(text: &str) -> Result<Self, &'static str> {
-        let hours = text.parse().ok().filter(|hours| (1..=720).contains(hours));
-        hours.map(Self).ok_or("give 1 to 720 whole hours")
-    }
-}
-
-impl fmt::Display for Hours {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
-
 /// `token`: makes, lists and ends tokens.
 ///
 /// # Errors
@@ -123,7 +92,7 @@ async fn create(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let (number, token) = (&args.number, Token::generate()?);
-    let expires = now.plus_ms(i64::from(args.hours.0) * HOUR_MS);
+    let expires = args.hours.after(now);
     let id = match registry.create_token(number, &token.digest(), (now, expires), &operator()).await {
         Err(RegistryError::NotRegistered { .. }) => {
             bail!("lamppost {number} is not registered: add it with `fleet-server lamppost import FILE`")
@@ -153,7 +122,7 @@ async fn list(registry: &Registry, now: UtcMillis, out: &mut dyn Write) -> anyho
         let TokenRecord { id, lamppost, created, expires, certificates, .. } = &token;
         let (created, expires) = (Date(*created), Date(*expires));
         let (id, lamppost) = (id.to_string(), lamppost.as_str());
-        let is = state(&token, now);
+        let is = token.state(now).as_str();
         writeln!(out, "{id:<6} {lamppost:<32} {is:<8} {created:<20} {expires:<20} {certificates}")?;
     }
     Ok(())
@@ -173,14 +142,4 @@ async fn end(registry: &Registry, id: TokenId, now: UtcMillis, out: &mut dyn Wri
         TokenEnding::Unknown => bail!("there is no token {id}: see `fleet-server token list`"),
     }
     Ok(())
-}
-
-/// What became of a token, in a word.
-fn state(token: &TokenRecord, now: UtcMillis) -> &'static str {
-    match token {
-        TokenRecord { ended: Some(_), .. } => "ended",
-        TokenRecord { key: Some(_), .. } => "used",
-        TokenRecord { expires, .. } if *expires <= now => "expired",
-        TokenRecord { .. } => "waiting",
-    }
 }

@@ -19,6 +19,7 @@
 //! - A wrong login is answered as every other, is counted, and beyond a rate told to wait; a right one never waits for
 //!   wrong ones.
 
+mod hours;
 mod http;
 mod login;
 mod metrics;
@@ -52,6 +53,7 @@ use crate::registry::{
     CertificateRecord, CertificateSerial, Recorded, Registry, RegistryError, TokenDigest, TokenRecord,
 };
 
+pub use hours::Hours;
 pub use metrics::EstMetrics;
 pub use request::LONGEST_REQUEST;
 pub use rules::ReturnWithin;

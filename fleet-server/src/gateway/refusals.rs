@@ -46,7 +46,7 @@ pub struct Refused {
 
 impl Refusals {
     /// Counts one.
-    pub(super) fn count(&self, lamppost: Option<&LamppostNumber>, peer: SocketAddr, reason: &'static str) {
+    pub(crate) fn count(&self, lamppost: Option<&LamppostNumber>, peer: SocketAddr, reason: &'static str) {
         self.add(Refused { lamppost: lamppost.cloned(), reason, times: 1, peer: peer.ip() });
     }
 
@@ -64,6 +64,16 @@ impl Refusals {
         }
         let refused = |((lamppost, reason), Count { times, peer })| Refused { lamppost, reason, times, peer };
         taken.into_iter().map(refused).collect()
+    }
+
+    /// What was counted since it was last taken, those that were refused most first, at most so many. It stays.
+    pub fn so_far(&self, most: usize) -> Vec<Refused> {
+        let counts = self.lock().clone();
+        let refused = |((lamppost, reason), Count { times, peer })| Refused { lamppost, reason, times, peer };
+        let mut refused: Vec<_> = counts.into_iter().map(refused).collect();
+        refused.sort_by_key(|one| std::cmp::Reverse(one.times));
+        refused.truncate(most);
+        refused
     }
 
     /// Takes back what could not be written down.

@@ -111,7 +111,7 @@ pub enum CertificateState {
 }
 
 /// A certificate that is good for longer than this does not end soon, however long its life: time enough to drive there.
-const SOON_MS: i64 = 30 * 86_400_000;
+pub(super) const SOON_MS: i64 = 30 * 86_400_000;
 
 impl CertificateRecord {
     /// What the audit says of its issue.

@@ -19,6 +19,7 @@ mod grant;
 mod lamppost;
 mod list;
 mod part;
+mod listing;
 mod revocation;
 mod rotation;
 mod sqlite;
@@ -40,10 +41,12 @@ pub use error::RegistryError;
 pub use grant::{GrantId, GrantRecord, MOST_GRANTS, NotAGrantId};
 pub use lamppost::{Coordinates, Lamppost, OffTheGlobe};
 pub use list::{
-    Fault, LARGEST_LIST_BYTES, ListError, MOST_PROBLEMS, Place, Problem, read_list, write_csv, write_geojson,
+    Fault, LARGEST_LIST_BYTES, ListError, MOST_PROBLEMS, Place, Problem, parse_list, read_list, write_csv,
+    write_geojson,
 };
 pub use part::Part;
-pub use revocation::{Revoke, Revoked};
 pub use rotation::{Behind, IfBehind, Retirement};
+pub use listing::{AuditedRefusal, CertificateShown, CertificatesAsked};
+pub use revocation::{Revoke, Revoked, revocation_reason};
 pub use sqlite::{BUSY_TIMEOUT, Imported, Registry};
-pub use token::{TokenDigest, TokenEnding, TokenId, TokenRecord};
+pub use token::{TokenDigest, TokenEnding, TokenId, TokenRecord, TokenState};

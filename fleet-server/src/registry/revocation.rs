@@ -24,12 +24,27 @@ pub struct Revoked {
     pub before: Vec<CertificateRecord>,
 }
 
+/// Longest reason for a revocation, in characters.
+const LONGEST_REASON: usize = 200;
+
 /// Certificates of one read: between two of them everybody else gets a turn.
 const PAGE: u32 = 1_000;
 
 const WHAT: &str = "certificates";
 
 pub(super) type Row = (String, String, i64, i64, Option<i64>, Option<String>);
+
+/// Why a certificate is revoked, as an operator has typed it: a line, without spaces around it.
+///
+/// # Errors
+/// What a reason is.
+pub fn revocation_reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > LONGEST_REASON || text.contains(char::is_control) {
+        return Err(format!("give a line of 1 to {LONGEST_REASON} characters"));
+    }
+    Ok(text.to_owned())
+}
 
 impl Registry {
     /// Up to a thousand certificates, of one lamppost or of all: by lamppost, the oldest first, from the first behind the

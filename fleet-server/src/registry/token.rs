@@ -30,6 +30,19 @@ pub struct TokenRecord {
     pub certificates: u32,
 }
 
+/// What became of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenState {
+    /// Nobody has used it yet.
+    Waiting,
+    /// A lamppost has used it: it is good for that one's key alone.
+    Used,
+    /// Its time is over, and nobody has used it.
+    Expired,
+    /// Somebody has ended it.
+    Ended,
+}
+
 /// Names a token among people: 1, 2, 3 and so on. Not a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TokenId(u32);
@@ -49,7 +62,36 @@ pub enum TokenEnding {
     Unknown,
 }
 
+impl TokenRecord {
+    /// What became of it.
+    pub fn state(&self, now: UtcMillis) -> TokenState {
+        match self {
+            Self { ended: Some(_), .. } => TokenState::Ended,
+            Self { key: Some(_), .. } => TokenState::Used,
+            Self { expires, .. } if *expires <= now => TokenState::Expired,
+            Self { .. } => TokenState::Waiting,
+        }
+    }
+}
+
+impl TokenState {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Used => "used",
+            Self::Expired => "expired",
+            Self::Ended => "ended",
+        }
+    }
+}
+
 impl TokenId {
+    /// The number.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
     pub(super) fn as_i64(self) -> i64 {
         self.0.into()
     }
@@ -149,10 +191,27 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Read`] or [`RegistryError::Damaged`].
     pub async fn tokens(&self, most: u32) -> Result<Vec<TokenRecord>, RegistryError> {
+        self.tokens_before(None, None, most).await
+    }
+
+    /// The newest tokens of one lamppost or of all, at most so many, the newest first, from the first that is older than
+    /// the given one on.
+    ///
+    /// # Errors
+    /// [`RegistryError::Read`] or [`RegistryError::Damaged`].
+    pub async fn tokens_before(
+        &self,
+        of: Option<&LamppostNumber>,
+        before: Option<TokenId>,
+        most: u32,
+    ) -> Result<Vec<TokenRecord>, RegistryError> {
         let query = sqlx::query_as(
-            "SELECT id, lamppost, created, expires, ended, key, certificates FROM tokens ORDER BY id DESC LIMIT $1",
+            "SELECT id, lamppost, created, expires, ended, key, certificates FROM tokens
+             WHERE id < $1 AND ($2 IS NULL OR lamppost = $2) ORDER BY id DESC LIMIT $3",
         );
-        let rows: Vec<Row> = query.bind(i64::from(most)).fetch_all(self.readers()).await.map_err(reading)?;
+        let query = query.bind(before.map_or(i64::MAX, TokenId::as_i64));
+        let query = query.bind(of.map(LamppostNumber::as_str)).bind(i64::from(most));
+        let rows: Vec<Row> = query.fetch_all(self.readers()).await.map_err(reading)?;
         rows.into_iter().map(|row| self.token_of(row)).collect()
     }
 

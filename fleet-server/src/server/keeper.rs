@@ -111,7 +111,7 @@ impl Scribe {
     async fn write(&self) -> Option<Head> {
         let owed = std::mem::take(&mut *self.owed.lock().unwrap_or_else(PoisonError::into_inner));
         let (now, refused) = (clock::wall(), self.refusals.take());
-        let refusals = refused.iter().cloned().map(|refused| entry_of(refused, now));
+        let refusals = refused.iter().cloned().map(|refused| refusal_entry(refused, now));
         let entries: Vec<_> = refusals.chain(owed.iter().cloned()).collect();
         if entries.is_empty() {
             return None;
@@ -133,7 +133,8 @@ impl Scribe {
     }
 }
 
-fn entry_of(Refused { lamppost, reason, times, peer }: Refused, now: UtcMillis) -> Entry {
+/// What the audit has of a refusal.
+pub(crate) fn refusal_entry(Refused { lamppost, reason, times, peer }: Refused, now: UtcMillis) -> Entry {
     let (actor, subject) = match lamppost {
         Some(number) => (Actor::Lamppost(number.clone()), Subject::Lamppost(number)),
         None => (Actor::Server, Subject::Gateway),

@@ -23,6 +23,7 @@ struct Shared {
     state: WebState,
     feeds: Arc<Semaphore>,
     reads: Arc<Semaphore>,
+    imports: Arc<Semaphore>,
     city: CityCopies,
 }
 
@@ -37,7 +38,8 @@ impl App {
     pub(super) fn new(state: WebState) -> Self {
         let places = |limit: usize| Arc::new(Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS)));
         let (feeds, reads) = (places(state.limits.feeds), places(state.limits.reads));
-        Self { shared: Arc::new(Shared { state, feeds, reads, city: CityCopies::default() }) }
+        let imports = places(1);
+        Self { shared: Arc::new(Shared { state, feeds, reads, imports, city: CityCopies::default() }) }
     }
 
     /// Reads observations, on a thread where waiting for the lock is allowed. Refused until all are there: an
@@ -90,6 +92,11 @@ impl App {
     /// A place for a live feed, if there is one left.
     pub(super) fn feed_place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.shared.feeds).try_acquire_owned().ok()
+    }
+
+    /// The place of the one import at a time, if nobody has it.
+    pub(super) fn import_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.shared.imports).try_acquire_owned().ok()
     }
 
     /// Refused until the journal is read.

@@ -1,7 +1,7 @@
 //! What every request passes on its way in, and every answer on its way out.
 //!
-//! From the outside in: log and count; headers that keep browsers strict; compression; the Host; the token; no body;
-//! the time limit; what answers take in memory.
+//! From the outside in: log and count; headers that keep browsers strict; compression; the Host; the token; no body,
+//! but where lampposts are imported; the time limit; what answers take in memory.
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -12,6 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::access;
 use super::app::App;
 use super::coding;
+use super::import;
 use super::problem::{Problem, ProblemKind};
 use super::unread::{self, Unread};
 use crate::clock;
@@ -153,7 +154,8 @@ async fn without_body(request: Request, next: Next) -> Response {
     // Other methods are refused as such, which says more.
     let decides = [Method::POST, Method::DELETE].contains(request.method());
     let is_taken = reads(request.method()) || decides;
-    if is_taken && has_body(request.headers()) {
+    let is_import = import::is_import(request.method(), request.uri().path());
+    if is_taken && !is_import && has_body(request.headers()) {
         let detail = "leave the body out: all parameters are in path and query";
         return Problem::new(ProblemKind::BodyNotTaken, detail).into_response();
     }
@@ -168,7 +170,8 @@ fn has_body(headers: &HeaderMap) -> bool {
 
 /// A live feed is answered at once, and then goes on: the limit is on the way to the answer.
 async fn in_time(State(app): State<App>, request: Request, next: Next) -> Response {
-    let limit = app.limits.answer;
+    let is_import = import::is_import(request.method(), request.uri().path());
+    let limit = if is_import { app.limits.import } else { app.limits.answer };
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_elapsed) => {

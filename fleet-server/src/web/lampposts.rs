@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::WebState;
 use super::app::{App, registry_problem};
+use super::connections::ConnectionDocument;
 use super::observation::GridDocument;
 use super::openapi::problems;
 use super::outboxes::LedgerDocument;
@@ -115,15 +116,6 @@ pub(super) struct BacklogDocument {
     drains_in_s: Option<u64>,
 }
 
-/// A connection that is open now.
-#[derive(Serialize, ToSchema)]
-pub(super) struct ConnectionDocument {
-    /// When the lamppost logged in.
-    since: Timestamp,
-    /// When its last message came.
-    last_message: Timestamp,
-}
-
 /// What an agent has said of itself, in its last hello and description.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ReportDocument {
@@ -216,10 +208,7 @@ fn document(state: &WebState, lamppost: Lamppost) -> LamppostDocument {
         pillar: lamppost.pillar,
         height_m: lamppost.height_m,
         remarks: lamppost.remarks,
-        connection: connection.map(|session| ConnectionDocument {
-            since: Timestamp(session.since),
-            last_message: Timestamp(session.last_message),
-        }),
+        connection: connection.map(ConnectionDocument::from),
         backlog: report.as_ref().map(|report| BacklogDocument {
             records: report.backlog,
             drains_in_s: is_connected.then(|| report.drains_in_s(clock::wall())).flatten(),

@@ -15,6 +15,12 @@ pub struct WebLimits {
     /// Time from a request to its answer, live feeds excepted. Default 30 s: a hundred times what the longest range
     /// takes.
     pub answer: Duration,
+    /// Time for an import, from the request to its answer, its body included. Default 10 min: 50 MB over a line of a megabit
+    /// a second.
+    pub import: Duration,
+    /// Bytes of a list that is imported; there is one at a time. Default 128 MiB: the lampposts of Hong Kong as indented
+    /// GeoJSON are some 100 MB.
+    pub import_bytes: usize,
     /// Bytes of memory for the answers that clients are still taking, all together; more are refused. Default 128 MiB:
     /// some 25 times the states and values of 100,000 lampposts, which a client nearby takes in well under a second. Up
     /// to `reads` of them may be in the making besides, and each connection holds half a megabyte of its own at most.
@@ -39,6 +45,8 @@ impl Default for WebLimits {
             feeds: 64,
             reads: 4,
             answer: Duration::from_secs(30),
+            import: Duration::from_mins(10),
+            import_bytes: 128 * 1024 * 1024,
             unread: 128 * 1024 * 1024,
             take: Duration::from_mins(1),
             feed_time: Duration::from_secs(5),

@@ -1,6 +1,7 @@
 //! The web: what people and their tools ask the server, over HTTP.
 //!
-//! It reads, and takes operators' decisions: each is audited, and nothing else here changes anything. It is served on the loopback alone
+//! It reads, but for what an operator decides (outboxes, tokens, revocations, imports, departments and their grants), and of
+//! that the audit tells. It is served on the loopback alone
 //! ([`PeopleListener`] refuses any other address), to whoever holds the token that the server prints at its start; a
 //! lamppost can never reach it. Everything is described by the OpenAPI document that is generated from the handlers
 //! ([`openapi()`]), and every error is a problem document (RFC 9457).
@@ -15,16 +16,20 @@ mod access;
 mod app;
 mod basemap;
 mod catalogue;
+mod certificates;
 mod city;
 mod city_copies;
 mod coding;
 mod completeness;
+mod connections;
 mod console;
 mod csv;
 mod decisions;
 mod departments;
+mod entrance;
 mod etag;
 mod guard;
+mod import;
 mod lampposts;
 mod latest;
 mod lifelines;
@@ -45,6 +50,7 @@ mod problems;
 mod query;
 mod range;
 mod readiness;
+mod refused;
 mod series;
 mod series_data;
 mod state;
@@ -52,6 +58,7 @@ mod step;
 mod stops;
 mod system;
 mod timestamp;
+mod tokens;
 mod unread;
 
 #[cfg(test)]
@@ -70,6 +77,7 @@ use utoipa_axum::routes;
 pub use access::{AccessToken, TokenError};
 pub use basemap::{Basemap, BasemapError};
 pub use console::Console;
+pub use entrance::Entrance;
 pub use lifelines::Lifelines;
 pub use limits::WebLimits;
 pub use listener::{BindError, PeopleListener, bind};
@@ -81,7 +89,7 @@ pub use timestamp::Timestamp;
 
 use self::app::App;
 use crate::commands::Commands;
-use crate::gateway::Sessions;
+use crate::gateway::{Refusals, Sessions};
 use crate::live::LiveHub;
 use crate::registry::Registry;
 use crate::roll::Roll;
@@ -98,6 +106,10 @@ pub struct WebState {
     pub registry: Registry,
     /// Which of them are connected.
     pub sessions: Sessions,
+    /// What is refused to lampposts and strangers, until it is in the audit.
+    pub refusals: Refusals,
+    /// Where lampposts find the server.
+    pub entrance: Entrance,
     /// Where all of them stand, and how they are.
     pub roll: Roll,
     /// What their agents have said of themselves.
@@ -200,5 +212,12 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(departments::end_department_key))
         .routes(routes!(departments::list_grants, departments::add_grant))
         .routes(routes!(departments::withdraw_grant))
+        .routes(routes!(tokens::list_tokens, tokens::make_token))
+        .routes(routes!(tokens::end_token))
+        .routes(routes!(certificates::list_certificates))
+        .routes(routes!(certificates::revoke_certificate))
+        .routes(routes!(connections::list_connections))
+        .routes(routes!(refused::list_refusals))
+        .routes(routes!(import::import_lampposts))
         .routes(routes!(system::system))
 }

@@ -56,6 +56,7 @@ const COOKIE: &str = "cookie";
         (name = "lampposts", description = "Lampposts and how they are"),
         (name = "observations", description = "What they observe"),
         (name = "departments", description = "Who may listen to what, over MQTT"),
+        (name = "enrolment", description = "Who may join, who is connected, who was refused"),
         (name = "operations", description = "How the server is"),
         (name = "access", description = "The way in, and what goes wrong"),
     ),

@@ -12,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
+use super::import::ListErrorDocument;
 pub(super) use super::problem_kind::ProblemKind;
 use super::readiness::Progress;
 use super::timestamp::Timestamp;
@@ -24,6 +25,14 @@ pub(super) struct Problem {
     parameter: Option<String>,
     floor: Option<UtcMillis>,
     progress: Option<Progress>,
+    errors: Option<Box<ListErrors>>,
+}
+
+/// What is wrong with a list: the first of it, and how much there is.
+#[derive(Clone, Debug, PartialEq)]
+struct ListErrors {
+    first: Vec<ListErrorDocument>,
+    count: usize,
 }
 
 /// A problem document (RFC 9457).
@@ -53,12 +62,20 @@ pub(super) struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     progress: Option<Progress>,
+    /// With `invalid-list`: what is wrong with it, in its order; the first thousand at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    errors: Option<Vec<ListErrorDocument>>,
+    /// With `invalid-list`: how much is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    errors_count: Option<usize>,
 }
 
 impl Problem {
     /// A problem of this kind; `detail` says what is wrong this time, and what to do next.
     pub(super) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), parameter: None, floor: None, progress: None }
+        Self { kind, detail: detail.into(), parameter: None, floor: None, progress: None, errors: None }
     }
 
     /// A parameter breaks its rule.
@@ -86,7 +103,13 @@ impl Problem {
         Self { parameter: Some(parameter.to_owned()), ..self }
     }
 
+    /// Names what is wrong with a list: the first of so many.
+    pub(super) fn with_errors(self, first: Vec<ListErrorDocument>, count: usize) -> Self {
+        Self { errors: Some(Box::new(ListErrors { first, count })), ..self }
+    }
+
     fn document(self) -> ProblemDocument {
+        let errors_count = self.errors.as_ref().map(|errors| errors.count);
         ProblemDocument {
             kind: self.kind.type_uri(),
             title: self.kind.title(),
@@ -95,6 +118,8 @@ impl Problem {
             parameter: self.parameter,
             floor: self.floor.map(Timestamp),
             progress: self.progress,
+            errors: self.errors.map(|errors| errors.first),
+            errors_count,
         }
     }
 }

@@ -18,6 +18,8 @@ pub(super) enum ProblemKind {
     UnknownDepartment,
     UnknownKey,
     UnknownGrant,
+    UnknownToken,
+    UnknownCertificate,
     UnknownProblem,
     ForeignOrigin,
     OutboxState,
@@ -25,8 +27,11 @@ pub(super) enum ProblemKind {
     TooMany,
     MethodNotAllowed,
     NotAcceptable,
+    ImportRunning,
     OlderThanTail,
     BodyNotTaken,
+    BodyTooLarge,
+    InvalidList,
     RangeNotSatisfiable,
     ForeignHost,
     HttpTooOld,
@@ -57,16 +62,21 @@ impl ProblemKind {
         Self::UnknownDepartment,
         Self::UnknownKey,
         Self::UnknownGrant,
+        Self::UnknownToken,
+        Self::UnknownCertificate,
         Self::UnknownProblem,
         Self::MethodNotAllowed,
         Self::NotAcceptable,
         Self::OutboxState,
         Self::TakenAlready,
         Self::TooMany,
+        Self::ImportRunning,
         Self::OlderThanTail,
         Self::BodyNotTaken,
+        Self::BodyTooLarge,
         Self::RangeNotSatisfiable,
         Self::ForeignHost,
+        Self::InvalidList,
         Self::HttpTooOld,
         Self::Internal,
         Self::Rebuilding,
@@ -103,12 +113,15 @@ impl ProblemKind {
             | Self::UnknownDepartment
             | Self::UnknownKey
             | Self::UnknownGrant
+            | Self::UnknownToken
+            | Self::UnknownCertificate
             | Self::UnknownProblem => StatusCode::NOT_FOUND,
-            Self::OutboxState | Self::TakenAlready | Self::TooMany => StatusCode::CONFLICT,
+            Self::OutboxState | Self::TakenAlready | Self::TooMany | Self::ImportRunning => StatusCode::CONFLICT,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::OlderThanTail => StatusCode::GONE,
-            Self::BodyNotTaken => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyNotTaken | Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::InvalidList => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
             Self::HttpTooOld => StatusCode::UPGRADE_REQUIRED,
@@ -144,8 +157,13 @@ impl ProblemKind {
             Self::UnknownGrant => ("unknown-grant", "The department has no such grant"),
             Self::TakenAlready => ("taken-already", "This is there already"),
             Self::TooMany => ("too-many", "There are as many of these as the server allows"),
+            Self::UnknownToken => ("unknown-token", "There is no such token"),
+            Self::UnknownCertificate => ("unknown-certificate", "No such certificate was issued"),
             Self::ForeignOrigin => ("foreign-origin", "The request was made by a page of another origin"),
             Self::OutboxState => ("outbox-state", "The outbox is not in a state for this"),
+            Self::ImportRunning => ("import-running", "Another list is being imported"),
+            Self::BodyTooLarge => ("body-too-large", "The list is too long"),
+            Self::InvalidList => ("invalid-list", "The list of lampposts is not accepted"),
             Self::UnknownProblem => ("unknown-problem", "There is no such kind of problem"),
             Self::MethodNotAllowed => ("method-not-allowed", "The path does not take this method"),
             Self::NotAcceptable => ("not-acceptable", "The client takes no coding that there is"),
@@ -224,6 +242,24 @@ impl ProblemKind {
             Self::TooMany => {
                 "What everybody waits for is bounded: departments, keys and grants of each. End what is not needed any more."
             }
+            Self::UnknownToken => {
+                "No token of this name was ever made here. /api/v1/tokens lists those that were."
+            }
+            Self::UnknownCertificate => {
+                "No certificate with this serial number was issued by this server's CA. /api/v1/certificates lists those that \
+                 were."
+            }
+            Self::ImportRunning => {
+                "A list of a whole city takes memory and seconds, so one is taken at a time. Send yours once that is done."
+            }
+            Self::BodyTooLarge => {
+                "A list of lampposts is some megabytes, and what is much longer is no list of lampposts. Send it in parts, or \
+                 import it on the server's own machine with `lamppost import`."
+            }
+            Self::InvalidList => {
+                "Nothing of the list was stored. `errors` names what is wrong, with line and field; `errors_count` says how \
+                 much it is. Mend all of it and send the list again."
+            }
             Self::ForeignOrigin => {
                 "What decides something is taken from the console's own page and from tools, which send no Origin."
             }
@@ -245,7 +281,9 @@ impl ProblemKind {
                  older is in the journal on disk and is not lost, but cannot be asked for. `floor` is the earliest \
                  time that can be asked for; it moves on as observations arrive."
             }
-            Self::BodyNotTaken => "No operation takes a body: all parameters are in path and query.",
+            Self::BodyNotTaken => {
+                "Only the import of lampposts takes a body: all other parameters are in path and query."
+            }
             Self::RangeNotSatisfiable => {
                 "One range of bytes that begins within the file is served at a time; Content-Range says how many bytes \
                  there are. Without the header Range the whole file is sent."

@@ -172,6 +172,20 @@ impl Sessions {
             .collect()
     }
 
+    /// Up to `most` lampposts that are logged in, in the order of their numbers, from the first behind the given one on.
+    pub fn page(&self, after: Option<&LamppostNumber>, most: usize) -> Vec<(LamppostNumber, SessionInfo)> {
+        let mut slots: Vec<Arc<Slot>> = {
+            let places = lock(&self.places);
+            let behind =
+                places.connected.iter().filter(|(number, _)| after.is_none_or(|after| *number > after));
+            behind.map(|(_, place)| Arc::clone(&place.slot)).collect()
+        };
+        // Whoever logs in does not wait for this.
+        slots.sort_by(|one, other| one.identity.number.cmp(&other.identity.number));
+        slots.truncate(most);
+        slots.iter().map(|slot| (slot.identity.number.clone(), slot.info())).collect()
+    }
+
     /// How many lampposts are logged in.
     pub fn count(&self) -> usize {
         lock(&self.places).connected.len()

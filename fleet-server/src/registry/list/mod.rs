@@ -82,11 +82,23 @@ pub fn read_list(path: &Path) -> Result<Vec<Lamppost>, ListError> {
     if bytes.len() as u64 > LARGEST_LIST_BYTES {
         return Err(ListError::TooLarge { path: path.to_owned() });
     }
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count() as u64;
-        ListError::NotUtf8 { path: path.to_owned(), line }
-    })?;
+    let text = text_of(&bytes).map_err(|line| ListError::NotUtf8 { path: path.to_owned(), line })?;
     parse(text).map_err(|problems| ListError::Problems { path: path.to_owned(), problems })
+}
+
+/// Reads lampposts from bytes as [`read_list`] does from a file.
+///
+/// # Errors
+/// Every problem, in the order of the text, up to [`MOST_PROBLEMS`]; at least one.
+pub fn parse_list(bytes: &[u8]) -> Result<Vec<Lamppost>, Vec<Problem>> {
+    let not_utf8 = |line| vec![Problem { place: Place::Line(line), column: None, fault: Fault::NotUtf8 }];
+    parse(text_of(bytes).map_err(not_utf8)?)
+}
+
+/// The text that these bytes are, or the first line that is not UTF-8.
+fn text_of(bytes: &[u8]) -> Result<&str, u64> {
+    std::str::from_utf8(bytes)
+        .map_err(|error| bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count() as u64)
 }
 
 /// All lampposts of a text, or all its problems; at least one then.

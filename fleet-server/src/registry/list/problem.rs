@@ -39,6 +39,9 @@ pub enum Place {
 /// What is wrong with a row or a feature, or with a field of it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Fault {
+    /// The text is in another encoding. Nothing more is said of it then.
+    #[error("the text is not UTF-8; save the file as UTF-8")]
+    NotUtf8,
     /// The file has no header, or nothing after it; or no feature.
     #[error("the file names no lamppost")]
     NoLamppost,

@@ -11,6 +11,7 @@ mod data;
 mod decisions;
 mod departments;
 mod description;
+mod enrolment;
 mod feeds;
 mod outboxes;
 mod problems;

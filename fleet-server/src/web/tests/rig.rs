@@ -19,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 use ureq::Agent;
 
 use crate::audit::Actor;
+use crate::ca::{Authority, Present};
 use crate::commands::Commands;
-use crate::gateway::Sessions;
+use crate::gateway::{Refusals, Sessions};
 use crate::ingest::{
     Course, DeviceReport, Ingest, IngestMetrics, Intake, LamppostLedger, LamppostReport, RunEnd, Stop,
 };
@@ -30,8 +31,8 @@ use crate::registry::{Coordinates, Lamppost, Registry};
 use crate::roll::{Roll, Sources, Watcher};
 use crate::store::{Point, SeriesKey, SeriesMeta, Tail, TailOptions};
 use crate::web::{
-    self, AccessToken, Basemap, Console, Figures, Lifelines, Phase, Readiness, WebLimits, WebMetrics,
-    WebState,
+    self, AccessToken, Basemap, Console, Entrance, Figures, Lifelines, Phase, Readiness, WebLimits,
+    WebMetrics, WebState,
 };
 
 /// 2026-07-01T08:00:00Z.
@@ -52,6 +53,7 @@ pub(super) struct Rig {
     pub(super) phase: watch::Sender<Phase>,
     pub(super) registry: Registry,
     pub(super) sessions: Sessions,
+    pub(super) refusals: Refusals,
     pub(super) commands: Commands,
     pub(super) roll: Roll,
     pub(super) reports: Arc<Reports>,
@@ -160,12 +162,20 @@ impl Rig {
         let metrics = WebMetrics::default();
         let mut prometheus = prometheus_client::registry::Registry::default();
         metrics.register(&mut prometheus);
+        let refusals = Refusals::default();
+        let (authority, _) = Authority::open_or_create(&directory.path().join("ca"), clock::wall()).unwrap();
         let (token, stop) = (AccessToken::generate().unwrap(), CancellationToken::new());
         let state = WebState {
             store: Arc::clone(&store),
             live: live.clone(),
             registry: registry.clone(),
             sessions: sessions.clone(),
+            refusals: refusals.clone(),
+            entrance: Entrance {
+                host: Some("fleet.example.org".to_owned()),
+                port: 8883,
+                authority: Present::from(Arc::new(authority)),
+            },
             roll: roll.clone(),
             lifelines: Arc::clone(&reports) as Arc<dyn Lifelines>,
             commands: commands.clone(),
@@ -201,6 +211,7 @@ impl Rig {
             phase,
             registry,
             sessions,
+            refusals,
             commands,
             roll,
             reports,
@@ -224,6 +235,11 @@ impl Rig {
         }
         rig.observe("DF1", "weather-1/wind_direction", 0, None, Reason::NO_ANSWER);
         rig
+    }
+
+    /// Where the registry is.
+    pub(super) fn directory(&self) -> &std::path::Path {
+        self.directory.path()
     }
 
     /// Reads the registry onto the roll, and looks how all lampposts are.
@@ -359,9 +375,18 @@ impl Rig {
         self.raw(&format!("DELETE {target} HTTP/1.1\r\n{}", self.welcome()))
     }
 
-    /// Where the registry is.
-    pub(super) fn directory(&self) -> &Path {
-        self.directory.path()
+
+    /// Sends a body to this path, with the token.
+    pub(super) fn send(&self, target: &str, body: &[u8]) -> Answer {
+        let mut stream = self.connect();
+        let (welcome, length) = (self.welcome(), body.len());
+        let head = format!("POST {target} HTTP/1.1\r\n{welcome}\r\nContent-Length: {length}");
+        write!(stream, "{head}\r\nContent-Type: text/csv\r\nConnection: close\r\n\r\n").unwrap();
+        // A server that has seen enough reads no further.
+        stream.write_all(body).ok();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        Answer::parse(&text)
     }
 
     /// What is at this path and query, with these headers.
