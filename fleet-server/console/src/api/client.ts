@@ -15,12 +15,15 @@ type Answer<Path extends keyof paths> = paths[Path] extends {
 /** Paths that answer with JSON. */
 type JsonPath = { [Path in keyof paths]: [Answer<Path>] extends [never] ? never : Path }[keyof paths];
 
-/** What an operation that decides something answers with. */
+/** What an operation that decides something answers with: 201 where something was made. */
 type Decided<Path extends keyof paths> = paths[Path] extends {
-  post: { responses: { 200: { content: { "application/json": infer Document } } } };
+  post: { responses: infer Responses };
 }
-  ? Document
+  ? { [Status in 200 | 201]: Responses extends Record<Status, Json<infer Document>> ? Document : never }[
+      200 | 201]
   : never;
+
+type Json<Document> = { content: { "application/json": Document } };
 
 /** Paths at which something is decided. */
 type DecidePath = { [Path in keyof paths]: [Decided<Path>] extends [never] ? never : Path }[keyof paths];
@@ -30,12 +33,16 @@ type RemovePath = {
   [Path in keyof paths]: paths[Path] extends { delete: { responses: { 204: unknown } } } ? Path : never;
 }[keyof paths];
 
-/** What stands in the braces of a path, and what may follow its question mark. */
+/** What stands in the braces of a path, and what may follow its question mark; undefined is left out. */
 type Asked<Path extends keyof paths, Method extends "get" | "post" | "delete" = "get"> = paths[Path] extends {
   [One in Method]: { parameters: infer All };
 }
-  ? { [Kind in "path" | "query" as Kind extends keyof All ? Kind : never]?: All[Kind & keyof All] }
+  ? { [Kind in "path" | "query" as Kind extends keyof All ? Kind : never]?: Loose<All[Kind & keyof All]> }
   : never;
+
+type Loose<Values> = { [Key in keyof Values]: Values[Key] | undefined };
+
+type Listed = Pick<Schemas["Problem"], "errors" | "errors_count">;
 
 /** What the server answers instead of what was asked for (RFC 9457), or that it does not answer at all. */
 export class Problem extends Error {
@@ -43,13 +50,19 @@ export class Problem extends Error {
   readonly title: string;
   /** With "older than tail": the earliest time from which the server can answer. */
   readonly floor_ms: number | null;
+  /** With a list that is not accepted: the first of what is wrong with it. */
+  readonly errors: readonly Schemas["ListErrorDocument"][];
+  /** And how much that is. */
+  readonly errorsCount: number;
 
-  constructor(status: number, title: string, detail: string, floor = "") {
+  constructor(status: number, title: string, detail: string, floor = "", list: Listed = {}) {
     super(detail);
     this.name = "Problem";
     this.status = status;
     this.title = title;
     this.floor_ms = floor === "" ? null : Date.parse(floor);
+    this.errors = list.errors ?? [];
+    this.errorsCount = list.errors_count ?? this.errors.length;
   }
 
   /** Whether asking again later may help. */
@@ -60,6 +73,8 @@ export class Problem extends Error {
 
 /** Longer than any answer takes. A network that is gone without a word would hold a page for minutes otherwise. */
 const PATIENCE_MS = 30_000;
+/** As long as the server waits for a list of lampposts, which may come over a slow line. */
+const SENDING_MS = 10 * 60_000;
 
 /**
  * Reads a document: `await get("/api/v1/lampposts/{number}", { path: { number } })`. Without access the whole console
@@ -77,13 +92,13 @@ export async function get<Path extends JsonPath>(
 
 /**
  * Decides something: `await post("/api/v1/…/{outbox}/close", { path: { number, outbox } })`. Whether an answer that does
- * not come in time means that it was decided has to be read.
+ * not come in time means that it was decided has to be read. A body is for the one operation that takes one.
  *
  * @throws Problem
  */
 export async function post<Path extends DecidePath>(
   path: Path,
-  asked: Asked<Path, "post">,
+  asked: Asked<Path, "post"> & { body?: Blob },
 ): Promise<Decided<Path>> {
   return (await request("POST", path, asked)) as Decided<Path>;
 }
@@ -105,17 +120,23 @@ async function request(
   path: keyof paths,
   asked: object,
 ): Promise<unknown> {
-  const { signal = null, ...parameters } = asked as {
+  const {
+    signal = null,
+    body = null,
+    ...parameters
+  } = asked as {
     signal?: AbortSignal;
+    body?: Blob;
     path?: Record<string, string | number>;
-    query?: Record<string, string | number | null | undefined>;
+    query?: Query;
   };
   let response: Response;
   let document: unknown;
   try {
-    const patience = AbortSignal.timeout(PATIENCE_MS);
+    const patience = AbortSignal.timeout(body === null ? PATIENCE_MS : SENDING_MS);
     response = await fetch(addressOf(path, parameters.path, parameters.query), {
       method,
+      body,
       signal: signal === null ? patience : AbortSignal.any([signal, patience]),
     });
     document = response.status === 204 ? null : await response.json();
@@ -128,11 +149,13 @@ async function request(
   return document;
 }
 
+type Query = Record<string, string | number | boolean | null | undefined>;
+
 /** Where a document is, for `get` and for links. Parameters that are null or undefined are left out. */
 export function addressOf(
   path: keyof paths,
   inPath: Record<string, string | number> = {},
-  query: Record<string, string | number | null | undefined> = {},
+  query: Query = {},
 ): string {
   const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(inPath[name] ?? ""));
   const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined);
@@ -146,5 +169,16 @@ function problemOf(response: Response, document: unknown): Problem {
       typeof document === "object" && document !== null ? (document as Record<string, unknown>)[key] : "";
     return typeof value === "string" ? value : "";
   };
-  return new Problem(response.status, of("title") || response.statusText, of("detail"), of("floor"));
+  return new Problem(
+    response.status,
+    of("title") || response.statusText,
+    of("detail"),
+    of("floor"),
+    listOf(document),
+  );
+}
+
+function listOf(document: unknown): Listed {
+  const { errors, errors_count } = (typeof document === "object" ? (document ?? {}) : {}) as Listed;
+  return Array.isArray(errors) && typeof errors_count === "number" ? { errors, errors_count } : {};
 }

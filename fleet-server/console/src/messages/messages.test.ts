@@ -7,6 +7,7 @@ import { en } from "./en";
 import { zhHant } from "./zh-Hant";
 import { city } from "./en/city";
 import { departments } from "./en/departments";
+import { enrolment } from "./en/enrolment";
 import { lamppost } from "./en/lamppost";
 import { map } from "./en/map";
 import { shell } from "./en/shell";
@@ -22,7 +23,13 @@ test("every text names the same parameters in both languages", () => {
 });
 
 test("no text is empty, and Chinese texts are not left in English", () => {
-  const wordless = new Set(["app.name", "app.title", "lamppost.timed", "lamppost.decision.why"]);
+  const wordless = new Set([
+    "app.name",
+    "app.title",
+    "lamppost.timed",
+    "lamppost.decision.why",
+    "enrolment.token.place",
+  ]);
   for (const [key, text] of Object.entries(zhHant)) {
     expect(text.trim(), key).not.toBe("");
     if (!wordless.has(key)) expect(/[\u4e00-\u9fff]/.test(text), `${key}: ${text}`).toBe(true);
@@ -33,7 +40,7 @@ test("no text is empty, and Chinese texts are not left in English", () => {
 const OF_THE_MAP = new Set(["CityMap.svelte", "Card.svelte", "Legend.svelte", "step-texts.ts"]);
 
 test("a page uses its own texts and the shell's: no other ones are loaded with it", () => {
-  const pages = { city, departments, lamppost, system };
+  const pages = { city, departments, enrolment, lamppost, system };
   const all = Object.keys(en);
   for (const folder of readdirSync(fileURLToPath(new URL("..", import.meta.url)), { withFileTypes: true })) {
     if (!folder.isDirectory() || folder.name === "messages") continue;

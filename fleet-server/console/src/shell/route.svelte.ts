@@ -3,14 +3,20 @@
 //   #/                       the city: map and table
 //   #/lampposts/KB0001       one lamppost
 //   #/departments            who may listen to what
+//   #/enrolment              tokens, imports, and who was refused
+//   #/certificates           which certificates there are, and which end soon
+//   #/connections            who is connected
 //   #/system                 how the server is
 // Each may be followed by ?key=value…, which a page reads and replaces by itself (filters, ranges).
+
+/** Pages of which there is one each. */
+const PLAIN = ["enrolment", "certificates", "connections", "departments", "system"] as const;
+type Plain = (typeof PLAIN)[number];
 
 export type Route =
   | { page: "city" }
   | { page: "lamppost"; number: string }
-  | { page: "departments" }
-  | { page: "system" }
+  | { page: Plain }
   | { page: "unknown"; path: string };
 
 export function parseRoute(fragment: string): { route: Route; query: URLSearchParams } {
@@ -22,8 +28,8 @@ function route(path: string): Route {
   const parts = path.split("/").filter((part) => part !== "");
   const [first, second] = parts;
   if (first === undefined) return { page: "city" };
-  if (first === "departments" && parts.length === 1) return { page: "departments" };
-  if (first === "system" && parts.length === 1) return { page: "system" };
+  const plain = PLAIN.find((page) => page === first);
+  if (plain !== undefined && parts.length === 1) return { page: plain };
   if (first === "lampposts" && parts.length === 2 && second !== undefined) {
     return { page: "lamppost", number: decodeOr(second) };
   }
@@ -70,6 +76,11 @@ export const here = {
 export const linkTo = {
   city: "#/",
   departments: "#/departments",
+  enrolment: "#/enrolment",
+  certificates: "#/certificates",
+  connections: "#/connections",
   system: "#/system",
+  certificatesOf: (lamppost: string): string =>
+    `#/certificates?show=all&lamppost=${encodeURIComponent(lamppost)}`,
   lamppost: (number: string): string => `#/lampposts/${encodeURIComponent(number)}`,
 };

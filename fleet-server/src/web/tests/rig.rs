@@ -238,7 +238,7 @@ impl Rig {
     }
 
     /// Where the registry is.
-    pub(super) fn directory(&self) -> &std::path::Path {
+    pub(super) fn directory(&self) -> &Path {
         self.directory.path()
     }
 

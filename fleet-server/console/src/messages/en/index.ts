@@ -5,9 +5,18 @@
 
 import { city } from "./city";
 import { departments } from "./departments";
+import { enrolment } from "./enrolment";
 import { lamppost } from "./lamppost";
 import { map } from "./map";
 import { shell } from "./shell";
 import { system } from "./system";
 
-export const en = { ...shell, ...city, ...departments, ...lamppost, ...map, ...system } as const;
+export const en = {
+  ...shell,
+  ...city,
+  ...departments,
+  ...enrolment,
+  ...lamppost,
+  ...map,
+  ...system,
+} as const;

@@ -8,6 +8,9 @@ export const shell = {
   "nav.label": "Main",
   "nav.city": "City",
   "nav.departments": "Departments",
+  "nav.enrolment": "Enrolment",
+  "nav.certificates": "Certificates",
+  "nav.connections": "Connections",
   "nav.system": "System",
 
   "language.label": "Language",

@@ -3,9 +3,18 @@
 import type { Messages } from "../types";
 import { city } from "./city";
 import { departments } from "./departments";
+import { enrolment } from "./enrolment";
 import { lamppost } from "./lamppost";
 import { map } from "./map";
 import { shell } from "./shell";
 import { system } from "./system";
 
-export const zhHant: Messages = { ...shell, ...city, ...departments, ...lamppost, ...map, ...system };
+export const zhHant: Messages = {
+  ...shell,
+  ...city,
+  ...departments,
+  ...enrolment,
+  ...lamppost,
+  ...map,
+  ...system,
+};

@@ -11,6 +11,9 @@ export const shell: Part<typeof english> = {
   "nav.label": "主目錄",
   "nav.city": "全市",
   "nav.departments": "部門",
+  "nav.enrolment": "登記",
+  "nav.certificates": "證書",
+  "nav.connections": "連線",
   "nav.system": "系統",
 
   "language.label": "語言",
