@@ -76,6 +76,21 @@ const SCREENS = [
     before: withDepartment,
     ready: (page) => page.getByRole("table").first().waitFor(),
   },
+  {
+    name: "enrolment",
+    path: "/#/enrolment",
+    ready: (page) => page.locator("tr[data-token]").first().waitFor(),
+  },
+  {
+    name: "certificates",
+    path: "/#/certificates?show=all",
+    ready: (page) => page.locator("tr[data-serial]").first().waitFor(),
+  },
+  {
+    name: "connections",
+    path: "/#/connections",
+    ready: (page) => page.locator("tr[data-lamppost]").first().waitFor(),
+  },
   { name: "system", path: "/#/system", ready: (page) => page.getByRole("meter").first().waitFor() },
   {
     name: "locked",
@@ -101,9 +116,10 @@ const SCREENS = [
 ];
 
 for (const [size, context] of Object.entries(SIZES)) {
-  scene(`every page can be read on a ${size}`, { ...context, timeout: 240_000 }, async (stage) => {
+  scene(`every page can be read on a ${size}`, { ...context, timeout: 400_000 }, async (stage) => {
     await tell("break KB0007 chip absent");
     await tell("set KB0008 air_temperature 75");
+    await stage.page.request.post("/api/v1/tokens?lamppost=KB0009");
     const found = [];
     for (const screen of SCREENS) {
       if (screen.allow) stage.allow(screen.allow);
@@ -144,7 +160,7 @@ scene(
   { viewport: { width: 640, height: 400 }, timeout: 120_000 },
   async ({ page, context }) => {
     for (const { name, path, before, ready } of SCREENS.filter(({ name }) =>
-      ["city", "city-table", "lamppost", "departments", "system"].includes(name),
+      ["city", "city-table", "lamppost", "certificates", "connections", "departments", "system"].includes(name),
     )) {
       await before?.(context);
       await page.goto("about:blank");
@@ -217,7 +233,7 @@ async function within(page) {
 async function worded(page) {
   const found = await page.evaluate(() => {
     const raw =
-      /\b(app|nav|language|theme|link|access|problem|unknown|status|quality|reason|statistic|age|value|unit|city|departments|lamppost|system)\.[a-z0-9_-]+(\.[a-z0-9_-]+)*\b|\{\w+\}|undefined|\bNaN\b|\[object|Invalid Date/;
+      /\b(app|nav|language|theme|link|access|problem|unknown|status|quality|reason|statistic|age|value|unit|city|departments|enrolment|lamppost|system)\.[a-z0-9_-]+(\.[a-z0-9_-]+)*\b|\{\w+\}|undefined|\bNaN\b|\[object|Invalid Date/;
     const wrong = [];
     const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (texts.nextNode()) {

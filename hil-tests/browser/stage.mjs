@@ -94,6 +94,7 @@ export function scene(title, options, play) {
  * - `map server`: SIGKILL, and a start with a city's own map (`sample.pmtiles`, by "Test city") on the same ports and data.
  * - `kill KB0003`, `start KB0003`: the agent of this one lamppost, which has a process of its own.
  * - `rehouse KB0003`: while its agent does not run, what it has written becomes that of other hardware of the same number.
+ * - `certify KB0003`: another certificate is put in the place of its own, for one that was revoked.
  * - `freeze KB0003`, `thaw KB0003`: it keeps its connection, and does nothing (SIGSTOP, SIGCONT).
  * - `break KB0007 chip absent` (or `wrong-id`, `all-zero`, `all-ones`, `stuck`, `frozen`), `break KB0007 particles silent`
  *   (or `bad-sum`, `cut`, `noise`, `all-zero`, `error-code`): its weather-1 or air-1 does not work.

@@ -124,17 +124,30 @@ impl ServerProcess {
         output(self.place.binaries.server().args(arguments).arg("--data").arg(self.data()))
     }
 
+    /// Issues another certificate to a registered lamppost, in the place of the one that it has.
+    ///
+    /// # Errors
+    /// What the server's command says.
+    pub fn reissue(&self, number: &str, certificates: &Certificates) -> anyhow::Result<()> {
+        // What is issued overwrites nothing.
+        std::fs::remove_dir_all(certificates.0.join(number))?;
+        self.issue(number, certificates)
+    }
+
     fn import(&self, csv: &str) -> anyhow::Result<Certificates> {
         self.import_list(csv)?;
-        let data = self.data();
-        let binaries = &self.place.binaries;
         let certificates = Certificates(self.place.directory.join("certificates"));
         for number in csv.lines().skip(1).filter_map(|line| line.split(',').next()) {
-            let mut issue = binaries.server();
-            issue.args(["cert", "issue", number, "--data"]).arg(&data);
-            output(issue.arg("--out").arg(certificates.0.join(number)))?;
+            self.issue(number, &certificates)?;
         }
         Ok(certificates)
+    }
+
+    fn issue(&self, number: &str, certificates: &Certificates) -> anyhow::Result<()> {
+        let mut issue = self.place.binaries.server();
+        issue.args(["cert", "issue", number, "--data"]).arg(self.data());
+        output(issue.arg("--out").arg(certificates.0.join(number)))?;
+        Ok(())
     }
 
     /// Everything that the server keeps.

@@ -78,6 +78,7 @@ impl Stage {
     /// | `kill KB0003`, `start KB0003` | SIGKILL to the agent of this one lamppost; its start |
     /// | `freeze KB0003`, `thaw KB0003` | SIGSTOP and SIGCONT: it keeps its connection, and does nothing |
     /// | `rehouse KB0003` | while its agent does not run: what it has written belongs to other hardware of the same number |
+    /// | `certify KB0003` | it is issued another certificate, in the place of the one that it has |
     /// | `break …`, `set …`, `mend …` | as `virtual-city run --help` says, for all lampposts that run |
     /// | `restore` | whatever was killed is started, whoever was told is mended; waits until all is well |
     pub(crate) fn perform(&mut self, action: &str) -> anyhow::Result<Whereabouts> {
@@ -98,6 +99,10 @@ impl Stage {
             }
             ["start", LONE] => self.start_lone()?,
             ["rehouse", LONE] => self.rehouse()?,
+            ["certify", LONE] => {
+                let server = self.server.as_ref().context("start the server first")?;
+                server.reissue(LONE, &self.certificates)?;
+            }
             ["freeze", LONE] => self.lone.as_ref().context("it does not run")?.freeze(),
             ["thaw", LONE] => self.lone.as_ref().context("it does not run")?.thaw(),
             ["kill" | "start" | "freeze" | "thaw", other] => {
