@@ -135,7 +135,7 @@ scene(
       await connected.waitFor({ state: "detached" });
       await page.goto("/#/lampposts/KB0003");
       const access = page.getByRole("region", { name: "Access" });
-      await access.getByText(/^revoked, until/).waitFor();
+      await access.getByText(/^revoked on/).waitFor();
       await access.getByText("not connected").waitFor();
       await axe(page);
       await shot(page, "lamppost-revoked");

@@ -141,6 +141,7 @@ export const enrolment = {
   "enrolment.access.disconnected": "not connected",
   "enrolment.access.certificate": "Certificate",
   "enrolment.access.until": "{state}, until {time}",
+  "enrolment.access.revoked": "revoked on {time}",
   "enrolment.access.none": "it has none",
   "enrolment.access.all": "All its certificates",
   "enrolment.access.token": "Token",

@@ -137,6 +137,7 @@ export const enrolment: Part<typeof english> = {
   "enrolment.access.disconnected": "沒有連線",
   "enrolment.access.certificate": "證書",
   "enrolment.access.until": "{state}，至 {time}",
+  "enrolment.access.revoked": "於 {time} 撤銷",
   "enrolment.access.none": "沒有證書",
   "enrolment.access.all": "其所有證書",
   "enrolment.access.token": "權杖",
