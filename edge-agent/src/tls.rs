@@ -1,13 +1,14 @@
 //! The TLS side of every connection to the server, for MQTT and for EST: our certificate, our key, and the authorities
 //! that we trust.
 
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::SingleCertAndKey;
@@ -93,14 +94,27 @@ pub(crate) fn trusting(
     let authority = WebPkiServerVerifier::builder_with_provider(roots, provider())
         .build()
         .map_err(|error| TlsError::Tls(rustls::Error::General(error.to_string())))?;
-    verified_by(Arc::new(Certified { authority, clock }), pair)
+    with(Certified { authority, clock }, pair)
 }
 
-/// How to connect to whomever this verifier lets pass.
-pub(crate) fn verified_by(
-    verifier: Arc<dyn ServerCertVerifier>,
-    pair: Option<&Pair>,
-) -> Result<ClientConfig, TlsError> {
+/// Who is let pass, by the certificate that he shows; that he has its key is checked besides.
+pub(crate) trait Whom: Debug + Send + Sync + 'static {
+    /// Whether he is let pass, at this time of the machine's clock.
+    fn verify(&self, shown: Shown<'_>, machine: UnixTime) -> Result<ServerCertVerified, rustls::Error>;
+}
+
+/// What a server shows, and by which name it was called.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown<'a> {
+    end_entity: &'a CertificateDer<'a>,
+    intermediates: &'a [CertificateDer<'a>],
+    server_name: &'a ServerName<'a>,
+    ocsp_response: &'a [u8],
+}
+
+/// How to connect to whomever `whom` lets pass.
+pub(crate) fn with(whom: impl Whom, pair: Option<&Pair>) -> Result<ClientConfig, TlsError> {
+    let verifier = Arc::new(Verifier { whom, provider: provider() });
     let config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Tls)?
@@ -129,15 +143,9 @@ struct Certified {
     clock: Arc<dyn Clock>,
 }
 
-impl ServerCertVerifier for Certified {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        machine: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+impl Whom for Certified {
+    fn verify(&self, shown: Shown<'_>, machine: UnixTime) -> Result<ServerCertVerified, rustls::Error> {
+        let Shown { end_entity, intermediates, server_name, ocsp_response } = shown;
         let verify = |time| {
             self.authority.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, time)
         };
@@ -155,6 +163,26 @@ impl ServerCertVerifier for Certified {
         }
         verified
     }
+}
+
+/// Asks `whom` about the certificate, and checks the signatures of the handshake itself.
+#[derive(Debug)]
+struct Verifier<W> {
+    whom: W,
+    provider: Arc<CryptoProvider>,
+}
+
+impl<W: Whom> ServerCertVerifier for Verifier<W> {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        machine: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.whom.verify(Shown { end_entity, intermediates, server_name, ocsp_response }, machine)
+    }
 
     fn verify_tls12_signature(
         &self,
@@ -162,7 +190,8 @@ impl ServerCertVerifier for Certified {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.authority.verify_tls12_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -171,11 +200,12 @@ impl ServerCertVerifier for Certified {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.authority.verify_tls13_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.authority.supported_verify_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -56,7 +56,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Grant(command) => cli::grants(&command, clock::wall(), &mut out).await,
         Command::Journal(JournalCommand::Verify(args)) => cli::verify_journal(&args, &mut out),
         Command::Backup(args) => cli::back_up(&args, clock::wall(), &mut progress_line(), &mut out).await,
-        Command::Restore(args) => cli::restore(&args, &mut progress_line(), &mut out),
+        Command::Restore(args) => cli::restore(&args, clock::wall(), &mut progress_line(), &mut out).await,
         Command::Openapi => cli::print_openapi(&mut out),
         Command::Run(args) => {
             let colours = std::io::stderr().is_terminal();

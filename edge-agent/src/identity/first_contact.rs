@@ -2,17 +2,13 @@
 //! may be anybody, so nothing but the authority's certificate is asked of it, and that is believed by its fingerprint
 //! alone.
 
-use std::sync::Arc;
-
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls::client::danger::ServerCertVerified;
+use rustls::pki_types::{CertificateDer, UnixTime};
 
 use super::certificate::Fingerprint;
 use super::est::{Est, EstError};
 use crate::config::ServerConfig;
-use crate::tls::{TlsError, provider, verified_by};
+use crate::tls::{self, Shown, TlsError, Whom};
 
 /// Why the authority is not known.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +35,7 @@ pub(super) async fn authority(
     server: &ServerConfig,
     expected: Fingerprint,
 ) -> Result<CertificateDer<'static>, FirstContactError> {
-    let anybody = verified_by(Arc::new(Anybody(provider())), None)?;
+    let anybody = tls::with(Anybody, None)?;
     let sent = Est::new(server, anybody).authorities().await?;
     let named = sent.into_iter().find(|certificate| Fingerprint::of(certificate) == expected);
     named.ok_or(FirstContactError::Other { expected })
@@ -47,39 +43,10 @@ pub(super) async fn authority(
 
 /// Lets everybody pass who has the key of the certificate that he shows, whosever that is.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct Anybody;
 
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+impl Whom for Anybody {
+    fn verify(&self, _: Shown<'_>, _: UnixTime) -> Result<ServerCertVerified, rustls::Error> {
         Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

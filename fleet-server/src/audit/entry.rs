@@ -69,6 +69,10 @@ pub enum Action {
     OutboxReleased,
     /// An operator has given up what only an outbox has.
     OutboxClosed,
+    /// All that the server is was backed up.
+    BackupTaken,
+    /// The server was made of a backup: whatever came after that is not in it.
+    BackupRestored,
     /// The server has begun to run.
     ServerStarted,
     /// The server ends: as it was told to, or why.
@@ -196,6 +200,8 @@ impl Action {
             Self::GrantWithdrawn => "grant_withdrawn",
             Self::OutboxReleased => "outbox_released",
             Self::OutboxClosed => "outbox_closed",
+            Self::BackupTaken => "backup_taken",
+            Self::BackupRestored => "backup_restored",
             Self::ServerStarted => "server_started",
             Self::ServerStopped => "server_stopped",
             Self::Refused => "refused",

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 
 use super::*;
-use crate::registry::{Coordinates, Lamppost, Registry};
+use crate::registry::{Lamppost, Registry};
 
 const NOW: UtcMillis = UtcMillis(1_760_000_000_000);
 
@@ -281,17 +281,7 @@ async fn stored(directory: &TempDir) -> Vec<Stored> {
 }
 
 fn city(numbers: &[&str]) -> Vec<Lamppost> {
-    let lamppost = |number: &&str| Lamppost {
-        number: LamppostNumber::new(number).unwrap(),
-        coordinates: Coordinates::new(22.32, 114.21).unwrap(),
-        road: "Wang Chiu Road".to_owned(),
-        district: "Kwun Tong".to_owned(),
-        feeder: None,
-        pillar: None,
-        height_m: None,
-        remarks: None,
-    };
-    numbers.iter().map(lamppost).collect()
+    numbers.iter().map(|number| Lamppost::example(number)).collect()
 }
 
 #[tokio::test]

@@ -83,6 +83,9 @@ pub enum BackupError {
     /// The registry's copy.
     #[error("the registry cannot be backed up")]
     Registry(#[from] RegistryError),
+    /// The audit.
+    #[error("it cannot be recorded in the audit")]
+    Audit(#[source] RegistryError),
     /// The directory of keys and certificates.
     #[error("the certificates cannot be backed up")]
     Certificates(#[from] CaFileError),

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lamplighter_protocol::UtcMillis;
+
 use super::destination::Destination;
 use super::error::{BackupError, FileProblem};
 use super::files::{self, Content};
@@ -11,6 +13,8 @@ use super::manifest::{self, FileEntry, Manifest};
 use super::path::{BackupPath, CERTIFICATE_ROOMS, ROOMS, is_key};
 use super::progress::{Progress, Step};
 use super::take::belong_together;
+use crate::audit::{Action, Actor, Entry, Subject};
+use crate::registry::Registry;
 
 /// A backup whose files are all as they were.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,10 +57,11 @@ pub fn check(
 ///
 /// # Errors
 /// [`BackupError`]; there is no data directory then.
-pub fn restore(
+pub async fn restore(
     backup: &Path,
     keys: Option<&Path>,
     data: &Path,
+    (by, now): (&Actor, UtcMillis),
     tell: &mut (dyn FnMut(Step) + Send),
 ) -> Result<Checked, BackupError> {
     let keys = keys.ok_or(BackupError::NoKeys)?;
@@ -66,30 +71,34 @@ pub fn restore(
     let checked = check(backup, Some(keys), tell)?;
     destination.has_room(checked.manifest.bytes(), None)?;
     destination.begin()?;
-    let restored = put(backup, keys, &destination, &checked.manifest, tell);
+    let entry = Entry::new(now, by.clone(), Action::BackupRestored, Subject::Server)
+        .text("from", backup.display())
+        .text("taken", &checked.manifest.taken);
+    let restored = put(backup, keys, &destination, &checked.manifest, &entry, tell).await;
     if restored.is_err() {
         destination.abandon();
     }
     restored.map(|()| checked)
 }
 
-fn put(
+async fn put(
     backup: &Path,
     keys: &Path,
     destination: &Destination,
     manifest: &Manifest,
+    entry: &Entry,
     tell: &mut (dyn FnMut(Step) + Send),
 ) -> Result<(), BackupError> {
     for room in ROOMS {
         files::make_directory(&destination.partial().join(room))?;
     }
     let mut progress = Progress::new(manifest.bytes(), tell);
-    for entry in &manifest.files {
-        let to = entry.path.below(destination.partial());
-        let copied = copy(&entry.path.below(backup), &to, &mut progress)?;
-        if copied != (Content { bytes: entry.bytes, sha256: entry.sha256 }) {
+    for file in &manifest.files {
+        let to = file.path.below(destination.partial());
+        let copied = copy(&file.path.below(backup), &to, &mut progress)?;
+        if copied != (Content { bytes: file.bytes, sha256: file.sha256 }) {
             // It was whole a moment ago.
-            let problems = vec![(entry.path.clone(), FileProblem::Altered)];
+            let problems = vec![(file.path.clone(), FileProblem::Altered)];
             return Err(BackupError::Damaged { backup: backup.to_owned(), problems });
         }
     }
@@ -99,6 +108,10 @@ fn put(
         }
     }
     progress.add(0);
+    // With the data directory its record is there, or neither.
+    Registry::audit_as_it_is(&BackupPath::registry().below(destination.partial()), entry)
+        .await
+        .map_err(BackupError::Audit)?;
     destination.finish()
 }
 

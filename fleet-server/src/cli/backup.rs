@@ -9,8 +9,11 @@ use anyhow::Context as _;
 use clap::Args;
 use lamplighter_protocol::UtcMillis;
 
+use super::operator::operator;
+use crate::audit::{Action, Entry, Subject};
 use crate::backup::{self, BackupRequest, Checked, Manifest, Step};
 use crate::clock;
+use crate::registry::Registry;
 
 pub(super) const BACKUP_HELP: &str = "\
 It works while the server runs, as the user that the server runs as. Meanwhile the server writes no checkpoint and trims nothing. The backup has everything but keys: journal, checkpoints, registry, certificates. Keys change only with the CA: one copy of them, somewhere else, does for many backups.
@@ -85,6 +88,15 @@ pub async fn back_up(
     let taken = backup::take(&request, now, &mut |step| progress.tell(step)).await;
     progress.end();
     let manifest = taken.with_context(|| format!("there is no backup {}", args.out.display()))?;
+    let entry =
+        Entry::new(now, operator(), Action::BackupTaken, Subject::Server).text("to", args.out.display());
+    let entry = match &args.keys {
+        Some(keys) => entry.text("keys", keys.display()),
+        None => entry,
+    };
+    Registry::audit_as_it_is(&args.data.join(Registry::FILE_NAME), &entry)
+        .await
+        .context("the backup is made, but the audit does not know of it")?;
     writeln!(out, "backup {} of {}", args.out.display(), args.data.display())?;
     describe(&manifest, out)?;
     match &args.keys {
@@ -106,11 +118,19 @@ pub async fn back_up(
 ///
 /// # Errors
 /// [`backup::BackupError`]; nothing is restored then.
-pub fn restore(args: &RestoreArgs, progress: &mut ProgressLine, out: &mut dyn Write) -> anyhow::Result<()> {
+pub async fn restore(
+    args: &RestoreArgs,
+    now: UtcMillis,
+    progress: &mut ProgressLine,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let tell = &mut |step| progress.tell(step);
     let (from, keys) = (&args.from, args.keys.as_deref());
     let done = match &args.data {
-        Some(data) => backup::restore(from, keys, data, tell).context("nothing is restored"),
+        Some(data) => {
+            let restored = backup::restore(from, keys, data, (&operator(), now), tell).await;
+            restored.context("nothing is restored")
+        }
         None => backup::check(from, keys, tell).map_err(Into::into),
     };
     progress.end();

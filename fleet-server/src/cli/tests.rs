@@ -34,7 +34,8 @@ async fn perform(line: &str) -> Result<String, String> {
             back_up(&args, clock::wall(), &mut progress, &mut out).await
         }
         Command::Restore(args) => {
-            restore(&args, &mut ProgressLine::new(Box::new(std::io::sink()), false), &mut out)
+            let mut progress = ProgressLine::new(Box::new(std::io::sink()), false);
+            restore(&args, clock::wall(), &mut progress, &mut out).await
         }
         Command::Openapi => print_openapi(&mut out),
         Command::Lamppost(LamppostCommand::Import(args)) => {

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use yasna::Tag;
 
 use super::*;
-use crate::registry::{Coordinates, Lamppost, Revoke, TokenEnding};
+use crate::registry::{Lamppost, Revoke, TokenEnding};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -45,16 +45,7 @@ impl Office {
     async fn with(return_within: ReturnWithin) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let registry = Registry::open(&directory.path().join(Registry::FILE_NAME)).await.unwrap();
-        let lampposts = ["DF3637", "DF0001"].map(|number| Lamppost {
-            number: number.parse().unwrap(),
-            coordinates: Coordinates::new(22.3, 114.2).unwrap(),
-            road: "r".to_owned(),
-            district: "d".to_owned(),
-            feeder: None,
-            pillar: None,
-            height_m: None,
-            remarks: None,
-        });
+        let lampposts = ["DF3637", "DF0001"].map(Lamppost::example);
         registry.import(lampposts.to_vec(), clock::wall(), &Actor::Server).await.unwrap();
         let old = clock::wall().plus_ms(-1000 * DAY_MS);
         let (authority, _) = Authority::open_or_create(&directory.path().join("ca"), old).unwrap();

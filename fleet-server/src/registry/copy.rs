@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::sqlite::BUSY_TIMEOUT;
 use super::{Registry, RegistryError};
+use crate::audit::{self, Entry};
 
 /// What a copy holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,24 @@ impl Registry {
         original.close().await.ok();
         copied.map_err(copying)?;
         inspect(to).await
+    }
+
+    /// Records something in the audit of the database in `path`, whose schema is left as it is: it may be that of a server
+    /// of another release. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`RegistryError::Open`] or [`RegistryError::Write`].
+    pub async fn audit_as_it_is(path: &Path, entry: &Entry) -> Result<(), RegistryError> {
+        let options = SqliteConnectOptions::new().synchronous(SqliteSynchronous::Full);
+        let mut database = connect(path, options).await?;
+        let append = async {
+            let mut transaction = database.begin_with("BEGIN IMMEDIATE").await?;
+            audit::append(&mut transaction, entry).await?;
+            transaction.commit().await
+        };
+        let appended: Result<(), sqlx::Error> = append.await;
+        database.close().await.ok();
+        appended.map_err(|source| RegistryError::Write { what: "a record of the audit", source })
     }
 }
 

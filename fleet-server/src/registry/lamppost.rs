@@ -25,6 +25,23 @@ pub struct Lamppost {
     pub remarks: Option<String>,
 }
 
+#[cfg(test)]
+impl Lamppost {
+    /// One for tests, in which nothing matters but its number.
+    pub(crate) fn example(number: &str) -> Self {
+        Self {
+            number: number.parse().unwrap(),
+            coordinates: Coordinates::new(22.32, 114.21).unwrap(),
+            road: "Wang Chiu Road".to_owned(),
+            district: "Kwun Tong".to_owned(),
+            feeder: None,
+            pillar: None,
+            height_m: None,
+            remarks: None,
+        }
+    }
+}
+
 /// A place on earth, WGS 84. What holds one has checked its ranges.
 #[derive(Clone, Copy, PartialEq)]
 pub struct Coordinates {

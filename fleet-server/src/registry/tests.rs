@@ -20,14 +20,10 @@ fn number(text: &str) -> LamppostNumber {
 
 fn lamppost(text: &str) -> Lamppost {
     Lamppost {
-        number: number(text),
-        coordinates: Coordinates::new(22.32, 114.21).unwrap(),
         road: "Wang Chiu Road 宏照道".to_owned(),
-        district: "Kwun Tong".to_owned(),
-        feeder: None,
         pillar: Some("P7".to_owned()),
         height_m: Some(10.5),
-        remarks: None,
+        ..Lamppost::example(text)
     }
 }
 

@@ -160,16 +160,8 @@ mod tests {
     use super::*;
 
     fn lamppost(number: &str, longitude: f64, road: &str) -> Lamppost {
-        Lamppost {
-            number: number.parse().unwrap(),
-            coordinates: Coordinates::new(22.320_000_4, longitude).unwrap(),
-            road: road.to_owned(),
-            district: "Kwun Tong".to_owned(),
-            feeder: None,
-            pillar: None,
-            height_m: None,
-            remarks: None,
-        }
+        let coordinates = Coordinates::new(22.320_000_4, longitude).unwrap();
+        Lamppost { coordinates, road: road.to_owned(), ..Lamppost::example(number) }
     }
 
     fn register(lampposts: &[Lamppost]) -> Register {

@@ -21,7 +21,7 @@ use crate::gateway::{Sessions, log_in};
 use crate::ingest::{Ingest, IngestMetrics};
 use crate::journal::{Entry, Lag};
 use crate::live::Status;
-use crate::registry::{Coordinates, Lamppost, Registry};
+use crate::registry::{Lamppost, Registry};
 use crate::store::{Point, SeriesKey, SeriesMeta, Tail, TailOptions};
 
 const NOW: UtcMillis = UtcMillis(1_800_000_000_000);
@@ -50,7 +50,7 @@ impl Bench {
         let register = register.map(|numbers| {
             let mut builder = RegisterBuilder::default();
             for number in numbers {
-                builder.push(&lamppost(number));
+                builder.push(&Lamppost::example(number));
             }
             Arc::new(builder.finish())
         });
@@ -135,19 +135,6 @@ fn observe(store: &mut Tail, number: &LamppostNumber, series: usize, time: i64, 
     };
     let id = store.series(meta).unwrap();
     store.insert(id, Point { time: UtcMillis(time), value: Some(20.0), reason });
-}
-
-fn lamppost(number: &str) -> Lamppost {
-    Lamppost {
-        number: number.parse().unwrap(),
-        coordinates: Coordinates::new(22.32, 114.21).unwrap(),
-        road: "Wai Yip Street".to_owned(),
-        district: "Kwun Tong".to_owned(),
-        feeder: None,
-        pillar: None,
-        height_m: None,
-        remarks: None,
-    }
 }
 
 fn told(states: &[(&str, Status)]) -> Vec<(String, Status)> {
@@ -274,7 +261,10 @@ async fn the_register_is_read_when_it_has_changed_page_by_page() {
     // As another process would.
     let other = Registry::open(&path).await.unwrap();
     let numbers: Vec<String> = (0..2_000).map(|number| format!("{number:04}")).collect();
-    other.import(numbers.iter().map(|number| lamppost(number)).collect(), NOW, &Actor::Server).await.unwrap();
+    other
+        .import(numbers.iter().map(|number| Lamppost::example(number)).collect(), NOW, &Actor::Server)
+        .await
+        .unwrap();
     let register = reader.changed().await.unwrap();
     assert_eq!(register.numbers().iter().map(LamppostNumber::as_str).collect::<Vec<_>>(), numbers);
     assert!(reader.changed().await.is_none());
@@ -286,11 +276,11 @@ async fn the_register_is_read_when_it_has_changed_page_by_page() {
     let refused = audit::Entry::new(NOW, Actor::Server, audit::Action::Refused, audit::Subject::Gateway);
     other.audit(&refused).await.unwrap();
     assert!(reader.changed().await.is_none());
-    let renamed = Lamppost { road: "Elsewhere".to_owned(), ..lamppost("0000") };
+    let renamed = Lamppost { road: "Elsewhere".to_owned(), ..Lamppost::example("0000") };
     other.import(vec![renamed], NOW, &Actor::Server).await.unwrap();
     assert_ne!(reader.changed().await.unwrap().revision(), register.revision());
     registry.close().await;
-    other.import(vec![lamppost("A")], NOW, &Actor::Server).await.unwrap();
+    other.import(vec![Lamppost::example("A")], NOW, &Actor::Server).await.unwrap();
     assert!(reader.changed().await.is_none(), "it cannot be read, which is no empty register");
 }
 

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
     use crate::audit::Actor;
     use crate::gateway::log_in;
-    use crate::registry::{CertificateRecord, Coordinates, Lamppost, Revoke};
+    use crate::registry::{CertificateRecord, Lamppost, Revoke};
 
     const NOW: UtcMillis = UtcMillis(1_760_000_000_000);
     const YEAR_MS: i64 = 31_536_000_000;
@@ -103,16 +103,7 @@ mod tests {
         let path = directory.path().join(Registry::FILE_NAME);
         let (server, command) = (Registry::open(&path).await.unwrap(), Registry::open(&path).await.unwrap());
         let numbers = ["A1", "A2"].map(|number| LamppostNumber::new(number).unwrap());
-        let lampposts = numbers.iter().map(|number| Lamppost {
-            number: number.clone(),
-            coordinates: Coordinates::new(22.32, 114.21).unwrap(),
-            road: "Wang Chiu Road".to_owned(),
-            district: "Kwun Tong".to_owned(),
-            feeder: None,
-            pillar: None,
-            height_m: None,
-            remarks: None,
-        });
+        let lampposts = numbers.iter().map(|number| Lamppost::example(number.as_str()));
         command.import(lampposts.collect(), NOW, &Actor::Server).await.unwrap();
         let sessions = Sessions::default();
         let _connected = numbers.each_ref().map(|number| log_in(&sessions, number, NOW));

@@ -33,6 +33,12 @@ fn a_server_is_backed_up_while_data_flows_restored_and_filled_up_with_nobody_enr
     let read = town.on_disk();
     assert_eq!(served(server.api(), &town.number).unwrap().observations, read);
 
+    let audited = || {
+        let mut export = binaries.server();
+        done(export.args(["audit", "export", "--data"]).arg(&data))
+    };
+    assert!(audited().contains("\"backup_taken\""), "{}", audited());
+
     server.end(Ending::Kill).unwrap();
     std::fs::remove_dir_all(&data).unwrap();
     assert!(
@@ -43,6 +49,8 @@ fn a_server_is_backed_up_while_data_flows_restored_and_filled_up_with_nobody_enr
     assert!(!data.exists());
     done(restore(&["--data"]).arg(&data).arg("--keys").arg(&keys));
     assert_eq!(names(&data), ["ca", "checkpoints", "journal", "registry.sqlite", "tls"]);
+    let since = audited();
+    assert!(since.contains("\"backup_restored\"") && !since.contains("\"backup_taken\""), "{since}");
 
     let server = place.start().unwrap();
     let left = served(server.api(), &town.number).unwrap().observations;

@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 use super::*;
 
 /// What is said of the backup, with `HERE` for where it is.
-fn said(city: &City) -> String {
-    let error = city.restored().unwrap_err();
+async fn said(city: &City) -> String {
+    let error = city.restored().await.unwrap_err();
     assert!(!city.path("restored").exists() && !city.path("restored.partial").exists());
     error.to_string().replace(city.directory.path().to_str().unwrap(), "HERE")
 }
 
 /// What is wrong with each file that is named as damaged.
-fn named(city: &City) -> Vec<String> {
-    let text = said(city);
+async fn named(city: &City) -> Vec<String> {
+    let text = said(city).await;
     let mut lines = text.lines();
     assert_eq!(lines.next(), Some("the backup HERE/backup is damaged; use another one"));
     lines.map(|line| line.trim().to_owned()).collect()
@@ -31,31 +31,31 @@ async fn every_file_that_is_missing_or_altered_is_named() {
         let name = entry.path.to_string();
 
         fs::remove_file(&path).unwrap();
-        assert_eq!(named(&city), [format!("{name} is missing")]);
+        assert_eq!(named(&city).await, [format!("{name} is missing")]);
 
         symlink("/etc/passwd", &path).unwrap();
-        assert_eq!(named(&city), [format!("{name} is no plain file")]);
+        assert_eq!(named(&city).await, [format!("{name} is no plain file")]);
         fs::remove_file(&path).unwrap();
 
         fs::create_dir(&path).unwrap();
-        assert_eq!(named(&city), [format!("{name} is no plain file")]);
+        assert_eq!(named(&city).await, [format!("{name} is no plain file")]);
         fs::remove_dir(&path).unwrap();
 
         put(&path, &whole[..whole.len() - 1]);
         let (is, was) = (whole.len() - 1, whole.len());
-        assert_eq!(named(&city), [format!("{name} has {is} bytes instead of {was}")]);
+        assert_eq!(named(&city).await, [format!("{name} has {is} bytes instead of {was}")]);
 
         let mut altered = whole.clone();
         altered[whole.len() / 2] ^= 1;
         put(&path, &altered);
-        assert_eq!(named(&city), [format!("{name} is altered")]);
+        assert_eq!(named(&city).await, [format!("{name} is altered")]);
         put(&path, &whole);
     }
     let all: Vec<String> = manifest.files.iter().map(|entry| format!("{} is missing", entry.path)).collect();
     for entry in &manifest.files {
         fs::remove_file(city.path("backup").join(entry.path.to_string())).unwrap();
     }
-    assert_eq!(named(&city), all);
+    assert_eq!(named(&city).await, all);
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn a_directory_that_is_a_link_is_not_followed() {
     symlink(city.path("elsewhere"), city.path("backup/journal")).unwrap();
     let of_journal = manifest.files.iter().filter(|entry| entry.path.to_string().starts_with("journal/"));
     assert_eq!(
-        named(&city),
+        named(&city).await,
         of_journal.map(|entry| format!("{} is no plain file", entry.path)).collect::<Vec<_>>()
     );
 }
@@ -79,7 +79,7 @@ async fn what_lies_in_a_backup_besides_is_named_and_not_restored() {
     put(&city.path("backup/journal/00000000000000099999.log"), "x");
     put(&city.path("backup/notes.txt"), "x");
     fs::create_dir(city.path("backup/lost+found")).unwrap();
-    let strangers = city.restored().unwrap().strangers;
+    let strangers = city.restored().await.unwrap().strangers;
     assert_eq!(
         strangers,
         ["journal/00000000000000099999.log", "journal/99999999999999999999.log", "lost+found", "notes.txt"]
@@ -136,18 +136,18 @@ async fn a_manifest_that_is_none_is_refused_with_what_is_wrong() {
     ];
     for (text, expected) in cases {
         put(&path, &text);
-        assert_eq!(said(&city), expected, "{}", &text[..text.len().min(80)]);
+        assert_eq!(said(&city).await, expected, "{}", &text[..text.len().min(80)]);
     }
     fs::remove_file(&path).unwrap();
     assert_eq!(
-        said(&city),
+        said(&city).await,
         "HERE/backup is no backup, or one that was never finished: it has no manifest.json"
     );
     symlink("/dev/zero", &path).unwrap();
-    assert_eq!(said(&city), absurd("is no plain file"));
+    assert_eq!(said(&city).await, absurd("is no plain file"));
     fs::remove_file(&path).unwrap();
     fs::File::create(&path).unwrap().set_len((64 << 20) + 1).unwrap();
-    assert_eq!(said(&city), absurd("is too large"));
+    assert_eq!(said(&city).await, absurd("is too large"));
 }
 
 #[tokio::test]
@@ -159,13 +159,13 @@ async fn keys_that_are_missing_or_another_servers_are_refused() {
     let expected = "HERE/keys/ca/ca.key is not the key of the CA whose certificate is HERE/backup/ca/ca.pem: no \
                     lamppost would be let in; find the keys that belong to this server";
     fs::copy(other.path("keys/ca/ca.key"), &key).unwrap();
-    assert_eq!(said(&city), expected);
+    assert_eq!(said(&city).await, expected);
     put(&key, "no key at all");
-    assert_eq!(said(&city), expected);
+    assert_eq!(said(&city).await, expected);
     fs::remove_file(&key).unwrap();
-    assert_eq!(said(&city), expected);
+    assert_eq!(said(&city).await, expected);
     symlink("/dev/zero", &key).unwrap();
-    assert_eq!(said(&city), expected);
+    assert_eq!(said(&city).await, expected);
     check(&city.path("backup"), None, &mut |_| {}).unwrap();
 }
 
@@ -174,10 +174,13 @@ async fn nothing_is_restored_over_anything_or_into_the_backup() {
     let city = City::new().await;
     city.backed_up().await;
     let (backup, keys) = (city.path("backup"), city.path("keys"));
-    let into = |data: &Path| restore(&backup, Some(&keys), data, &mut |_| {}).unwrap_err();
-    assert!(matches!(into(&city.data()), BackupError::InTheWay(_)));
+    let into = async |data: &Path| {
+        let by = (&Actor::Server, clock::wall());
+        restore(&backup, Some(&keys), data, by, &mut |_| {}).await.unwrap_err()
+    };
+    assert!(matches!(into(&city.data()).await, BackupError::InTheWay(_)));
     for nested in ["backup/data", "keys/data"] {
-        assert!(matches!(into(&city.path(nested)), BackupError::Nested { .. }), "{nested}");
+        assert!(matches!(into(&city.path(nested)).await, BackupError::Nested { .. }), "{nested}");
     }
     assert_eq!(check(&backup, Some(&keys), &mut |_| {}).unwrap().strangers, Vec::<PathBuf>::new());
 }

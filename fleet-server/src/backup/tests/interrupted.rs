@@ -43,7 +43,7 @@ fn a_backup_that_is_killed_is_none_and_the_next_takes_its_place() {
     assert!(killed > 8, "{killed}");
     assert_eq!(names_in(city.directory.path()), ["backup", "data", "keys", "whole keys"]);
     check(&city.path("backup"), Some(&city.path("whole keys")), &mut |_| {}).unwrap();
-    city.restored().unwrap();
+    runtime.block_on(city.restored()).unwrap();
     runtime.block_on(city.is_restored(50));
 }
 
@@ -53,8 +53,11 @@ fn a_restore_that_is_killed_leaves_no_data_directory_and_the_next_takes_its_plac
     let city = runtime.block_on(City::new());
     runtime.block_on(city.backed_up());
     let (backup, keys, data) = (city.path("backup"), city.path("keys"), city.path("restored"));
-    let killed =
-        kills(|tell| drop(restore(&backup, Some(&keys), &data, tell).unwrap()), || assert!(!data.exists()));
+    let by = (&Actor::Server, clock::wall());
+    let perform = |tell: &mut (dyn FnMut(Step) + Send)| {
+        drop(runtime.block_on(restore(&backup, Some(&keys), &data, by, tell)).unwrap());
+    };
+    let killed = kills(perform, || assert!(!data.exists()));
     assert!(killed > 16, "{killed}");
     assert_eq!(names_in(city.directory.path()), ["backup", "data", "keys", "restored"]);
     runtime.block_on(city.is_restored(50));

@@ -17,7 +17,7 @@ use crate::audit::Actor;
 use crate::ca::{Authority, Origin, ServerCertificate, Validity, enrol};
 use crate::clock;
 use crate::journal::{Draft, Journal, JournalOptions, SteppedJournal};
-use crate::registry::{CertificateSerial, Coordinates, Lamppost, Registry};
+use crate::registry::{CertificateSerial, Lamppost, Registry};
 
 /// A server's data directory, and who writes to it.
 struct City {
@@ -34,7 +34,10 @@ impl City {
         let data = directory.path().join("data");
         let now = clock::wall();
         let registry = Registry::open(&data.join(Registry::FILE_NAME)).await.unwrap();
-        registry.import(vec![lamppost("DF3637"), lamppost("DF3638")], now, &Actor::Server).await.unwrap();
+        registry
+            .import(vec![Lamppost::example("DF3637"), Lamppost::example("DF3638")], now, &Actor::Server)
+            .await
+            .unwrap();
         let (authority, _) = Authority::open_or_create(&data.join("ca"), now).unwrap();
         ServerCertificate::open_or_make(&data.join("tls"), &authority, &[], now).unwrap();
         let issued = enrol(&registry, &authority, &number("DF3637"), Validity::LAMPPOST, now, &Actor::Server)
@@ -77,8 +80,13 @@ impl City {
         take(&self.request(), clock::wall(), &mut |_| {}).await.unwrap()
     }
 
-    fn restored(&self) -> Result<Checked, BackupError> {
-        restore(&self.path("backup"), Some(&self.path("keys")), &self.path("restored"), &mut |_| {})
+    async fn restored(&self) -> Result<Checked, BackupError> {
+        self.restored_with(Some(&self.path("keys"))).await
+    }
+
+    async fn restored_with(&self, keys: Option<&Path>) -> Result<Checked, BackupError> {
+        let by = (&Actor::Server, clock::wall());
+        restore(&self.path("backup"), keys, &self.path("restored"), by, &mut |_| {}).await
     }
 
     /// That the restored server is the one that was backed up, with this beginning of its journal at least.
@@ -108,19 +116,6 @@ impl City {
 
 fn number(text: &str) -> LamppostNumber {
     text.parse().unwrap()
-}
-
-fn lamppost(text: &str) -> Lamppost {
-    Lamppost {
-        number: number(text),
-        coordinates: Coordinates::new(22.32, 114.21).unwrap(),
-        road: "Wang Chiu Road".to_owned(),
-        district: "Kwun Tong".to_owned(),
-        feeder: None,
-        pillar: None,
-        height_m: None,
-        remarks: None,
-    }
 }
 
 fn payload(id: u64) -> Bytes {

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use super::*;
+use crate::audit::{AuditReader, verify};
 use crate::checkpoint::{BackupLock, Backups as _};
 
 #[tokio::test]
@@ -25,12 +26,18 @@ async fn a_backup_restores_to_what_was_there_and_nobody_else_reads_either() {
     let keys_at: Vec<_> = keys.iter().map(relative).collect();
     assert_eq!(keys_at, ["", "ca", "ca/ca.key", "tls", "tls/server.key"]);
 
-    city.restored().unwrap();
+    city.restored().await.unwrap();
     for path in backup.iter().chain(&keys).chain(&tree(&city.path("restored"))) {
         let expected = if path.is_dir() { 0o700 } else { 0o600 };
         assert_eq!(mode(path), expected, "{}", path.display());
     }
     city.is_restored(50).await;
+    let mut reader = AuditReader::open(&city.path("restored").join(Registry::FILE_NAME)).await.unwrap();
+    let records = reader.page().await.unwrap();
+    verify(records.clone(), None).unwrap();
+    let last = records.last().and_then(|stored| stored.record.clone()).unwrap();
+    assert_eq!((&*last.action, &*last.subject), ("backup_restored", "server"));
+    assert!(last.detail.contains(city.path("backup").to_str().unwrap()), "{}", last.detail);
 }
 
 #[tokio::test]
@@ -42,7 +49,7 @@ async fn what_comes_while_a_backup_is_made_is_in_it_up_to_some_entry() {
     let manifest = take(&request, clock::wall(), &mut keep_receiving).await.unwrap();
     let next = manifest.contents.next_sequence;
     assert!(before <= next && next < city.pushed, "{before} {next} {}", city.pushed);
-    city.restored().unwrap();
+    city.restored().await.unwrap();
     assert_eq!(held(&city.path("restored")), next);
     city.is_restored(before).await;
 }
@@ -61,7 +68,7 @@ async fn a_write_that_is_under_way_is_left_out_to_its_last_whole_record() {
     let manifest = city.backed_up().await;
     assert_eq!(manifest.contents.next_sequence, 50);
     assert_eq!(fs::read(&newest).unwrap().len(), whole.len() + 20, "the server's own is as it was");
-    city.restored().unwrap();
+    city.restored().await.unwrap();
     city.is_restored(50).await;
 }
 
@@ -93,10 +100,10 @@ async fn while_a_backup_is_made_nothing_is_sealed_and_one_waits_for_a_server_tha
 async fn a_backup_without_keys_has_none_and_is_not_restored_without_any() {
     let city = City::new().await;
     take(&BackupRequest { keys: None, ..city.request() }, clock::wall(), &mut |_| {}).await.unwrap();
-    let error = restore(&city.path("backup"), None, &city.path("restored"), &mut |_| {}).unwrap_err();
+    let error = city.restored_with(None).await.unwrap_err();
     assert!(matches!(error, BackupError::NoKeys), "{error}");
     // Those of the server, or a copy of them.
-    restore(&city.path("backup"), Some(&city.data()), &city.path("restored"), &mut |_| {}).unwrap();
+    city.restored_with(Some(&city.data())).await.unwrap();
     city.is_restored(50).await;
 }
 

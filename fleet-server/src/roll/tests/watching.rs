@@ -31,7 +31,7 @@ impl Rig {
         let directory = TempDir::new().unwrap();
         let registry = Registry::open(&directory.path().join(Registry::FILE_NAME)).await.unwrap();
         registry
-            .import(numbers.iter().map(|number| lamppost(number)).collect(), NOW, &Actor::Server)
+            .import(numbers.iter().map(|number| Lamppost::example(number)).collect(), NOW, &Actor::Server)
             .await
             .unwrap();
         let bench = Bench::new(TailOptions::default());

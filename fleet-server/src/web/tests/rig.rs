@@ -27,7 +27,7 @@ use crate::ingest::{
 };
 use crate::journal::Entry;
 use crate::live::{LiveHub, LiveMetrics, LiveObservation, LiveOptions, LiveSeries};
-use crate::registry::{Coordinates, Lamppost, Registry};
+use crate::registry::{Lamppost, Registry};
 use crate::roll::{Roll, Sources, Watcher};
 use crate::store::{Point, SeriesKey, SeriesMeta, Tail, TailOptions};
 use crate::web::{
@@ -250,14 +250,10 @@ impl Rig {
 
     pub(super) fn import(&self, numbers: &[&str]) {
         let rows = numbers.iter().map(|number| Lamppost {
-            number: number.parse().unwrap(),
-            coordinates: Coordinates::new(22.32, 114.21).unwrap(),
             road: "Kai Cheung Road".to_owned(),
-            district: "Kwun Tong".to_owned(),
             feeder: Some("KB-7".to_owned()),
-            pillar: None,
             height_m: Some(8.5),
-            remarks: None,
+            ..Lamppost::example(number)
         });
         self.runtime
             .block_on(self.registry.import(rows.collect(), UtcMillis(START), &Actor::Server))
