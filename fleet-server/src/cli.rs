@@ -168,9 +168,9 @@ pub struct RunArgs {
     /// How the CA's key is decrypted
     #[command(flatten)]
     pub ca_key: CaKeyArgs,
-    /// For how many days a certificate is good that a lamppost asks for; it renews it by itself, well before
-    #[arg(long, value_name = "N", default_value_t = Validity::RENEWED)]
-    pub certificate_days: Validity,
+    /// How long a certificate is good that a lamppost asks for, such as 30d or 12h; it renews it by itself, well before
+    #[arg(long, value_name = "TIME", default_value_t = Validity::RENEWED)]
+    pub certificate_life: Validity,
     /// For how many days after the end of its certificate a lamppost may still renew it, up to 3650; with 0 never
     ///
     /// For lampposts that were dark for long. Only the newest certificate of a lamppost is good for that, and only if it
@@ -278,10 +278,10 @@ pub struct IssueArgs {
     /// Where the files are written; nothing is overwritten [default: ./NUMBER]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// For how many days the certificate is good
+    /// How long the certificate is good, in days, or as 30d, 12h, 90m
     ///
     /// A lamppost that does not renew it by itself needs one that lasts until somebody comes by.
-    #[arg(long, value_name = "N", default_value_t = Validity::LAMPPOST)]
+    #[arg(long, value_name = "TIME", default_value_t = Validity::LAMPPOST)]
     pub days: Validity,
     /// How the CA's key is decrypted
     #[command(flatten)]

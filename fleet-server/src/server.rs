@@ -408,7 +408,7 @@ fn gateway_options(
     metrics: &Metrics,
 ) -> GatewayOptions {
     let refusals = Refusals::default();
-    let options = EstOptions { validity: args.certificate_days, return_within: args.return_within };
+    let options = EstOptions { validity: args.certificate_life, return_within: args.return_within };
     let est = Est::new(registry.clone(), authority, options, metrics.est.clone(), refusals.clone());
     GatewayOptions { limits, refusals, http: est.router(), feeds: None }
 }

@@ -14,7 +14,7 @@ use super::pair::{Pair, PairError};
 use super::renewal::{Effect, Event, Life, Login, Moment, State, Which};
 use super::request::{self, Unacceptable};
 use super::store::{Store, StoreError};
-use crate::clock::Clock;
+use crate::clock::{Clock, ClockTrust};
 use crate::config::ServerConfig;
 use crate::outbox::chain;
 use crate::status::CertificateStatus;
@@ -22,6 +22,9 @@ use crate::tls::{self, TlsError};
 
 /// How often disk and clock are looked at: somebody may have copied another certificate over ours, or set the clock.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
+
+/// The same while nobody has said what time it is: a certificate that is due is due as soon as that is known.
+const LOOK_FOR_TIME: Duration = Duration::from_secs(10);
 
 /// Nothing that goes wrong at once, each time, makes this task spin.
 const NOT_BEFORE: Duration = Duration::from_millis(100);
@@ -146,10 +149,12 @@ impl Keeper {
             let found = self.found();
             self.happened(found).await;
             self.tell_status();
-            let idle = self.state.idle(self.clock.now()).unwrap_or(LOOK_EVERY);
+            let now = self.clock.now();
+            let longest = if now.trust == ClockTrust::Unknown { LOOK_FOR_TIME } else { LOOK_EVERY };
+            let idle = self.state.idle(now).unwrap_or(longest);
             tokio::select! {
                 Some((which, login)) = self.logins.recv() => self.happened(Event::Login(which, login)).await,
-                () = tokio::time::sleep(idle.clamp(NOT_BEFORE, LOOK_EVERY)) => {}
+                () = tokio::time::sleep(idle.clamp(NOT_BEFORE, longest)) => {}
             }
         }
     }

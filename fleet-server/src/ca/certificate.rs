@@ -19,55 +19,71 @@ use crate::registry::CertificateSerial;
 /// is behind.
 pub const BACKDATED: Duration = Duration::from_hours(1);
 
-/// How long a lamppost's certificate is good, in days.
+/// How long a lamppost's certificate is good, in whole seconds. Written as `30d`, `12h`, `90m` or `60s`; a number alone is
+/// days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Validity {
-    days: u16,
+    seconds: u32,
 }
 
-/// A number of days is none that a certificate may be good for.
+/// A time is none that a certificate may be good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a certificate is good for 1 to 3650 days (as long as the CA itself), not for {days}")]
-pub struct NotAValidity {
-    days: u16,
-}
+#[error(
+    "a certificate is good for a minute to 3650 days (as long as the CA itself), such as 30d, 12h or 90m; a number alone is days"
+)]
+pub struct NotAValidity;
 
 impl Validity {
     /// Two years and a quarter, for lampposts that do not renew their certificate by themselves: one that ends means that
     /// somebody has to go there, so it has to outlast a two-yearly inspection, with time to spare. It is also the most
     /// that common TLS clients ever accepted of a private CA.
-    pub const LAMPPOST: Self = Self { days: 825 };
+    pub const LAMPPOST: Self = Self { seconds: 825 * DAY_S };
 
     /// A month, for lampposts that renew it by themselves: a stolen one is soon worth nothing, and there is time to
     /// repair a server that issues none.
-    pub const RENEWED: Self = Self { days: 30 };
+    pub const RENEWED: Self = Self { seconds: 30 * DAY_S };
 
     /// So many days.
     ///
     /// # Errors
     /// [`NotAValidity`] unless there are 1 to 3650 of them.
     pub fn days(days: u16) -> Result<Self, NotAValidity> {
-        if (1..=3650).contains(&days) { Ok(Self { days }) } else { Err(NotAValidity { days }) }
+        Self::seconds(u64::from(days) * u64::from(DAY_S))
+    }
+
+    /// Not below a minute: one that ends before its lamppost has logged in is of no use.
+    fn seconds(seconds: u64) -> Result<Self, NotAValidity> {
+        let seconds = u32::try_from(seconds).ok().filter(|seconds| (60..=3650 * DAY_S).contains(seconds));
+        seconds.map(|seconds| Self { seconds }).ok_or(NotAValidity)
     }
 
     /// The last moment of what is issued now.
     pub(super) fn end(self, now: UtcMillis) -> UtcMillis {
-        now.plus_ms(i64::from(self.days) * 86_400_000)
+        now.plus_ms(i64::from(self.seconds) * 1000)
     }
 }
 
-impl std::str::FromStr for Validity {
-    type Err = String;
+const DAY_S: u32 = 86_400;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let days = text.parse().map_err(|_| "days are a whole number".to_owned())?;
-        Self::days(days).map_err(|error| error.to_string())
+/// Letters that times end with, the longest first, and their seconds.
+const UNITS: [(char, u32); 4] = [('d', DAY_S), ('h', 3600), ('m', 60), ('s', 1)];
+
+impl std::str::FromStr for Validity {
+    type Err = NotAValidity;
+
+    fn from_str(text: &str) -> Result<Self, NotAValidity> {
+        let unit = UNITS.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(*unit)?, *seconds)));
+        let (count, seconds) = unit.unwrap_or((text, DAY_S));
+        let count: u64 = count.parse().map_err(|_| NotAValidity)?;
+        Self::seconds(count.saturating_mul(seconds.into()))
     }
 }
 
 impl fmt::Display for Validity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.days)
+        let whole = UNITS.iter().find(|(_, seconds)| self.seconds.is_multiple_of(*seconds));
+        let (unit, seconds) = whole.expect("all of it is seconds");
+        write!(f, "{}{unit}", self.seconds / seconds)
     }
 }
 

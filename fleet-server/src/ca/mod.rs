@@ -21,6 +21,7 @@ mod directory;
 mod enrolment;
 mod error;
 mod files;
+mod fingerprint;
 mod lamppost_key;
 mod present;
 mod returning;
@@ -42,6 +43,7 @@ pub use enrolment::{EnrolmentError, enrol};
 pub use error::AuthorityError;
 pub use files::CaFileError;
 pub(crate) use files::lock as lock_directory;
+pub use fingerprint::authority_fingerprint;
 pub use lamppost_key::{KeyDigest, LamppostKey, NotADigest, NotALamppostKey};
 pub use present::Present;
 #[cfg(test)]

@@ -106,7 +106,7 @@ fn a_wrong_argument_is_refused_with_what_is_right() {
         ("run --data d --low-water 5%", "give a number of bytes, such as 0, 500MiB or 2GiB"),
         ("run --data d --port 8883", "unexpected argument '--port'"),
         ("cert issue DF/37 --data d", "\"DF/37\" is not a lamppost number"),
-        ("cert issue A1 --data d --days 0", "a certificate is good for 1 to 3650 days"),
+        ("cert issue A1 --data d --days 0", "a certificate is good for a minute to 3650 days"),
     ];
     for (line, expected) in cases {
         let message = parse(&format!("fleet-server {line}")).unwrap_err();

@@ -1,14 +1,14 @@
 //! `token`: one-time tokens are made, listed and ended, beside a running server or without one.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 
 use super::operator::operator;
-use crate::ca::Date;
+use crate::ca::{Authority, Date, authority_fingerprint};
 use crate::est::{Hours, Token};
 use crate::registry::{Registry, RegistryError, TokenEnding, TokenId, TokenRecord};
 
@@ -99,11 +99,30 @@ async fn create(
         }
         created => created.context("no token was made")?,
     };
+    tell_installer((number, id), &token, expires, &args.data, out)
+}
+
+/// Prints a new token, and what an installer types on the lamppost.
+fn tell_installer(
+    (number, id): (&LamppostNumber, TokenId),
+    token: &Token,
+    expires: UtcMillis,
+    data: &Path,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let text = token.expose();
     writeln!(out, "token {id} for lamppost {number}, good until {}, for one key", Date(expires))?;
     writeln!(out, "  {text}")?;
-    writeln!(out, "on the lamppost:")?;
+    writeln!(out, "on the lamppost, if the fleet's ca.pem is there:")?;
     writeln!(out, "  edge-agent enrol --config FILE --token {text}")?;
+    // Without a CA no server has run here yet.
+    if let Some(ca) = authority_fingerprint(&data.join(Authority::DIRECTORY_NAME))? {
+        writeln!(
+            out,
+            "if it is not, with the token in a file, which is safer where others use the lamppost:"
+        )?;
+        writeln!(out, "  edge-agent enrol --config FILE --token-file FILE --ca-sha256 {ca}")?;
+    }
     Ok(())
 }
 

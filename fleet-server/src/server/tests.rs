@@ -201,7 +201,7 @@ impl Running {
             low_water: None,
             journal_keep: None,
             checkpoint_every: None,
-            certificate_days: crate::ca::Validity::RENEWED,
+            certificate_life: crate::ca::Validity::RENEWED,
             return_within: crate::est::ReturnWithin::default(),
             ca_key: crate::cli::CaKeyArgs::default(),
             log: "info".parse().unwrap(),

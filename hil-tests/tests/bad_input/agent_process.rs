@@ -23,6 +23,14 @@ pub(crate) struct AgentProcess {
     _instruments: SerialInstruments,
 }
 
+/// An agent that is configured and does not run.
+#[derive(Debug)]
+pub(crate) struct Configured {
+    pub(crate) config: PathBuf,
+    folder: PathBuf,
+    instruments: SerialInstruments,
+}
+
 impl AgentProcess {
     /// Starts the agent of a lamppost that reads each second. Its certificate is expected in `certificates`, and
     /// `buses` are added to its configuration.
@@ -38,6 +46,35 @@ impl AgentProcess {
 
     /// The same on hardware of this serial number; what an agent has left in the folder is still there.
     pub(crate) fn start_on(
+        hardware: &str,
+        folder: &Path,
+        server: &ServerProcess,
+        number: &str,
+        own: (&Path, &str),
+    ) -> Self {
+        Configured::on(hardware, folder, server, number, own).start()
+    }
+
+    /// What it says of itself; none before it answers.
+    pub(crate) fn status(&self) -> Option<Value> {
+        let output = with(&["status", "--json"], &self.config).output().unwrap();
+        output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap())
+    }
+
+    /// What it says of itself, for people.
+    pub(crate) fn status_for_people(&self) -> String {
+        done(&mut with(&["status"], &self.config))
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Configured {
+    /// Writes the configuration that [`AgentProcess::start_on`] starts with.
+    pub(crate) fn on(
         hardware: &str,
         folder: &Path,
         server: &ServerProcess,
@@ -84,26 +121,16 @@ warm_up_s = 0
                 air = air.display()
             ),
         );
+        Self { config, folder: folder.to_owned(), instruments }
+    }
+
+    /// Starts the agent.
+    pub(crate) fn start(self) -> AgentProcess {
+        let Self { config, folder, instruments } = self;
         let log = OpenOptions::new().create(true).append(true).open(folder.join("agent.log")).unwrap();
         let mut agent = with(&["run"], &config);
         let child = agent.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        Self { child, config, _instruments: instruments }
-    }
-
-    /// What it says of itself; none before it answers.
-    pub(crate) fn status(&self) -> Option<Value> {
-        let output = with(&["status", "--json"], &self.config).output().unwrap();
-        output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap())
-    }
-
-    /// What it says of itself, for people.
-    pub(crate) fn status_for_people(&self) -> String {
-        done(&mut with(&["status"], &self.config))
-    }
-
-    /// Whether it has ended by itself.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        !matches!(self.child.try_wait(), Ok(None))
+        AgentProcess { child, config, _instruments: instruments }
     }
 }
 

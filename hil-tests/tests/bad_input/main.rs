@@ -7,6 +7,7 @@
 //! - [`slow_clients`]: who says nothing, half of something, or does not listen.
 //! - [`unknown_time`], [`wrong_clock`]: a machine that does not know the time, or knows a wrong one.
 //! - [`set_aside`]: an outbox that belongs elsewhere, and what operators decide of it.
+//! - [`lifetime`]: a lamppost's life, from its token to its end, and what of it the audit has.
 //! - [`revoked`]: a certificate that is revoked while its lamppost is connected.
 //! - [`full_disk`], [`damaged_journal`]: what happens to the disk under the journal.
 //! - [`backups`]: a server that is backed up while it runs, lost, and restored.
@@ -37,6 +38,8 @@ mod damaged_journal;
 mod full_disk;
 #[cfg(test)]
 mod lamppost;
+#[cfg(test)]
+mod lifetime;
 #[cfg(test)]
 mod mounts;
 #[cfg(test)]
