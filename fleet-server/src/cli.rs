@@ -1,12 +1,12 @@
 //! The command line: what it understands, and the subcommands that are not the server itself. They work beside a
 //! running server, on the same registry and the same CA, and on a data directory that no server has seen yet.
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 use rustls::pki_types::ServerName;
 use tracing_subscriber::filter::Targets;
@@ -15,7 +15,7 @@ use crate::ca::{Authority, Date, IssuedFiles, Origin, Validity, enrol, record_au
 use crate::checkpoint::JournalKeep;
 use crate::est::ReturnWithin;
 use crate::journal::LowWater;
-use crate::registry::{Registry, read_list, write_csv, write_geojson};
+use crate::registry::Registry;
 use crate::store::TailOptions;
 use crate::web;
 
@@ -28,6 +28,7 @@ mod cert;
 mod department;
 mod grant;
 mod journal;
+mod lamppost;
 mod operator;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,10 @@ pub use department::{
 };
 pub use grant::{AddGrantArgs, GrantCommand, GrantListArgs, WithdrawArgs, grants};
 pub use journal::{JournalCommand, VerifyArgs, verify_journal};
+pub use lamppost::{
+    ExportArgs, ImportArgs, LamppostCommand, ListFormat, RelocateArgs, ReplaceArgs, RetireArgs, ReviveArgs,
+    lampposts,
+};
 pub use token::{CreateArgs, EndArgs, ListArgs, TokenCommand, tokens};
 
 /// Characters of a map's attribution: it has to fit into a corner of the map.
@@ -55,6 +60,7 @@ Examples:
   fleet-server lamppost import lampposts.csv --data /var/lib/lamplighter
   fleet-server token create DF3637 --data /var/lib/lamplighter
   fleet-server run --data /var/lib/lamplighter --name fleet.example.org
+  fleet-server lamppost replace DF3637 --data /var/lib/lamplighter
   fleet-server cert revoke --lamppost DF3637 --data /var/lib/lamplighter --reason stolen
   fleet-server department add traffic --title 'Transport Department' --data /var/lib/lamplighter
   fleet-server grant add traffic 'highway/traffic/#' --data /var/lib/lamplighter
@@ -65,31 +71,6 @@ Examples:
   fleet-server restore --from /backups/2026-11-22 --keys /safe/keys --data /var/lib/lamplighter
 
 All but `run` and `restore` also work while the server runs.";
-
-const IMPORT_HELP: &str = "\
-The file is CSV or GeoJSON, in UTF-8.
-
-CSV has commas and a header that names the columns, in any order:
-  number     official number, 1 to 32 of A-Z a-z 0-9 _ -
-  latitude   degrees, WGS 84
-  longitude  degrees, WGS 84
-  road       text
-  district   text
-and, where they are known:
-  feeder, pillar, height_m (metres), remarks
-
-GeoJSON (RFC 7946) is a FeatureCollection of Points [longitude, latitude] with the other columns as properties.
-
-Lampposts that are new are added, those that differ are changed, those that the file does not name stay. If anything in the file is wrong, all of it is told and nothing is stored.
-
-Example:
-  fleet-server lamppost import lampposts.csv --data /var/lib/lamplighter";
-
-const EXPORT_HELP: &str = "\
-What is printed can be edited and imported again.
-
-Example:
-  fleet-server lamppost export --format geojson --data /var/lib/lamplighter > lampposts.geojson";
 
 const ISSUE_HELP: &str = "\
 Writes NUMBER.pem, NUMBER.key and ca.pem, which the lamppost's agent needs (certificate_file, key_file and ca_file of its configuration). The key is made here and kept nowhere else. Certificates that the lamppost was given before stay good.
@@ -113,7 +94,7 @@ pub enum Command {
     ///
     /// At the first start it makes its data directory, the fleet's own CA, and its certificate.
     Run(RunArgs),
-    /// Register lampposts
+    /// Lampposts: the register, and what happens to one in its life
     #[command(subcommand)]
     Lamppost(LamppostCommand),
     /// Certificates of lampposts
@@ -212,48 +193,6 @@ pub struct RunArgs {
     pub log: Targets,
 }
 
-/// What can be done about lampposts.
-#[derive(Debug, Subcommand)]
-pub enum LamppostCommand {
-    /// Add and change lampposts from a file (CSV or GeoJSON), all or none
-    #[command(after_help = IMPORT_HELP)]
-    Import(ImportArgs),
-    /// Print all lampposts as a file that can be imported
-    #[command(after_help = EXPORT_HELP)]
-    Export(ExportArgs),
-}
-
-/// What to import.
-#[derive(Debug, Clone, Args)]
-pub struct ImportArgs {
-    /// The file
-    pub file: PathBuf,
-    /// Directory of everything that the server keeps
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
-}
-
-/// What to export.
-#[derive(Debug, Clone, Args)]
-pub struct ExportArgs {
-    /// Directory of everything that the server keeps
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
-    /// As what
-    #[arg(long, value_enum, default_value_t = ListFormat::Csv)]
-    pub format: ListFormat,
-}
-
-/// How lampposts are written to a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ListFormat {
-    /// CSV with a header
-    Csv,
-    /// A `FeatureCollection`, a feature in each line
-    #[value(name = "geojson")]
-    GeoJson,
-}
-
 /// What can be done about certificates.
 #[derive(Debug, Subcommand)]
 pub enum CertCommand {
@@ -286,46 +225,6 @@ pub struct IssueArgs {
     /// How the CA's key is decrypted
     #[command(flatten)]
     pub ca_key: CaKeyArgs,
-}
-
-/// `lamppost import`: registers the lampposts of a file.
-///
-/// # Errors
-/// Every problem of the file, or what failed at the registry; nothing is stored then.
-pub async fn import_lampposts(args: &ImportArgs, now: UtcMillis, out: &mut dyn Write) -> anyhow::Result<()> {
-    let lampposts = read_list(&args.file)?;
-    let registry = Registry::open(&args.data.join(Registry::FILE_NAME)).await?;
-    let imported = registry.import(lampposts, now, &operator()).await?;
-    let count = registry.count().await?;
-    registry.close().await;
-    writeln!(
-        out,
-        "{} added, {} changed, {} unchanged; {count} lampposts are registered",
-        imported.added, imported.changed, imported.unchanged
-    )?;
-    Ok(())
-}
-
-/// `lamppost export`: prints all lampposts.
-///
-/// # Errors
-/// When there is no registry, when it cannot be read, or nothing can be written to `out`.
-pub async fn export_lampposts(args: &ExportArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let file = args.data.join(Registry::FILE_NAME);
-    if !file.is_file() {
-        bail!("there is no registry in {}: give the data directory of a server", args.data.display());
-    }
-    let registry = Registry::open(&file).await?;
-    // One question, so that an import comes before it or after it.
-    let lampposts = registry.lampposts(None, u32::MAX).await?;
-    registry.close().await;
-    let mut out = BufWriter::new(out);
-    match args.format {
-        ListFormat::Csv => write_csv(&lampposts, &mut out)?,
-        ListFormat::GeoJson => write_geojson(&lampposts, &mut out)?,
-    }
-    out.flush()?;
-    Ok(())
 }
 
 /// `cert issue`: issues a certificate to a lamppost and writes it to files.

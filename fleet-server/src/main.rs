@@ -5,9 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use fleet_server::cli::{
-    self, AuditCommand, CertCommand, Cli, Command, JournalCommand, LamppostCommand, ProgressLine,
-};
+use fleet_server::cli::{self, AuditCommand, CertCommand, Cli, Command, JournalCommand, ProgressLine};
 use fleet_server::{clock, server::Server};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -35,10 +33,7 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     match command {
-        Command::Lamppost(LamppostCommand::Import(args)) => {
-            cli::import_lampposts(&args, clock::wall(), &mut out).await
-        }
-        Command::Lamppost(LamppostCommand::Export(args)) => cli::export_lampposts(&args, &mut out).await,
+        Command::Lamppost(command) => cli::lampposts(&command, clock::wall(), &mut out).await,
         Command::Cert(CertCommand::Issue(args)) => {
             cli::issue_certificate(&args, clock::wall(), &mut out).await
         }

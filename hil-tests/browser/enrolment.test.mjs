@@ -99,6 +99,10 @@ scene("a list with bad rows names each of them, and a good one is imported", asy
   await page.getByText("Imported: 1 added").waitFor();
   await until("the register to have it", async () => (await count()) === before + 1);
   await shot(page, "enrolment-imported");
+  // The scenes that follow count the lampposts of the city.
+  const retired = await page.request.post("/api/v1/lampposts/XX0001/retirement?reason=a+scene+is+over");
+  assert.equal(retired.status(), 200, await retired.text());
+  await until("the city to be as before", async () => (await count()) === before);
 });
 
 scene(

@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 use crate::feeds::{AccessKeyId, DepartmentName};
 use crate::registry::{CertificateSerial, GrantId, TokenId};
 
-/// Longest text in the detail of a record, in characters: a reason that somebody typed, the name of a file. With the eight
+/// Longest text in the detail of a record, in characters: a reason that somebody typed, the name of a file. With the ten
 /// that a record has at most, it stays below what the table takes.
 const LONGEST_TEXT: usize = 200;
 
@@ -33,6 +33,14 @@ pub enum Actor {
 pub enum Action {
     /// Lampposts were registered, or something about them was changed.
     LamppostsImported,
+    /// A lamppost has another controller.
+    ControllerReplaced,
+    /// A lamppost was moved.
+    LamppostRelocated,
+    /// A lamppost was taken down.
+    LamppostRetired,
+    /// A lamppost that was taken down is one of the city again.
+    LamppostRevived,
     /// A lamppost was given a certificate.
     CertificateIssued,
     /// A token was made, by which a lamppost can have a certificate issued.
@@ -182,6 +190,10 @@ impl Action {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::LamppostsImported => "lampposts_imported",
+            Self::ControllerReplaced => "controller_replaced",
+            Self::LamppostRelocated => "lamppost_relocated",
+            Self::LamppostRetired => "lamppost_retired",
+            Self::LamppostRevived => "lamppost_revived",
             Self::CertificateIssued => "certificate_issued",
             Self::TokenCreated => "token_created",
             Self::TokenEnded => "token_ended",

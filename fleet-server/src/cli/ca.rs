@@ -12,7 +12,7 @@ use crate::ca::{
     self, Authority, AuthorityCertificate, AuthorityError, Date, Overview, Passphrase, PassphraseError,
     Phase, record_authority,
 };
-use crate::registry::{Behind, IfBehind, Registry, Retirement};
+use crate::registry::{Behind, CaRetirement, IfBehind, Registry};
 
 /// Lampposts that are named; of the others it is said how many they are.
 const MOST_NAMED: usize = 20;
@@ -183,8 +183,8 @@ async fn retire(args: &CaRetireArgs, now: UtcMillis, out: &mut dyn Write) -> any
     let subject = Subject::Authority(Digest::of(&old.der));
     let entry = Entry::new(now, operator(), Action::AuthorityRetired, subject);
     // The registry first: a CA that is trusted for a moment longer lets nobody in whose certificate is revoked.
-    match registry.retire(&present.key, if_behind, now, entry).await? {
-        Retirement::Done { revoked } => {
+    match registry.retire_authority(&present.key, if_behind, now, entry).await? {
+        CaRetirement::Done { revoked } => {
             registry.close().await;
             ca::retire(&directory)?;
             writeln!(
@@ -194,7 +194,7 @@ async fn retire(args: &CaRetireArgs, now: UtcMillis, out: &mut dyn Write) -> any
             )?;
             Ok(())
         }
-        Retirement::WouldCutOff { lampposts } => {
+        CaRetirement::WouldCutOff { lampposts } => {
             let behind = registry.behind(&present.key).await?;
             registry.close().await;
             tell_behind(&behind, now, out)?;

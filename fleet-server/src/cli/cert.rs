@@ -8,9 +8,7 @@ use lamplighter_protocol::{LamppostNumber, UtcMillis};
 
 use super::operator::{operator, registry_in};
 use crate::ca::Date;
-use crate::registry::{
-    CertificateRecord, CertificateSerial, Registry, RegistryError, Revoke, revocation_reason,
-};
+use crate::registry::{CertificateRecord, CertificateSerial, Registry, RegistryError, Revoke, reason};
 
 /// Which certificates to list.
 #[derive(Debug, Clone, Args)]
@@ -35,7 +33,7 @@ pub struct CertRevokeArgs {
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
     /// Why, for the audit
-    #[arg(long, value_name = "TEXT", value_parser = revocation_reason)]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub reason: Option<String>,
 }
 

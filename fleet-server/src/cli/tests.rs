@@ -38,10 +38,7 @@ async fn perform(line: &str) -> Result<String, String> {
             restore(&args, clock::wall(), &mut progress, &mut out).await
         }
         Command::Openapi => print_openapi(&mut out),
-        Command::Lamppost(LamppostCommand::Import(args)) => {
-            import_lampposts(&args, clock::wall(), &mut out).await
-        }
-        Command::Lamppost(LamppostCommand::Export(args)) => export_lampposts(&args, &mut out).await,
+        Command::Lamppost(command) => lampposts(&command, clock::wall(), &mut out).await,
         Command::Cert(CertCommand::Issue(args)) => issue_certificate(&args, clock::wall(), &mut out).await,
         Command::Cert(CertCommand::List(args)) => list_certificates(&args, clock::wall(), &mut out).await,
         Command::Cert(CertCommand::Revoke(args)) => revoke_certificates(&args, clock::wall(), &mut out).await,
@@ -240,6 +237,7 @@ mod authority;
 mod certificates;
 mod departments;
 mod journal;
+mod lamppost;
 
 #[tokio::test]
 async fn a_token_is_printed_once_listed_without_itself_and_ended() {

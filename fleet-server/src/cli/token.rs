@@ -103,7 +103,7 @@ async fn create(
 }
 
 /// Prints a new token, and what an installer types on the lamppost.
-fn tell_installer(
+pub(super) fn tell_installer(
     (number, id): (&LamppostNumber, TokenId),
     token: &Token,
     expires: UtcMillis,

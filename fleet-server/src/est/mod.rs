@@ -264,6 +264,7 @@ async fn within<T>(answer: impl Future<Output = Result<T, RegistryError>>) -> Re
     let error = match tokio::time::timeout(PATIENCE, answer).await {
         Ok(Ok(answer)) => return Ok(answer),
         Ok(Err(RegistryError::NotRegistered { .. })) => return Err(Refusal::UnknownLamppost),
+        Ok(Err(RegistryError::Retired { .. })) => return Err(Refusal::Retired),
         Ok(Err(error)) => anyhow::Error::from(error),
         Err(elapsed) => anyhow::Error::from(elapsed),
     };

@@ -38,6 +38,8 @@ pub(super) enum Refusal {
     NotNewest,
     /// The lamppost is not in the registry any more.
     UnknownLamppost,
+    /// The lamppost was taken down.
+    Retired,
     /// The lamppost was given too many certificates today.
     TooMany,
     /// The body is not said to be PKCS#10.
@@ -76,6 +78,7 @@ impl Refusal {
             Self::EndedTooLongAgo => "ended_too_long_ago",
             Self::NotNewest => "not_newest",
             Self::UnknownLamppost => "unknown_lamppost",
+            Self::Retired => "retired",
             Self::TooMany => "too_many",
             Self::MediaType => "media_type",
             Self::TooLong => "too_long",
@@ -99,7 +102,8 @@ impl Refusal {
             | Self::Revoked
             | Self::EndedTooLongAgo
             | Self::NotNewest
-            | Self::UnknownLamppost => StatusCode::FORBIDDEN,
+            | Self::UnknownLamppost
+            | Self::Retired => StatusCode::FORBIDDEN,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Cut | Self::Malformed(_) => StatusCode::BAD_REQUEST,
@@ -143,6 +147,7 @@ impl Refusal {
             Self::UnknownLamppost => {
                 "this lamppost is not registered: add it with `fleet-server lamppost import FILE`"
             }
+            Self::Retired => "this lamppost is retired: revive it with `fleet-server lamppost revive`",
             Self::TooMany => "this lamppost was given enough certificates for a day",
             Self::MediaType => "a request is application/pkcs10",
             Self::TooLong => return format!("a request has at most {LONGEST_REQUEST} bytes"),

@@ -37,6 +37,11 @@ pub enum Refusal {
     /// The certificate was revoked.
     #[error("the certificate is revoked")]
     Revoked,
+    /// The lamppost was taken down.
+    #[error(
+        "the lamppost is retired: revive it with `fleet-server lamppost revive`, if it is in service again"
+    )]
+    Retired,
     /// The answer cannot be had now; the lamppost is to come again.
     #[error("the registry does not answer")]
     Unavailable,

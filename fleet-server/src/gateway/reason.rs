@@ -73,7 +73,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them: first those for which a connection just ends, then refusals.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Disconnected,
         Self::Lost,
         Self::KeepAlive,
@@ -96,6 +96,7 @@ impl Reason {
         Self::NotAdmitted(Refusal::UnknownLamppost),
         Self::NotAdmitted(Refusal::UnknownCertificate),
         Self::NotAdmitted(Refusal::Revoked),
+        Self::NotAdmitted(Refusal::Retired),
         Self::NotAdmitted(Refusal::Unavailable),
         Self::OlderCertificate,
         Self::TakeoversTooOften,
@@ -136,6 +137,7 @@ impl Reason {
             Self::NotAdmitted(Refusal::UnknownCertificate) => "unknown_certificate",
             // Counted apart: a connection that ends, and a login that is refused.
             Self::Revoked | Self::NotAdmitted(Refusal::Revoked) => "revoked",
+            Self::NotAdmitted(Refusal::Retired) => "retired",
             Self::NotAdmitted(Refusal::Unavailable) => "registry_unavailable",
             Self::OlderCertificate => "older_certificate",
             Self::TakeoversTooOften => "takeovers_too_often",

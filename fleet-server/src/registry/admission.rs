@@ -27,12 +27,19 @@ impl RegistryAdmission {
         };
         let record = self.registry.certificate(&serial).await?.filter(|record| record.lamppost == *number);
         Ok(match record {
-            // The lamppost of a record is registered: the database sees to that.
-            Some(record) if record.revoked.is_some() => Err(Refusal::Revoked),
-            Some(_) => Ok(Admitted),
+            // The lamppost of a record is registered: the database sees to that. One that is retired has no certificate
+            // that is not revoked: what retires it and what issues one see to that.
+            Some(record) if record.revoked.is_none() => Ok(Admitted),
+            Some(_) if self.is_retired(number).await? => Err(Refusal::Retired),
+            Some(_) => Err(Refusal::Revoked),
             None if self.registry.lamppost(number).await?.is_none() => Err(Refusal::UnknownLamppost),
+            None if self.is_retired(number).await? => Err(Refusal::Retired),
             None => Err(Refusal::UnknownCertificate),
         })
+    }
+
+    async fn is_retired(&self, number: &LamppostNumber) -> Result<bool, RegistryError> {
+        Ok(self.registry.retirement(number).await?.is_some())
     }
 }
 

@@ -7,6 +7,7 @@ use lamplighter_protocol::{LamppostNumber, UtcMillis};
 use sqlx::SqliteConnection;
 
 use super::RegistryError;
+use super::life::in_service;
 use crate::audit::{self, Action, Actor, Entry, Subject};
 use crate::ca::KeyDigest;
 
@@ -153,13 +154,14 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(digits).collect()
 }
 
-/// Records a certificate as part of a transaction, and in the audit what is said of it.
+/// Records a certificate of a lamppost in service as part of a transaction, and in the audit what is said of it.
 pub(super) async fn insert_certificate(
     transaction: &mut SqliteConnection,
     record: &CertificateRecord,
     entry: &Entry,
 ) -> Result<(), RegistryError> {
     let writing = |source| RegistryError::Write { what: "a certificate", source };
+    in_service(transaction, &record.lamppost).await?;
     let inserted = sqlx::query(
         "INSERT INTO certificates (serial, lamppost, issued, not_after, revoked, authority)
          VALUES ($1, $2, $3, $4, $5, $6)",
@@ -174,9 +176,6 @@ pub(super) async fn insert_certificate(
     .await;
     if let Err(source) = inserted {
         let refused = source.as_database_error();
-        if refused.is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation) {
-            return Err(RegistryError::NotRegistered { number: record.lamppost.clone() });
-        }
         if refused.is_some_and(sqlx::error::DatabaseError::is_unique_violation) {
             return Err(RegistryError::SerialTaken { serial: record.serial.clone() });
         }

@@ -108,6 +108,22 @@ pub enum RegistryError {
         /// The lamppost.
         number: LamppostNumber,
     },
+    /// It is retired, and has to be revived first.
+    #[error("lamppost {number} is retired: `fleet-server lamppost revive {number}` brings it back")]
+    Retired {
+        /// The lamppost.
+        number: LamppostNumber,
+    },
+    /// An import names lampposts that are retired.
+    #[error(
+        "these lampposts are retired, and nothing was stored: {}; leave them out, or bring each back with \
+         `fleet-server lamppost revive NUMBER`",
+        named(numbers)
+    )]
+    ImportsRetired {
+        /// All of them, at least one.
+        numbers: Vec<LamppostNumber>,
+    },
     /// A certificate of this serial number is recorded already.
     #[error("a certificate with the serial number {serial} is recorded already")]
     SerialTaken {
@@ -160,4 +176,14 @@ pub enum RegistryError {
         /// How many there may be.
         most: u32,
     },
+}
+
+/// Lampposts of a list that a message names.
+const NAMED: usize = 20;
+
+fn named(numbers: &[LamppostNumber]) -> String {
+    let first: Vec<&str> = numbers.iter().take(NAMED).map(LamppostNumber::as_str).collect();
+    let more = numbers.len() - first.len();
+    let more = if more == 0 { String::new() } else { format!(" and {more} others") };
+    first.join(", ") + &more
 }

@@ -17,11 +17,13 @@ mod enrolment;
 mod error;
 mod grant;
 mod lamppost;
+mod life;
 mod list;
-mod part;
 mod listing;
+mod part;
 mod revocation;
 mod rotation;
+mod site;
 mod sqlite;
 mod token;
 
@@ -40,13 +42,15 @@ pub use enrolment::Recorded;
 pub use error::RegistryError;
 pub use grant::{GrantId, GrantRecord, MOST_GRANTS, NotAGrantId};
 pub use lamppost::{Coordinates, Lamppost, OffTheGlobe};
+pub use life::{LifeError, Retirement, Taken, reason};
 pub use list::{
-    Fault, LARGEST_LIST_BYTES, ListError, MOST_PROBLEMS, Place, Problem, parse_list, read_list, write_csv,
-    write_geojson,
+    Fault, LARGEST_LIST_BYTES, ListError, MOST_PROBLEMS, Place, Problem, parse_list, read_list,
+    register_text, write_csv, write_geojson,
 };
-pub use part::Part;
-pub use rotation::{Behind, IfBehind, Retirement};
 pub use listing::{AuditedRefusal, CertificateShown, CertificatesAsked};
-pub use revocation::{Revoke, Revoked, revocation_reason};
+pub use part::Part;
+pub use revocation::{Revoke, Revoked};
+pub use rotation::{Behind, CaRetirement, IfBehind};
+pub use site::{FormerSite, Relocation, Site};
 pub use sqlite::{BUSY_TIMEOUT, Imported, Registry};
 pub use token::{TokenDigest, TokenEnding, TokenId, TokenRecord, TokenState};

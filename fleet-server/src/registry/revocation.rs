@@ -24,27 +24,12 @@ pub struct Revoked {
     pub before: Vec<CertificateRecord>,
 }
 
-/// Longest reason for a revocation, in characters.
-const LONGEST_REASON: usize = 200;
-
 /// Certificates of one read: between two of them everybody else gets a turn.
 const PAGE: u32 = 1_000;
 
 const WHAT: &str = "certificates";
 
 pub(super) type Row = (String, String, i64, i64, Option<i64>, Option<String>);
-
-/// Why a certificate is revoked, as an operator has typed it: a line, without spaces around it.
-///
-/// # Errors
-/// What a reason is.
-pub fn revocation_reason(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() || text.chars().count() > LONGEST_REASON || text.contains(char::is_control) {
-        return Err(format!("give a line of 1 to {LONGEST_REASON} characters"));
-    }
-    Ok(text.to_owned())
-}
 
 impl Registry {
     /// Up to a thousand certificates, of one lamppost or of all: by lamppost, the oldest first, from the first behind the
@@ -138,6 +123,27 @@ impl Registry {
         let rows = rows.map_err(|source| RegistryError::Read { what: WHAT, source })?;
         let whose = |row| self.certificate_of(row).map(|record| (record.lamppost, record.serial));
         rows.into_iter().map(whose).collect()
+    }
+
+    /// Revokes all that a lamppost has, as part of a transaction; how many.
+    pub(super) async fn revoke_all(
+        &self,
+        transaction: &mut SqliteConnection,
+        number: &LamppostNumber,
+        reason: &str,
+        now: UtcMillis,
+        by: &Actor,
+    ) -> Result<u64, RegistryError> {
+        let writing = |source| RegistryError::Write { what: "a revocation", source };
+        let mut revoked = 0;
+        for row in find(transaction, &Revoke::AllOf(number.clone())).await.map_err(writing)? {
+            let record = self.certificate_of(row)?;
+            if record.revoked.is_none() {
+                mark(transaction, &record, Some(reason), now, by).await.map_err(writing)?;
+                revoked += 1;
+            }
+        }
+        Ok(revoked)
     }
 
     pub(super) fn certificate_of(&self, row: Row) -> Result<CertificateRecord, RegistryError> {

@@ -22,7 +22,7 @@ pub struct Behind {
 
 /// What became of the retirement of a CA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retirement {
+pub enum CaRetirement {
     /// What it had signed is revoked: so many certificates.
     Done {
         /// How many were still good.
@@ -110,19 +110,19 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::Write`] or [`RegistryError::Damaged`]; nothing is revoked then.
-    pub async fn retire(
+    pub async fn retire_authority(
         &self,
         present: &KeyDigest,
         if_behind: IfBehind,
         now: UtcMillis,
         entry: Entry,
-    ) -> Result<Retirement, RegistryError> {
+    ) -> Result<CaRetirement, RegistryError> {
         let writing = |source| RegistryError::Write { what: "the retirement of a CA", source };
         let mut transaction = self.begin().await.map_err(writing)?;
         let behind = behind(&mut transaction, present).await.map_err(writing)?;
         if behind > 0 && if_behind == IfBehind::Refuse {
             transaction.rollback().await.map_err(writing)?;
-            return Ok(Retirement::WouldCutOff { lampposts: behind });
+            return Ok(CaRetirement::WouldCutOff { lampposts: behind });
         }
         let rows: Result<Vec<(String, String, i64, i64)>, _> = sqlx::query_as(
             "SELECT serial, lamppost, issued, not_after FROM certificates
@@ -152,7 +152,7 @@ impl Registry {
             audit::append(&mut transaction, &entry).await.map_err(writing)?;
         }
         transaction.commit().await.map_err(writing)?;
-        Ok(Retirement::Done { revoked })
+        Ok(CaRetirement::Done { revoked })
     }
 }
 

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{QueryBuilder, SqlSafeStr, Sqlite, SqlitePool, Transaction};
 
 use super::certificate::insert_certificate;
@@ -44,6 +46,13 @@ pub struct Imported {
     pub changed: u64,
     /// They were, and were the same.
     pub unchanged: u64,
+}
+
+/// Which lampposts are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Are {
+    InService,
+    Retired,
 }
 
 impl Registry {
@@ -85,7 +94,7 @@ impl Registry {
     /// are not named stay as they are. The audit tells of it, unless nothing is different afterwards.
     ///
     /// # Errors
-    /// [`RegistryError::Twice`], or [`RegistryError::Write`]; nothing is stored then.
+    /// [`RegistryError::Twice`], [`RegistryError::ImportsRetired`] or [`RegistryError::Write`]; nothing is stored then.
     pub async fn import(
         &self,
         rows: Vec<Lamppost>,
@@ -96,11 +105,10 @@ impl Registry {
         if let Some(twice) = rows.iter().find(|row| !seen.insert(&row.number)) {
             return Err(RegistryError::Twice { number: twice.number.clone() });
         }
-        let imported = self.upsert(&rows, now, by).await;
-        imported.map_err(|source| RegistryError::Write { what: "the lampposts", source })
+        self.upsert(&rows, now, by).await
     }
 
-    /// A lamppost, if it is registered.
+    /// A lamppost, if it is registered; also a retired one.
     ///
     /// # Errors
     /// [`RegistryError::Read`] or [`RegistryError::Damaged`].
@@ -116,7 +124,7 @@ impl Registry {
         row.map(|row| self.lamppost_of(row)).transpose()
     }
 
-    /// Up to `limit` lampposts in the order of their numbers (byte by byte), from the first `after` the given one.
+    /// Up to `limit` lampposts in service, in the order of their numbers (byte by byte), from the first `after` the given one.
     ///
     /// # Errors
     /// [`RegistryError::Read`] or [`RegistryError::Damaged`].
@@ -125,24 +133,34 @@ impl Registry {
         after: Option<&LamppostNumber>,
         limit: u32,
     ) -> Result<Vec<Lamppost>, RegistryError> {
+        self.lampposts_that(Are::InService, after, limit).await
+    }
+
+    pub(super) async fn lampposts_that(
+        &self,
+        are: Are,
+        after: Option<&LamppostNumber>,
+        limit: u32,
+    ) -> Result<Vec<Lamppost>, RegistryError> {
         let rows: Vec<LamppostRow> = sqlx::query_as(
             "SELECT number, latitude, longitude, road, district, feeder, pillar, height_m, remarks
-             FROM lampposts WHERE number > $1 ORDER BY number LIMIT $2",
+             FROM lampposts WHERE number > $1 AND (retired IS NOT NULL) = $3 ORDER BY number LIMIT $2",
         )
         .bind(after.map_or("", LamppostNumber::as_str))
         .bind(i64::from(limit))
+        .bind(are == Are::Retired)
         .fetch_all(&self.readers)
         .await
         .map_err(|source| RegistryError::Read { what: "the lampposts", source })?;
         rows.into_iter().map(|row| self.lamppost_of(row)).collect()
     }
 
-    /// How many lampposts are registered.
+    /// How many lampposts are in service.
     ///
     /// # Errors
     /// [`RegistryError::Read`].
     pub async fn count(&self) -> Result<u64, RegistryError> {
-        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM lampposts")
+        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM lampposts WHERE retired IS NULL")
             .fetch_one(&self.readers)
             .await
             .map_err(|source| RegistryError::Read { what: "the number of lampposts", source })?;
@@ -208,26 +226,22 @@ impl Registry {
         self.writer.begin_with("BEGIN IMMEDIATE").await
     }
 
-    async fn upsert(&self, rows: &[Lamppost], now: UtcMillis, by: &Actor) -> Result<Imported, sqlx::Error> {
-        let mut transaction = self.begin().await?;
-        let before: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM lampposts").fetch_one(&mut *transaction).await?;
-        let mut touched = 0;
-        for rows in rows.chunks(ROWS_PER_STATEMENT) {
-            touched += upsert_statement(rows, now).build().execute(&mut *transaction).await?.rows_affected();
+    async fn upsert(&self, rows: &[Lamppost], now: UtcMillis, by: &Actor) -> Result<Imported, RegistryError> {
+        let writing = |source| RegistryError::Write { what: "the lampposts", source };
+        let mut transaction = self.begin().await.map_err(writing)?;
+        let retired: Vec<String> =
+            sqlx::query_scalar("SELECT number FROM lampposts WHERE retired IS NOT NULL")
+                .fetch_all(&mut *transaction)
+                .await
+                .map_err(writing)?;
+        let retired: HashSet<String> = retired.into_iter().collect();
+        let numbers = rows.iter().map(|row| &row.number).filter(|number| retired.contains(number.as_str()));
+        let numbers: Vec<LamppostNumber> = numbers.cloned().collect();
+        if !numbers.is_empty() {
+            return Err(RegistryError::ImportsRetired { numbers });
         }
-        let after: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM lampposts").fetch_one(&mut *transaction).await?;
-        let added = (after - before).unsigned_abs();
-        let imported = Imported { added, changed: touched - added, unchanged: rows.len() as u64 - touched };
-        if touched > 0 {
-            let entry = Entry::new(now, by.clone(), Action::LamppostsImported, Subject::Lampposts)
-                .number("added", imported.added)
-                .number("changed", imported.changed)
-                .number("unchanged", imported.unchanged);
-            audit::append(&mut transaction, &entry).await?;
-        }
-        transaction.commit().await?;
+        let imported = upsert(&mut transaction, rows, now, by).await.map_err(writing)?;
+        transaction.commit().await.map_err(writing)?;
         Ok(imported)
     }
 
@@ -284,6 +298,11 @@ async fn migrate(path: &Path, writer: &SqlitePool) -> Result<(), RegistryError> 
         migration(3, "audit", include_str!("../../migrations/sqlite/0003_audit.sql")),
         migration(4, "tokens", include_str!("../../migrations/sqlite/0004_tokens.sql")),
         migration(5, "departments", include_str!("../../migrations/sqlite/0005_departments.sql")),
+        migration(
+            6,
+            "retired and moved lampposts",
+            include_str!("../../migrations/sqlite/0006_retired_and_moved_lampposts.sql"),
+        ),
         migration(7, "rotation", include_str!("../../migrations/sqlite/0007_rotation.sql")),
     ]);
     let path = path.to_owned();
@@ -293,6 +312,32 @@ async fn migrate(path: &Path, writer: &SqlitePool) -> Result<(), RegistryError> 
         }
         RegistryError::Migrate { path, source }
     })
+}
+
+async fn upsert(
+    transaction: &mut SqliteConnection,
+    rows: &[Lamppost],
+    now: UtcMillis,
+    by: &Actor,
+) -> Result<Imported, sqlx::Error> {
+    let before: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM lampposts").fetch_one(&mut *transaction).await?;
+    let mut touched = 0;
+    for rows in rows.chunks(ROWS_PER_STATEMENT) {
+        touched += upsert_statement(rows, now).build().execute(&mut *transaction).await?.rows_affected();
+    }
+    let after: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM lampposts").fetch_one(&mut *transaction).await?;
+    let added = (after - before).unsigned_abs();
+    let imported = Imported { added, changed: touched - added, unchanged: rows.len() as u64 - touched };
+    if touched > 0 {
+        let entry = Entry::new(now, by.clone(), Action::LamppostsImported, Subject::Lampposts)
+            .number("added", imported.added)
+            .number("changed", imported.changed)
+            .number("unchanged", imported.unchanged);
+        audit::append(transaction, &entry).await?;
+    }
+    Ok(imported)
 }
 
 /// Counts as affected what it adds and what it changes, and leaves alone what is the same.

@@ -9,6 +9,7 @@ use crate::audit::Actor;
 use crate::gateway::{Admission as _, Admitted, Refusal};
 
 mod departments;
+mod life;
 
 const NOW: UtcMillis = UtcMillis(1_760_000_000_000);
 const LATER: UtcMillis = UtcMillis(1_760_000_060_000);

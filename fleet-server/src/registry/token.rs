@@ -5,8 +5,10 @@ use std::str::FromStr;
 
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 use sha2::{Digest as _, Sha256};
+use sqlx::sqlite::SqliteConnection;
 
 use super::certificate::hex;
+use super::life::in_service;
 use super::{Registry, RegistryError};
 use crate::audit::{self, Action, Actor, Entry, Subject};
 use crate::ca::KeyDigest;
@@ -135,7 +137,7 @@ impl Registry {
     /// Records a new token of a lamppost, also in the audit. It is on disk when this returns.
     ///
     /// # Errors
-    /// [`RegistryError::NotRegistered`] or [`RegistryError::Write`].
+    /// [`RegistryError::NotRegistered`], [`RegistryError::Retired`] or [`RegistryError::Write`].
     pub async fn create_token(
         &self,
         lamppost: &LamppostNumber,
@@ -143,9 +145,23 @@ impl Registry {
         (created, expires): (UtcMillis, UtcMillis),
         by: &Actor,
     ) -> Result<TokenId, RegistryError> {
-        let writing = |source| RegistryError::Write { what: "a token", source };
         let mut transaction = self.begin().await.map_err(writing)?;
-        let inserted = sqlx::query_scalar(
+        in_service(&mut transaction, lamppost).await?;
+        let id = self.insert_token(&mut transaction, lamppost, digest, (created, expires), by).await?;
+        transaction.commit().await.map_err(writing)?;
+        Ok(id)
+    }
+
+    /// The same as part of a transaction, of a lamppost that is in service.
+    pub(super) async fn insert_token(
+        &self,
+        transaction: &mut SqliteConnection,
+        lamppost: &LamppostNumber,
+        digest: &TokenDigest,
+        (created, expires): (UtcMillis, UtcMillis),
+        by: &Actor,
+    ) -> Result<TokenId, RegistryError> {
+        let id: i64 = sqlx::query_scalar(
             "INSERT INTO tokens (id, lamppost, digest, created, expires, certificates)
              SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, 0 FROM tokens
              RETURNING id",
@@ -155,21 +171,38 @@ impl Registry {
         .bind(created.0)
         .bind(expires.0)
         .fetch_one(&mut *transaction)
-        .await;
-        let id: i64 = inserted.map_err(|source| {
-            let refused = source.as_database_error();
-            if refused.is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation) {
-                return RegistryError::NotRegistered { number: lamppost.clone() };
-            }
-            writing(source)
-        })?;
+        .await
+        .map_err(writing)?;
         let id = self.token_id(id)?;
         let entry = Entry::new(created, by.clone(), Action::TokenCreated, Subject::Token(id))
             .text("lamppost", lamppost)
             .number("expires_ms", expires.0);
-        audit::append(&mut transaction, &entry).await.map_err(writing)?;
-        transaction.commit().await.map_err(writing)?;
+        audit::append(transaction, &entry).await.map_err(writing)?;
         Ok(id)
+    }
+
+    /// Ends all tokens of a lamppost that nobody has ended, as part of a transaction; how many.
+    pub(super) async fn end_all(
+        &self,
+        transaction: &mut SqliteConnection,
+        lamppost: &LamppostNumber,
+        now: UtcMillis,
+        by: &Actor,
+    ) -> Result<u64, RegistryError> {
+        let ids: Vec<i64> = sqlx::query_scalar(
+            "UPDATE tokens SET ended = $2 WHERE lamppost = $1 AND ended IS NULL RETURNING id",
+        )
+        .bind(lamppost.as_str())
+        .bind(now.0)
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(writing)?;
+        for id in &ids {
+            let entry = Entry::new(now, by.clone(), Action::TokenEnded, Subject::Token(self.token_id(*id)?))
+                .text("lamppost", lamppost);
+            audit::append(transaction, &entry).await.map_err(writing)?;
+        }
+        Ok(ids.len() as u64)
     }
 
     /// The token with this digest, if there is one. It is found by what was made of it, which nobody can choose byte by
@@ -268,6 +301,10 @@ impl Registry {
     fn token_id(&self, id: i64) -> Result<TokenId, RegistryError> {
         u32::try_from(id).map(TokenId).map_err(|_| self.damaged("token", &id.to_string()))
     }
+}
+
+fn writing(source: sqlx::Error) -> RegistryError {
+    RegistryError::Write { what: "a token", source }
 }
 
 fn reading(source: sqlx::Error) -> RegistryError {

@@ -10,7 +10,7 @@ use super::WebState;
 use super::city_copies::CityCopies;
 use super::problem::{Problem, ProblemKind};
 use super::readiness::Phase;
-use crate::registry::{Lamppost, RegistryError};
+use crate::registry::{Lamppost, RegistryError, Retirement};
 use crate::store::Tail;
 
 /// The state of the router. Clones are one and the same.
@@ -82,6 +82,11 @@ impl App {
             let detail = format!("no lamppost {number} is registered");
             Problem::new(ProblemKind::UnknownLamppost, detail).with_parameter("number")
         })
+    }
+
+    /// Since when the lamppost of this number is retired, if it is.
+    pub(super) async fn retirement(&self, number: &LamppostNumber) -> Result<Option<Retirement>, Problem> {
+        self.registry.retirement(number).await.map_err(|error| registry_problem(&error))
     }
 
     /// The document of the register, made once for all who read it.

@@ -14,8 +14,7 @@ use super::timestamp::Timestamp;
 use crate::audit::Actor;
 use crate::clock;
 use crate::registry::{
-    CertificateSerial, CertificateShown, CertificateState, CertificatesAsked, RegistryError, Revoke,
-    revocation_reason,
+    CertificateSerial, CertificateShown, CertificateState, CertificatesAsked, RegistryError, Revoke, reason,
 };
 
 #[derive(IntoParams)]
@@ -76,7 +75,7 @@ pub(super) struct RevocationQuery {
 
 impl FromParameters for RevocationQuery {
     fn take(from: &mut Parameters) -> Result<Self, Problem> {
-        Ok(Self { reason: from.optional("reason", revocation_reason)? })
+        Ok(Self { reason: from.optional("reason", reason)? })
     }
 }
 

@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::WebState;
 use super::app::{App, registry_problem};
 use super::connections::ConnectionDocument;
+use super::life::RetirementDocument;
 use super::observation::GridDocument;
 use super::openapi::problems;
 use super::outboxes::LedgerDocument;
@@ -18,7 +19,7 @@ use super::state::StateDocument;
 use super::timestamp::Timestamp;
 use crate::clock;
 use crate::ingest::{DeviceReport, LamppostReport};
-use crate::registry::Lamppost;
+use crate::registry::{Lamppost, Retirement};
 
 /// The path of everything about one lamppost.
 #[derive(IntoParams)]
@@ -44,11 +45,18 @@ pub(super) struct LamppostsQuery {
     /// How many lampposts at most.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     limit: u32,
+    /// `true`: those that are retired, instead of those in service.
+    #[param(value_type = Option<bool>, default = false)]
+    retired: bool,
 }
 
 impl FromParameters for LamppostsQuery {
     fn take(from: &mut Parameters) -> Result<Self, Problem> {
-        Ok(Self { after: from.optional("after", LamppostNumber::new)?, limit: from.limit(100, 1000)? })
+        Ok(Self {
+            after: from.optional("after", LamppostNumber::new)?,
+            limit: from.limit(100, 1000)?,
+            retired: from.optional("retired", str::parse::<bool>)?.unwrap_or_default(),
+        })
     }
 }
 
@@ -84,6 +92,9 @@ pub(super) struct LamppostDocument {
     height_m: Option<f64>,
     /// What else the register says.
     remarks: Option<String>,
+    /// Since when it is retired; null while it is in service.
+    #[schema(required = true)]
+    retired: Option<RetirementDocument>,
     /// How it is.
     state: StateDocument,
     /// Its connection; null while it is not connected.
@@ -156,7 +167,7 @@ pub(super) struct DeviceDocument {
 
 /// Lampposts
 ///
-/// All lampposts that are registered, page by page.
+/// All lampposts that are registered and in service, page by page; or those that are retired.
 #[utoipa::path(
     get, path = "/api/v1/lampposts", tag = "lampposts", params(LamppostsQuery),
     responses((status = 200, description = "Some lampposts", body = LamppostPage), PageProblems)
@@ -165,12 +176,24 @@ pub(super) async fn list_lampposts(
     State(app): State<App>,
     Asked(query): Asked<LamppostsQuery>,
 ) -> Result<Json<LamppostPage>, Problem> {
-    let found = app.registry.lampposts(query.after.as_ref(), query.limit + 1).await;
+    let (after, limit) = (query.after.as_ref(), query.limit + 1);
+    let found = if query.retired {
+        app.registry.retired_lampposts(after, limit).await
+    } else {
+        app.registry.lampposts(after, limit).await
+    };
     let mut found = found.map_err(|error| registry_problem(&error))?;
     let more = found.len() > query.limit as usize;
     found.truncate(query.limit as usize);
     let next = found.last().filter(|_| more).map(|last| last.number.clone());
-    let documents = |state: &WebState| found.into_iter().map(|one| document(state, one)).collect();
+    let mut with_retirement = Vec::with_capacity(found.len());
+    for one in found {
+        let retired = if query.retired { app.retirement(&one.number).await? } else { None };
+        with_retirement.push((one, retired));
+    }
+    let documents = |state: &WebState| {
+        with_retirement.into_iter().map(|(one, retired)| document(state, one, retired)).collect()
+    };
     Ok(Json(LamppostPage { lampposts: app.blocking(documents).await?, next }))
 }
 
@@ -185,10 +208,11 @@ pub(super) async fn lamppost(
     _: Asked<NoParameters>,
 ) -> Result<Json<LamppostDocument>, Problem> {
     let found = app.lamppost(&path.number).await?;
-    Ok(Json(app.blocking(move |state| document(state, found)).await?))
+    let retired = app.retirement(&path.number).await?;
+    Ok(Json(app.blocking(move |state| document(state, found, retired)).await?))
 }
 
-fn document(state: &WebState, lamppost: Lamppost) -> LamppostDocument {
+fn document(state: &WebState, lamppost: Lamppost, retired: Option<Retirement>) -> LamppostDocument {
     let connection = state.sessions.connected(&lamppost.number);
     let is_connected = connection.is_some();
     let report = state.lifelines.report(&lamppost.number);
@@ -208,6 +232,7 @@ fn document(state: &WebState, lamppost: Lamppost) -> LamppostDocument {
         pillar: lamppost.pillar,
         height_m: lamppost.height_m,
         remarks: lamppost.remarks,
+        retired: retired.map(RetirementDocument::from),
         connection: connection.map(ConnectionDocument::from),
         backlog: report.as_ref().map(|report| BacklogDocument {
             records: report.backlog,

@@ -32,6 +32,7 @@ mod guard;
 mod import;
 mod lampposts;
 mod latest;
+mod life;
 mod lifelines;
 mod limits;
 mod listener;
@@ -197,6 +198,10 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(latest::latest_of_fleet))
         .routes(routes!(lampposts::list_lampposts))
         .routes(routes!(lampposts::lamppost))
+        .routes(routes!(life::places))
+        .routes(routes!(life::replace_controller))
+        .routes(routes!(life::relocate))
+        .routes(routes!(life::retire))
         .routes(routes!(latest::latest_of_lamppost))
         .routes(routes!(series::list_series))
         .routes(routes!(series_data::series_data))

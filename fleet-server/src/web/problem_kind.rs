@@ -25,6 +25,7 @@ pub(super) enum ProblemKind {
     OutboxState,
     TakenAlready,
     TooMany,
+    LamppostState,
     MethodNotAllowed,
     NotAcceptable,
     ImportRunning,
@@ -47,7 +48,7 @@ pub(super) enum ProblemKind {
 
 impl ProblemKind {
     /// All kinds, by status.
-    pub(super) const ALL: [Self; 33] = [
+    pub(super) const ALL: [Self; 39] = [
         Self::UnknownParameter,
         Self::InvalidParameter,
         Self::EmptyRange,
@@ -71,6 +72,7 @@ impl ProblemKind {
         Self::TakenAlready,
         Self::TooMany,
         Self::ImportRunning,
+        Self::LamppostState,
         Self::OlderThanTail,
         Self::BodyNotTaken,
         Self::BodyTooLarge,
@@ -116,7 +118,11 @@ impl ProblemKind {
             | Self::UnknownToken
             | Self::UnknownCertificate
             | Self::UnknownProblem => StatusCode::NOT_FOUND,
-            Self::OutboxState | Self::TakenAlready | Self::TooMany | Self::ImportRunning => StatusCode::CONFLICT,
+            Self::OutboxState
+            | Self::LamppostState
+            | Self::TakenAlready
+            | Self::TooMany
+            | Self::ImportRunning => StatusCode::CONFLICT,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::OlderThanTail => StatusCode::GONE,
@@ -164,6 +170,7 @@ impl ProblemKind {
             Self::ImportRunning => ("import-running", "Another list is being imported"),
             Self::BodyTooLarge => ("body-too-large", "The list is too long"),
             Self::InvalidList => ("invalid-list", "The list of lampposts is not accepted"),
+            Self::LamppostState => ("lamppost-state", "The lamppost is not in a state for this"),
             Self::UnknownProblem => ("unknown-problem", "There is no such kind of problem"),
             Self::MethodNotAllowed => ("method-not-allowed", "The path does not take this method"),
             Self::NotAcceptable => ("not-acceptable", "The client takes no coding that there is"),
@@ -188,6 +195,7 @@ impl ProblemKind {
     }
 
     /// When it happens and what helps, in general.
+    #[expect(clippy::too_many_lines, reason = "a text for each kind, and nothing else")]
     pub(super) fn explanation(self) -> &'static str {
         match self {
             Self::UnknownParameter => {
@@ -266,6 +274,10 @@ impl ProblemKind {
             Self::OutboxState => {
                 "`detail` says why. What can be released is set aside and of the same number, or silent or closed; what can be \
                  closed is not the outbox that speaks; and nothing about it waits for the lamppost."
+            }
+            Self::LamppostState => {
+                "`detail` says why. A retired lamppost is revived first (`fleet-server lamppost revive`); one that is moved \
+                 stands elsewhere afterwards."
             }
             Self::UnknownProblem => "This version of the server has no problem of this name.",
             Self::MethodNotAllowed => {

@@ -10,7 +10,7 @@ use hil_tests::fleet::{ServerProcess, monotonic, wait_for};
 use serde_json::Value;
 
 use super::agent_process::{Configured, with};
-use super::commands::{binaries, done, put};
+use super::commands::{binaries, done, ended, put};
 use super::counters::counted;
 
 const NUMBER: &str = "DF3637";
@@ -80,6 +80,67 @@ fn a_lamppost_enrols_renews_and_comes_back() {
     assert!(returned[0]["present"].is_string() && returned[0]["present_not_after_ms"].is_i64());
 }
 
+#[test]
+fn a_replaced_controller_is_shut_out_a_retired_lamppost_stays_out_and_what_both_have_read_stays_readable() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = registered(folder.path(), &[]);
+    let printed = done(&mut command(&server, &["token", "create", NUMBER]));
+    let old = enrol(&new_card(folder.path(), "old"), &server, "a rig", &printed).start();
+    let begin = wait_for("what the old controller reads", PATIENCE, || newest(&server)).unwrap();
+
+    let replace = ["lamppost", "replace", NUMBER, "--reason", "struck by lightning"];
+    let printed = done(&mut command(&server, &replace));
+    let (said, printed) = printed.split_once('\n').unwrap();
+    assert_eq!(said, "lamppost DF3637 has another controller: 1 certificate revoked, 1 token ended");
+    let thrown_out = || {
+        (counted(server.api(), "lamplighter_gateway_endings_total", "reason=\"revoked\"") == 1).then_some(())
+    };
+    wait_for("the old one to be thrown out", PATIENCE, thrown_out).unwrap();
+    let until = newest(&server).unwrap();
+    let new = enrol(&new_card(folder.path(), "new"), &server, "another rig", printed).start();
+    let reads = || newest(&server).filter(|newest| *newest > until + 1000);
+    wait_for("what the new controller reads", PATIENCE, reads).unwrap();
+    let shut_out = || refused(&server, "revoked").then_some(());
+    wait_for("the old one to come again in vain", PATIENCE, shut_out).unwrap();
+    drop(old);
+    let history = series_between(&server, begin, until + 1);
+    assert!(!history.is_empty(), "what the old one had read is there");
+
+    let moved =
+        ["lamppost", "relocate", NUMBER, "--lat", "22.31", "--lon", "114.22", "--road", "Wai Yip Street"];
+    let said = done(&mut command(&server, &moved));
+    assert!(said.ends_with("  to   Wai Yip Street, Kwun Tong, 22.31 N 114.22 E\n"), "{said}");
+
+    let said = done(&mut command(&server, &["lamppost", "retire", NUMBER, "--reason", "the road is gone"]));
+    assert!(said.starts_with("lamppost DF3637 is retired: 1 certificate revoked, 1 token ended"), "{said}");
+    let stays_out = || refused(&server, "retired").then_some(());
+    wait_for("it to be refused as retired", PATIENCE, stays_out).unwrap();
+    assert_eq!(connected(&server), None);
+    let gone =
+        || (server.api().json("/api/v1/city").unwrap()["numbers"] == serde_json::json!([])).then_some(());
+    wait_for("the city to be without it", PATIENCE, gone).unwrap();
+    assert_eq!(series_between(&server, begin, until + 1), history, "its data stay readable");
+    let again = run_import(&server, folder.path());
+    assert!(again.contains("these lampposts are retired, and nothing was stored: DF3637"), "{again}");
+    let none = ended(&mut command(&server, &["token", "create", NUMBER]));
+    assert!(none.error.contains("lamppost DF3637 is retired"), "{none:?}");
+    drop(new);
+
+    done(&mut command(&server, &["lamppost", "revive", NUMBER]));
+    let printed = done(&mut command(&server, &["token", "create", NUMBER]));
+    let _revived = enrol(&new_card(folder.path(), "third"), &server, "a third rig", &printed).start();
+    wait_for("it to be connected again", PATIENCE, || connected(&server)).unwrap();
+    let verified = done(&mut command(&server, &["audit", "verify"]));
+    assert!(verified.ends_with("the audit is sound\n"), "{verified}");
+    let records = audit(&server);
+    let life: Vec<&str> = records
+        .iter()
+        .filter(|record| record["subject"] == "lamppost:DF3637" && record["action"] != "refused")
+        .map(|record| record["action"].as_str().unwrap())
+        .collect();
+    assert_eq!(life, ["controller_replaced", "lamppost_relocated", "lamppost_retired", "lamppost_revived"]);
+}
+
 /// A server on which the lamppost is registered, and nothing more.
 fn registered(folder: &Path, options: &[&str]) -> ServerProcess {
     let server = ServerProcess::start_with(&binaries(), folder, options).unwrap();
@@ -93,6 +154,26 @@ fn new_card(folder: &Path, name: &str) -> PathBuf {
     let card = folder.join(name);
     std::fs::create_dir(&card).unwrap();
     card
+}
+
+/// Imports the same list again, in vain; what is said.
+fn run_import(server: &ServerProcess, folder: &Path) -> String {
+    let mut import = command(server, &["lamppost", "import"]);
+    ended(import.arg(folder.join("lampposts.csv"))).error
+}
+
+/// Whether the gateway has refused a login for this reason.
+fn refused(server: &ServerProcess, reason: &str) -> bool {
+    counted(server.api(), "lamplighter_gateway_refusals_total", &format!("reason=\"{reason}\"")) > 0
+}
+
+/// What was read of the air from a time on, until before another one.
+fn series_between(server: &ServerProcess, from: i64, to: i64) -> Vec<Value> {
+    let series = server.api().json(&format!("/api/v1/lampposts/{NUMBER}/series")).unwrap();
+    let series = series["series"].as_array().unwrap().iter().find(|one| one["device"] == "air-1").unwrap();
+    let property = series["property"].as_str().unwrap();
+    let path = format!("/api/v1/lampposts/{NUMBER}/series/air-1/{property}?from={from}&to={to}");
+    server.api().json(&path).unwrap()["observations"].as_array().unwrap().clone()
 }
 
 /// The serial number of the first certificate that was issued.

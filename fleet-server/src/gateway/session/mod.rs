@@ -259,7 +259,7 @@ impl Session {
             Reason::Will
             | Reason::OlderCertificate
             | Reason::NotAdmitted(
-                Refusal::UnknownLamppost | Refusal::UnknownCertificate | Refusal::Revoked,
+                Refusal::UnknownLamppost | Refusal::UnknownCertificate | Refusal::Revoked | Refusal::Retired,
             ) => ConnectReturnCode::NotAuthorized,
             // Before a CONNECT there is nothing to answer, nor to who is gone.
             Reason::TooManyConnections

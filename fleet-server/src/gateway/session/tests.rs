@@ -138,6 +138,7 @@ fn a_login_that_is_not_in_order_is_refused_in_the_words_of_its_standard() {
 fn a_refused_admission_is_told() {
     for (reason, code) in [
         (Reason::NotAdmitted(Refusal::Revoked), ConnectReturnCode::NotAuthorized),
+        (Reason::NotAdmitted(Refusal::Retired), ConnectReturnCode::NotAuthorized),
         (Reason::NotAdmitted(Refusal::Unavailable), ConnectReturnCode::ServiceUnavailable),
         (Reason::TakeoversTooOften, ConnectReturnCode::ServiceUnavailable),
         (Reason::OlderCertificate, ConnectReturnCode::NotAuthorized),

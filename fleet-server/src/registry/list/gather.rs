@@ -103,6 +103,14 @@ impl Gathering {
     }
 }
 
+/// A text as the register takes it for a road, a district, a feeder or a pillar; spaces around it are cut off.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn register_text(text: &str) -> Result<String, Fault> {
+    needed(Some(text.trim()).filter(|text| !text.is_empty()))
+}
+
 /// What a field says. None: it cannot be read, and that is told.
 fn keep<'a, T>(
     column: Column,

@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+pub use gather::register_text;
 pub use problem::{Fault, Place, Problem};
 pub use write::{write_csv, write_geojson};
 

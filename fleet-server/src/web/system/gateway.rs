@@ -79,6 +79,8 @@ pub(in crate::web) struct RefusalsDocument {
     unknown_certificate: u64,
     /// The certificate was revoked.
     revoked: u64,
+    /// The lamppost is retired: revive it if it is in service again.
+    retired: u64,
     /// The registry did not answer; the lamppost comes again.
     registry_unavailable: u64,
     /// The lamppost is logged in with a newer certificate: somebody else has the old one.
@@ -201,6 +203,7 @@ fn place<'a>(
         Reason::NotAdmitted(Refusal::UnknownLamppost) => &mut refusals.unknown_lamppost,
         Reason::NotAdmitted(Refusal::UnknownCertificate) => &mut refusals.unknown_certificate,
         Reason::NotAdmitted(Refusal::Revoked) => &mut refusals.revoked,
+        Reason::NotAdmitted(Refusal::Retired) => &mut refusals.retired,
         Reason::NotAdmitted(Refusal::Unavailable) => &mut refusals.registry_unavailable,
         Reason::OlderCertificate => &mut refusals.older_certificate,
         Reason::TakeoversTooOften => &mut refusals.takeovers_too_often,

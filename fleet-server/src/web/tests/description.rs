@@ -7,7 +7,7 @@ use super::rig::Rig;
 use super::{feeds, schema};
 
 /// Every path that is served, with parameters that lead somewhere.
-const PATHS: [(&str, &str); 31] = [
+const PATHS: [(&str, &str); 32] = [
     ("/", "/"),
     ("/assets/{file}", "/assets/app-1.js"),
     ("/basemap.pmtiles", "/basemap.pmtiles"),
@@ -31,6 +31,7 @@ const PATHS: [(&str, &str); 31] = [
         "/api/v1/lampposts/{number}/series/{device}/{property}",
         "/api/v1/lampposts/DF1/series/weather-1/air_temperature",
     ),
+    ("/api/v1/lampposts/{number}/places", "/api/v1/lampposts/DF1/places"),
     ("/api/v1/lampposts/{number}/outboxes", "/api/v1/lampposts/DF1/outboxes"),
     ("/api/v1/lampposts/{number}/completeness", "/api/v1/lampposts/DF1/completeness"),
     (
@@ -48,12 +49,15 @@ const PATHS: [(&str, &str); 31] = [
 ];
 
 /// What decides something, and is at no path that is read.
-const DECIDED: [&str; 9] = [
+const DECIDED: [&str; 12] = [
     "/api/v1/certificates/{serial}/revocation",
     "/api/v1/import",
     "/api/v1/tokens/{id}/ending",
     "/api/v1/lampposts/{number}/outboxes/{outbox}/close",
     "/api/v1/lampposts/{number}/outboxes/{outbox}/release",
+    "/api/v1/lampposts/{number}/relocation",
+    "/api/v1/lampposts/{number}/replacement",
+    "/api/v1/lampposts/{number}/retirement",
     "/api/v1/departments/{name}",
     "/api/v1/departments/{name}/keys",
     "/api/v1/departments/{name}/keys/{id}",

@@ -13,6 +13,7 @@ mod departments;
 mod description;
 mod enrolment;
 mod feeds;
+mod life;
 mod outboxes;
 mod problems;
 mod rig;

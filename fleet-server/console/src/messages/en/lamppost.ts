@@ -6,6 +6,8 @@ export const lamppost = {
   "lamppost.timed": "{time} ({age})",
   "lamppost.place": "{road}, {district}",
   "lamppost.position": "{latitude}, {longitude}",
+  "lamppost.retired":
+    "Retired since {time}: it was taken down, and counts no more. What was observed on it stays.",
   "lamppost.map": "Show on the map",
   "lamppost.zone": "Times are those of Hong Kong.",
 

@@ -182,6 +182,7 @@ export const system = {
   "system.refusals.unknown_certificate":
     "There is no record that the certificate was issued to this lamppost: issue one",
   "system.refusals.revoked": "The certificate was revoked",
+  "system.refusals.retired": "The lamppost is retired: revive it if it is in service again",
   "system.refusals.registry_unavailable": "The registry did not answer; the lamppost comes again",
   "system.refusals.older_certificate":
     "The lamppost is logged in with a newer certificate: somebody else has the old one",

@@ -9,6 +9,7 @@ export const lamppost: Part<typeof english> = {
   "lamppost.timed": "{time}（{age}）",
   "lamppost.place": "位於 {district} {road}",
   "lamppost.position": "北緯 {latitude}，東經 {longitude}",
+  "lamppost.retired": "自 {time} 起停用：燈柱已拆除，不再計入統計。其觀測數據仍然保留。",
   "lamppost.map": "在地圖上顯示",
   "lamppost.zone": "時間均為香港時間。",
 

@@ -160,6 +160,7 @@ export const system: Part<typeof english> = {
   "system.refusals.unknown_lamppost": "沒有證書所載編號的燈柱：請匯入",
   "system.refusals.unknown_certificate": "沒有向此燈柱發出該證書的記錄：請發出",
   "system.refusals.revoked": "證書已被撤銷",
+  "system.refusals.retired": "燈柱已停用：如再投入服務，請恢復",
   "system.refusals.registry_unavailable": "登記冊沒有回應；燈柱會再試",
   "system.refusals.older_certificate": "燈柱已用較新證書登入：舊證書在他人手中",
   "system.refusals.takeovers_too_often": "燈柱過於頻繁接管自己的連線：通常是兩個代理共用一張證書",
