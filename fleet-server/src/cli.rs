@@ -29,6 +29,7 @@ mod department;
 mod grant;
 mod journal;
 mod lamppost;
+mod limits;
 mod operator;
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ pub use lamppost::{
     ExportArgs, ImportArgs, LamppostCommand, ListFormat, RelocateArgs, ReplaceArgs, RetireArgs, ReviveArgs,
     lampposts,
 };
+pub use limits::LimitArgs;
 pub use token::{CreateArgs, EndArgs, ListArgs, TokenCommand, tokens};
 
 /// Characters of a map's attribution: it has to fit into a corner of the map.
@@ -179,6 +181,9 @@ pub struct RunArgs {
     /// A start reads the newest one, and only what the journal has behind it.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub checkpoint_every: Option<u64>,
+    /// What the gateway grants
+    #[command(flatten)]
+    pub limits: LimitArgs,
     /// The city's map, which the console shows under the lampposts: a `PMTiles` archive (version 3)
     ///
     /// Without it the console shows a coastline. Another file that is moved to its place is served at once.

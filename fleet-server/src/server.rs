@@ -33,7 +33,7 @@ use crate::clock;
 use crate::commands::Commands;
 use crate::est::{Est, EstMetrics, EstOptions};
 use crate::feeds::{FeedLimits, FeedMetrics, Feeds};
-use crate::gateway::{Gateway, GatewayMetrics, GatewayOptions, Limits, Refusals, Sessions};
+use crate::gateway::{Gateway, GatewayMetrics, GatewayOptions, Limits, Probe, Rate, Refusals, Sessions};
 use crate::ingest::{Ingest, IngestMetrics};
 use crate::journal::{Journal, JournalHandle, JournalHealth, JournalMetrics, JournalOptions};
 use crate::live::{LiveHub, LiveMetrics, LiveOptions};
@@ -107,7 +107,7 @@ impl Server {
     /// Whatever of these cannot be had, and what to do about it.
     pub async fn build(args: &RunArgs, out: &mut dyn Write) -> anyhow::Result<Self> {
         let now = clock::wall();
-        let (metrics, limits) = (Metrics::default(), limits()?);
+        let (metrics, limits) = (Metrics::default(), limits(args)?);
         let attribution = || args.basemap_attribution.clone();
         let basemap = args.basemap.clone().map(|file| Basemap::open(file, attribution())).transpose()?;
         make_private(&args.data)
@@ -178,6 +178,7 @@ impl Server {
             roll: roll.clone(),
             commands: Commands::new(registry.clone(), sessions.clone(), Arc::clone(&ingest)),
             readiness,
+            probe: Probe::new(metrics.ingest.probes.clone()),
             console: Console::built_in(),
             basemap,
             token,
@@ -253,7 +254,7 @@ impl Server {
         options.feeds = Some(feeds.clone());
         let mut keeper = Keeper::begin(&registry, &sessions, options.refusals.clone(), directory).await;
         keeper.keep(|stop| authority.run(stop));
-        let (stop_web, commands) = (web.stop.clone(), web.commands.clone());
+        let (stop_web, commands, probe) = (web.stop.clone(), web.commands.clone(), web.probe.clone());
         let mut serving = JoinSet::new();
         serving.spawn(web::serve(people, web));
 
@@ -298,6 +299,7 @@ impl Server {
             sessions,
             metrics.gateway.clone(),
         )?;
+        probe.attach(&gateway);
         let told = live.clone();
         let publish = Box::new(move |state| told.publish_state(state));
         // The roll is whole before anybody may read it.
@@ -415,10 +417,10 @@ fn gateway_options(
 
 /// The gateway's limits, within the file descriptors that the system grants: enough are kept back for the journal, the
 /// registry and people, however many strangers connect.
-fn limits() -> anyhow::Result<Limits> {
+fn limits(args: &RunArgs) -> anyhow::Result<Limits> {
     let granted = rlimit::increase_nofile_limit(u64::MAX).context("cannot ask for more file descriptors")?;
     let most = usize::try_from(granted).unwrap_or(usize::MAX).saturating_sub(DESCRIPTORS_KEPT_BACK).max(1);
-    let limits = Limits::default();
+    let limits = args.limits.apply(Limits::default());
     if most < limits.connections {
         tracing::warn!(
             granted,
@@ -427,7 +429,11 @@ fn limits() -> anyhow::Result<Limits> {
         );
     }
     let connections = limits.connections.min(most);
-    Ok(Limits { connections, opening: limits.opening.min(connections / 4).max(1), ..limits })
+    let opening = limits.opening.min(connections / 4).max(1);
+    // However few there are, one address takes three quarters of them at most.
+    let burst = u32::try_from(opening * 3 / 4).unwrap_or(u32::MAX).clamp(1, limits.attempts.burst);
+    let attempts = Rate { burst, ..limits.attempts };
+    Ok(Limits { connections, opening, attempts, ..limits })
 }
 
 /// Looks after the parts that people should hear of. Ends only when one of these threads has, and says which.

@@ -48,3 +48,6 @@ pub const MAX_DEVICES: usize = 64;
 
 /// Most series of one device.
 pub const MAX_SERIES_PER_DEVICE: usize = 64;
+
+/// No lamppost has this number: the server's own messages bear it, which ask whether the path to its disk works.
+pub const RESERVED_NUMBER: &str = "_healthz";

@@ -15,11 +15,12 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use lamplighter_protocol::limits::MAX_PACKET_BYTES;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::{Admitted, Refusal};
 use super::codec::{self, CodecError, Outgoing};
+use super::door::Opening;
 use super::handshake::Begun;
 use super::identity::Identity;
 use super::reason::Reason;
@@ -38,7 +39,7 @@ pub(super) struct Connection {
     registration: Option<Registration>,
     logged_in: Option<Counted>,
     /// Its place among those that are not logged in.
-    opening: Option<OwnedSemaphorePermit>,
+    opening: Option<Opening>,
     incoming: BytesMut,
     outgoing: BytesMut,
     /// Since when something waits to leave this machine.
@@ -78,7 +79,7 @@ impl Connection {
         context: Arc<Context>,
         identity: Identity,
         peer: SocketAddr,
-        opening: OwnedSemaphorePermit,
+        opening: Option<Opening>,
         begun: Begun,
     ) -> Self {
         let identity = Arc::new(identity);
@@ -90,7 +91,7 @@ impl Connection {
             peer,
             registration: None,
             logged_in: None,
-            opening: Some(opening),
+            opening,
             incoming: begun.bytes,
             outgoing: BytesMut::new(),
             unsent_since: None,
@@ -213,6 +214,9 @@ impl Connection {
                 }
             }
             Wake::Admitted(verdict) => {
+                if verdict == Err(Reason::NotAdmitted(Refusal::Unavailable)) {
+                    self.forgive();
+                }
                 let verdict = verdict.and_then(|()| self.enter(now));
                 self.step(Event::Admitted(verdict), now);
             }
@@ -248,8 +252,15 @@ impl Connection {
         }
         self.registration = Some(registration);
         self.logged_in = Some(Counted::new(&self.context.metrics.sessions));
-        self.opening = None;
+        self.forgive();
         Ok(())
+    }
+
+    /// It has logged in, or it is our fault that it has not: it does not count among those who are not logged in.
+    fn forgive(&mut self) {
+        if let Some(opening) = self.opening.take() {
+            opening.forgive();
+        }
     }
 
     fn step(&mut self, event: Event, now: Now) {

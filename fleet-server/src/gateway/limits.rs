@@ -12,7 +12,16 @@ pub struct Limits {
     /// Connections that are not logged in yet. Default 4,096: a crowd of strangers who say nothing takes none of the
     /// places of lampposts that are logged in.
     pub opening: usize,
-    /// Time for the TLS handshake. Default 10 s: three round trips over a bad radio link.
+    /// Connections of one network (an address, or 64 bits of an IPv6 address) that have not led to a login, whether they
+    /// still may or not. Default 20 a second, 3,072 in a burst: a scheme of thousands of lampposts behind one address of a
+    /// mobile carrier returns at once, for those that log in do not count; and one address alone takes neither all of
+    /// `opening` nor more than some hundredths of a core.
+    pub attempts: Rate,
+    /// TLS handshakes that are begun, of all clients together. Default 1,000 a second, 1,000 in a burst: half of what one
+    /// core can do, so that each that is begun ends in time, and 5,000 lampposts that return at once are back in some
+    /// seconds. Who would wait for its turn longer than `handshake` is turned away at once.
+    pub handshakes: Rate,
+    /// Time for the first byte, and again for the TLS handshake. Default 10 s: three round trips over a bad radio link.
     pub handshake: Duration,
     /// Time from the handshake to a whole CONNECT. Default 10 s, for the same reason.
     pub connect: Duration,
@@ -51,6 +60,8 @@ impl Default for Limits {
         Self {
             connections: 16_384,
             opening: 4_096,
+            attempts: Rate { amount: 20, per: Duration::from_secs(1), burst: 3_072 },
+            handshakes: Rate { amount: 1_000, per: Duration::from_secs(1), burst: 1_000 },
             handshake: Duration::from_secs(10),
             connect: Duration::from_secs(10),
             http: Duration::from_secs(30),

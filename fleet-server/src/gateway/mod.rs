@@ -24,13 +24,16 @@
 mod admission;
 pub(crate) mod codec;
 mod connection;
+mod door;
 mod handshake;
 mod http;
 mod identity;
 mod limits;
 mod log;
 mod metrics;
+mod networks;
 mod pace;
+mod probe;
 mod reason;
 mod refusals;
 pub mod session;
@@ -47,14 +50,15 @@ use axum::Router;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use self::connection::Connection;
+use self::door::{Door, Kept, Places};
 use self::handshake::Opened;
-use crate::feeds::{Arriving, Feeds};
 use crate::ca::Present;
+use crate::clock;
+use crate::feeds::{Arriving, Feeds};
 use crate::journal::JournalHandle;
 
 pub use admission::{Admission, Admitted, Admitting, Refusal};
@@ -66,6 +70,7 @@ pub use limits::{Limits, Rate};
 pub(crate) use log::RefusalLog;
 pub use metrics::{GatewayMetrics, HandshakeOutcome, HttpEnding};
 pub(crate) use pace::Pace;
+pub use probe::{Probe, Stuck};
 pub use reason::Reason;
 pub use refusals::{Refusals, Refused};
 #[cfg(test)]
@@ -99,13 +104,12 @@ pub enum GatewayError {
 pub struct Gateway {
     listener: TcpListener,
     address: SocketAddr,
-    connections: Arc<Semaphore>,
-    opening: Arc<Semaphore>,
     context: Arc<Context>,
 }
 
 /// What all connections share.
 struct Context {
+    door: Door,
     limits: Arc<Limits>,
     tls: Present<rustls::ServerConfig>,
     http: Router,
@@ -144,6 +148,7 @@ impl Gateway {
         let GatewayOptions { limits, http, refusals, feeds } = options;
         let address = listener.local_addr().map_err(GatewayError::Address)?;
         let context = Context {
+            door: Door::new(&limits),
             tls: tls.into(),
             http,
             feeds,
@@ -154,13 +159,7 @@ impl Gateway {
             log: RefusalLog::new(refusals),
             limits: Arc::new(limits),
         };
-        Ok(Self {
-            listener,
-            address,
-            connections: Arc::new(Semaphore::new(context.limits.connections.min(Semaphore::MAX_PERMITS))),
-            opening: Arc::new(Semaphore::new(context.limits.opening.min(Semaphore::MAX_PERMITS))),
-            context: Arc::new(context),
-        })
+        Ok(Self { listener, address, context: Arc::new(context) })
     }
 
     /// Where it listens.
@@ -171,7 +170,7 @@ impl Gateway {
     /// Serves lampposts until `cancel`; then accepts no more, lets connections see the commits that they wait for
     /// ([`Limits::stop`]), and closes them all.
     pub async fn run(self, cancel: CancellationToken) {
-        let Self { listener, connections, opening, context, .. } = self;
+        let Self { listener, context, .. } = self;
         let mut tasks = JoinSet::new();
         loop {
             tokio::select! {
@@ -180,9 +179,11 @@ impl Gateway {
                 accepted = listener.accept() => match accepted {
                     Ok((tcp, peer)) => {
                         // Never waits: the next one is accepted at once, whatever this one does.
-                        let places = Places::take(&connections, &opening, &context, peer);
-                        if let Some(places) = places {
-                            tasks.spawn(serve(Arc::clone(&context), tcp, peer, places, cancel.clone()));
+                        match context.door.places(peer, clock::monotonic()) {
+                            Ok(places) => {
+                                tasks.spawn(serve(Arc::clone(&context), tcp, peer, places, cancel.clone()));
+                            }
+                            Err(reason) => turn_away(&context, peer, reason),
                         }
                     }
                     Err(error) => {
@@ -212,30 +213,9 @@ impl fmt::Debug for Gateway {
     }
 }
 
-/// The places that a new connection takes.
-struct Places {
-    _connection: OwnedSemaphorePermit,
-    opening: OwnedSemaphorePermit,
-}
-
-impl Places {
-    fn take(
-        connections: &Arc<Semaphore>,
-        opening: &Arc<Semaphore>,
-        context: &Context,
-        peer: SocketAddr,
-    ) -> Option<Self> {
-        let take = |places: &Arc<Semaphore>, reason: Reason| {
-            let place = Arc::clone(places).try_acquire_owned().ok();
-            if place.is_none() {
-                context.metrics.count(reason);
-                context.log.refused_stranger(peer, reason.label(), crate::clock::monotonic());
-            }
-            place
-        };
-        let connection = take(connections, Reason::TooManyConnections)?;
-        Some(Self { _connection: connection, opening: take(opening, Reason::TooManyOpening)? })
-    }
+fn turn_away(context: &Context, peer: SocketAddr, reason: Reason) {
+    context.metrics.count(reason);
+    context.log.refused_stranger(peer, reason.label(), clock::monotonic());
 }
 
 /// Counts something for as long as it lives, however it ends.
@@ -263,7 +243,16 @@ async fn serve(
     cancel: CancellationToken,
 ) {
     let _counted = Counted::new(&context.metrics.connections);
-    let Places { _connection, opening } = places;
+    let Places { connection: _connection, opening } = places;
+    let in_turn = tokio::select! {
+        () = cancel.cancelled() => return,
+        in_turn = door::in_turn(&context, &tcp, peer) => in_turn,
+    };
+    match in_turn {
+        Ok(()) => {}
+        Err(Kept::Counted) => return,
+        Err(Kept::Forgiven) => return opening.forgive(),
+    }
     let opened = tokio::select! {
         () = cancel.cancelled() => return,
         opened = handshake::open(&context, tcp, peer) => opened,
@@ -286,13 +275,13 @@ async fn serve(
         Some(Opened::Mqtt { stream, identity, begun }) => (stream, identity, begun),
     };
     let number = identity.number.clone();
-    let connection = Connection::new(Arc::clone(&context), identity, peer, opening, begun);
+    let connection = Connection::new(Arc::clone(&context), identity, peer, Some(opening), begun);
     let reason = connection.run(stream, &cancel).await;
     context.metrics.count(reason);
     if reason == Reason::Revoked {
         tracing::warn!(lamppost = %number, %peer, "a lamppost is thrown out: its certificate is revoked");
     } else if reason.is_refusal() {
-        context.log.refused(&number, peer, reason.label(), crate::clock::monotonic());
+        context.log.refused(&number, peer, reason.label(), clock::monotonic());
     } else {
         tracing::debug!(lamppost = %number, %peer, reason = reason.label(), "a connection ended");
     }

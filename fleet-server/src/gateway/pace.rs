@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::limits::Rate;
 
 /// How far one sender is ahead of its rate. Pure: time is handed in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     // What one unit costs, and how much cost may be owed.
     cost: Duration,
@@ -35,6 +35,17 @@ impl Pace {
             self.paid = before;
         }
         within
+    }
+
+    /// Gives back one that was taken.
+    pub(super) fn give_back(&mut self) {
+        // An instant so early that it cannot be told is paid for.
+        self.paid = self.paid.and_then(|paid| paid.checked_sub(self.cost));
+    }
+
+    /// When all that was taken is paid for; none if nothing ever was.
+    pub(super) fn paid(&self) -> Option<Instant> {
+        self.paid
     }
 
     /// When the next may come, unless it may now.

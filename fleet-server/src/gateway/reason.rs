@@ -29,6 +29,10 @@ pub enum Reason {
     TooManyConnections,
     /// At the door: as many as are granted are not logged in yet.
     TooManyOpening,
+    /// At the door: too many connections of its network have not led to a login.
+    TooManyAttempts,
+    /// At the door: there are more handshakes to do than can be done soon.
+    TooManyHandshakes,
     /// No CONNECT came in time.
     NoConnect,
     /// The first packet was no CONNECT.
@@ -73,7 +77,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them: first those for which a connection just ends, then refusals.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 38] = [
         Self::Disconnected,
         Self::Lost,
         Self::KeepAlive,
@@ -86,6 +90,8 @@ impl Reason {
         Self::OutOfTurn,
         Self::TooManyConnections,
         Self::TooManyOpening,
+        Self::TooManyAttempts,
+        Self::TooManyHandshakes,
         Self::NoConnect,
         Self::NotConnect,
         Self::Version5,
@@ -126,6 +132,8 @@ impl Reason {
             Self::OutOfTurn => "out_of_turn",
             Self::TooManyConnections => "too_many_connections",
             Self::TooManyOpening => "too_many_opening",
+            Self::TooManyAttempts => "too_many_attempts",
+            Self::TooManyHandshakes => "too_many_handshakes",
             Self::NoConnect => "no_connect",
             Self::NotConnect => "not_connect",
             Self::Version5 => "version_5",
@@ -169,6 +177,8 @@ impl Reason {
             | Self::OutOfTurn => false,
             Self::TooManyConnections
             | Self::TooManyOpening
+            | Self::TooManyAttempts
+            | Self::TooManyHandshakes
             | Self::NoConnect
             | Self::NotConnect
             | Self::Version5

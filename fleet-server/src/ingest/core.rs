@@ -7,6 +7,7 @@ mod state;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use lamplighter_protocol::limits::RESERVED_NUMBER;
 use lamplighter_protocol::{
     Catalogue, CommandId, Description, DescriptionError, Digest, Frame, FrameError, Hello, HelloError,
     LamppostNumber, Leaf, Log, OutboxId, RunId, UtcMillis,
@@ -73,6 +74,10 @@ impl Ingest {
     pub fn apply(&mut self, entry: &Entry, store: &mut Tail, live: &mut dyn FnMut(LiveObservation)) -> Fresh {
         self.next = entry.sequence.saturating_add(1);
         self.days.received(entry.received, entry.sequence);
+        if entry.lamppost.as_str() == RESERVED_NUMBER {
+            self.metrics.probes.inc();
+            return Fresh::Nothing;
+        }
         self.lamppost(&entry.lamppost).last_acknowledged = Some(entry.received);
         match entry.leaf {
             Leaf::Hello => self.hello(entry),

@@ -129,6 +129,8 @@ pub struct IngestMetrics {
     pub forks: Counter,
     /// Positions sent.
     pub positions: Counter,
+    /// Messages of the server's own, of which nothing is kept.
+    pub probes: Counter,
     /// Records that wait.
     pub quarantine: QuarantineMetrics,
     observations: Family<VerdictLabel, Counter>,
@@ -220,6 +222,11 @@ impl IngestMetrics {
             "lamplighter_ingest_positions",
             "Positions sent to lampposts",
             self.positions.clone(),
+        );
+        registry.register(
+            "lamplighter_ingest_probes",
+            "Messages of the server's own, by which /healthz asks whether the path works; nothing of them is kept",
+            self.probes.clone(),
         );
         registry.register(
             "lamplighter_ingest_observations",

@@ -134,6 +134,24 @@ const SAMPLES: Leaf = Leaf::Frames(Log::Samples);
 const EVENTS: Leaf = Leaf::Frames(Log::Events);
 
 #[test]
+fn of_a_message_of_the_servers_own_nothing_is_kept_but_that_it_came() {
+    let mut bench = Bench::new();
+    let number: lamplighter_protocol::LamppostNumber = limits::RESERVED_NUMBER.parse().unwrap();
+    for leaf in [Leaf::Hello, Leaf::Description, Leaf::Frames(Log::Samples)] {
+        let (lamppost, payload) = (number.clone(), Bytes::from_static(b"anything"));
+        let entry = Entry { sequence: bench.sequence, received: NOW, lamppost, leaf, payload };
+        bench.sequence += 1;
+        let fresh = bench.ingest.apply(&entry, &mut bench.store, &mut |_| panic!("nothing is live of it"));
+        assert_eq!(fresh, Fresh::Nothing);
+    }
+    assert_eq!(bench.metrics.probes.get(), 3);
+    assert_eq!((bench.ingest.report(&number), bench.ingest.pulse(&number)), (None, None));
+    assert_eq!(bench.ingest.last_acknowledged(&number), None);
+    assert_eq!(bench.metrics.malformed(Malformed::Hello), 0);
+    assert_eq!(bench.ingest.next_sequence(), 3, "it is behind them all the same");
+}
+
+#[test]
 fn d3_a_server_whose_clock_cannot_be_right_says_no_time_and_orders_its_positions_without_it() {
     let mut bench = Bench::new();
     bench.hello();

@@ -191,6 +191,7 @@ impl Running {
 
     fn start_in(directory: TempDir, shape: impl FnOnce(&mut RunArgs)) -> Self {
         let mut args = RunArgs {
+            limits: crate::cli::LimitArgs::default(),
             basemap: None,
             basemap_attribution: None,
             data: directory.path().join("data"),

@@ -90,7 +90,7 @@ pub use timestamp::Timestamp;
 
 use self::app::App;
 use crate::commands::Commands;
-use crate::gateway::{Refusals, Sessions};
+use crate::gateway::{Probe, Refusals, Sessions};
 use crate::live::LiveHub;
 use crate::registry::Registry;
 use crate::roll::Roll;
@@ -121,6 +121,8 @@ pub struct WebState {
     pub catalogue: Arc<Catalogue>,
     /// How far the server has come.
     pub readiness: Readiness,
+    /// Whether a message comes through.
+    pub probe: Probe,
     /// What `/` serves.
     pub console: Console,
     /// The city's own map, if there is one.

@@ -12,6 +12,7 @@ use super::openapi::problems;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Asked, NoParameters};
 use super::readiness::Phase;
+use crate::gateway::Stuck;
 
 /// Yes.
 #[derive(Serialize, ToSchema)]
@@ -25,14 +26,20 @@ const YES: Json<Yes> = Json(Yes { answer: "yes" });
 
 /// Is the server healthy?
 ///
-/// Yes while no part on the path of observations has failed. Reading the journal at a start is healthy.
+/// Yes if a message of the server's own comes through: gateway, journal and ingest, within seconds. It is sent when
+/// somebody asks, once in five seconds at most. Reading the journal at a start is healthy.
 #[utoipa::path(
     get, path = "/healthz", tag = "operations",
     responses((status = 200, description = "Yes", body = Yes), HealthProblems)
 )]
 pub(super) async fn healthz(State(app): State<App>, _: Asked<NoParameters>) -> Result<Json<Yes>, Problem> {
     match app.readiness.phase() {
-        Phase::Starting(_) | Phase::Ready => Ok(YES),
+        Phase::Starting(_) => Ok(YES),
+        Phase::Ready => match app.probe.ask().await {
+            Ok(()) => Ok(YES),
+            Err(Stuck::Gateway) => Err(unhealthy("way to the journal")),
+            Err(Stuck::Ingest) => Err(unhealthy("ingest")),
+        },
         Phase::Failing { part } => Err(unhealthy(part)),
     }
 }

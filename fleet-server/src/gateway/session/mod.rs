@@ -264,6 +264,8 @@ impl Session {
             // Before a CONNECT there is nothing to answer, nor to who is gone.
             Reason::TooManyConnections
             | Reason::TooManyOpening
+            | Reason::TooManyAttempts
+            | Reason::TooManyHandshakes
             | Reason::Expired
             | Reason::Disconnected
             | Reason::Lost

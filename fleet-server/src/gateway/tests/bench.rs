@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use lamplighter_protocol::LamppostNumber;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -27,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ca::{ALPN_HTTP, ALPN_MQTT, ReturningClients};
 use crate::clock;
 use crate::gateway::{
-    Admission, Admitted, Admitting, Gateway, GatewayMetrics, GatewayOptions, Limits, Refusal, Sessions,
+    Admission, Admitted, Admitting, Gateway, GatewayMetrics, GatewayOptions, Limits, Probe, Refusal, Sessions,
 };
 use crate::journal::{Disk, DiskFile, Entry, FileDisk, Journal, JournalOptions, JournalThread, Space};
 
@@ -41,6 +42,9 @@ pub(super) struct Bench {
     pub(super) sessions: Sessions,
     pub(super) gate: Gate,
     pub(super) entries: Receiver<Vec<Entry>>,
+    pub(super) probe: Probe,
+    /// What ingest would count.
+    pub(super) met: Counter,
     cancel: CancellationToken,
     gateway: JoinSet<()>,
     counters: Registry,
@@ -82,6 +86,9 @@ impl Bench {
             metrics,
         );
         let gateway = gateway.unwrap();
+        let met = Counter::default();
+        let probe = Probe::new(met.clone());
+        probe.attach(&gateway);
         let (address, cancel, mut task) = (gateway.local_addr(), CancellationToken::new(), JoinSet::new());
         task.spawn(gateway.run(cancel.clone()));
         Self {
@@ -91,6 +98,8 @@ impl Bench {
             sessions,
             gate,
             entries,
+            probe,
+            met,
             cancel,
             gateway: task,
             counters,
@@ -279,7 +288,10 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) async fn open(bench: &Bench, tls: Arc<rustls::ClientConfig>) -> io::Result<Self> {
-        let tcp = TcpStream::connect(bench.address).await?;
+        Self::over(TcpStream::connect(bench.address).await?, tls).await
+    }
+
+    pub(super) async fn over(tcp: TcpStream, tls: Arc<rustls::ClientConfig>) -> io::Result<Self> {
         let name = ServerName::try_from("localhost").unwrap();
         let stream = TlsConnector::from(tls).connect(name, tcp).await?;
         Ok(Self { stream, buffer: BytesMut::new() })
@@ -288,6 +300,17 @@ impl Client {
     pub(super) async fn log_in(&mut self, number: &str) {
         self.send(Packet::Connect(Connect::new(number))).await;
         self.expect(&Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, false))).await;
+    }
+
+    /// Waits for the answer to a login, which is not yes, and for the end of the connection.
+    pub(super) async fn log_in_in_vain(&mut self, number: &str) {
+        self.send(Packet::Connect(Connect::new(number))).await;
+        let answer = self.read().await;
+        assert!(
+            matches!(&answer, Some(Packet::ConnAck(connack)) if connack.code != ConnectReturnCode::Success),
+            "{answer:?}"
+        );
+        self.expect_closed().await;
     }
 
     pub(super) async fn send(&mut self, packet: Packet) {

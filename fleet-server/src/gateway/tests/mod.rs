@@ -1,8 +1,10 @@
 //! The gateway over real sockets, real TLS and a real journal.
 
 mod bench;
+mod door;
 mod feeds;
 mod http;
+mod probe;
 
 use std::time::Duration;
 

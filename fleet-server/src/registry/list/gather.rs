@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use lamplighter_protocol::LamppostNumber;
+use lamplighter_protocol::limits::RESERVED_NUMBER;
 
 use super::column::Column;
 use super::problem::{Fault, Place, Problem};
@@ -128,7 +129,8 @@ fn keep<'a, T>(
 }
 
 fn number(text: Option<&str>) -> Result<LamppostNumber, Fault> {
-    LamppostNumber::new(text.ok_or(Fault::Empty)?).map_err(Fault::Number)
+    let number = LamppostNumber::new(text.ok_or(Fault::Empty)?).map_err(Fault::Number)?;
+    if number.as_str() == RESERVED_NUMBER { Err(Fault::Reserved) } else { Ok(number) }
 }
 
 fn degrees(text: Option<&str>, most: f64) -> Result<f64, Fault> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use lamplighter_protocol::limits::RESERVED_NUMBER;
 use lamplighter_protocol::{IdError, LamppostNumber};
 
 use super::MOST_PROBLEMS;
@@ -71,6 +72,9 @@ pub enum Fault {
     /// The number breaks its rule.
     #[error(transparent)]
     Number(IdError),
+    /// The number is the server's own.
+    #[error("{RESERVED_NUMBER} is kept for the server's own messages")]
+    Reserved,
     /// An earlier row or feature has this number.
     #[error("{number} stands in {} already", first.short())]
     Twice {

@@ -59,6 +59,10 @@ pub(in crate::web) struct RefusalsDocument {
     too_many_connections: u64,
     /// As many connections as are granted were not logged in yet.
     too_many_opening: u64,
+    /// Too many connections of the client's network had not led to a login.
+    too_many_attempts: u64,
+    /// More clients wanted to shake hands than could be served soon; they come again.
+    too_many_handshakes: u64,
     /// No login came in time after the handshake.
     no_connect: u64,
     /// The first packet was no login.
@@ -193,6 +197,8 @@ fn place<'a>(
         Reason::OutOfTurn => &mut endings.out_of_turn,
         Reason::TooManyConnections => &mut refusals.too_many_connections,
         Reason::TooManyOpening => &mut refusals.too_many_opening,
+        Reason::TooManyAttempts => &mut refusals.too_many_attempts,
+        Reason::TooManyHandshakes => &mut refusals.too_many_handshakes,
         Reason::NoConnect => &mut refusals.no_connect,
         Reason::NotConnect => &mut refusals.not_connect,
         Reason::Version5 => &mut refusals.version_5,

@@ -21,7 +21,7 @@ use ureq::Agent;
 use crate::audit::Actor;
 use crate::ca::{Authority, Present};
 use crate::commands::Commands;
-use crate::gateway::{Refusals, Sessions};
+use crate::gateway::{Probe, Refusals, Sessions};
 use crate::ingest::{
     Course, DeviceReport, Ingest, IngestMetrics, Intake, LamppostLedger, LamppostReport, RunEnd, Stop,
 };
@@ -163,7 +163,6 @@ impl Rig {
         let mut prometheus = prometheus_client::registry::Registry::default();
         metrics.register(&mut prometheus);
         let refusals = Refusals::default();
-        let (authority, _) = Authority::open_or_create(&directory.path().join("ca"), clock::wall()).unwrap();
         let (token, stop) = (AccessToken::generate().unwrap(), CancellationToken::new());
         let state = WebState {
             store: Arc::clone(&store),
@@ -171,16 +170,13 @@ impl Rig {
             registry: registry.clone(),
             sessions: sessions.clone(),
             refusals: refusals.clone(),
-            entrance: Entrance {
-                host: Some("fleet.example.org".to_owned()),
-                port: 8883,
-                authority: Present::from(Arc::new(authority)),
-            },
+            entrance: entrance(&directory),
             roll: roll.clone(),
             lifelines: Arc::clone(&reports) as Arc<dyn Lifelines>,
             commands: commands.clone(),
             catalogue: Arc::new(Catalogue::built_in()),
             readiness,
+            probe: Probe::default(),
             console: shape.console,
             basemap: shape.basemap,
             token: token.clone(),
@@ -371,7 +367,6 @@ impl Rig {
         self.raw(&format!("DELETE {target} HTTP/1.1\r\n{}", self.welcome()))
     }
 
-
     /// Sends a body to this path, with the token.
     pub(super) fn send(&self, target: &str, body: &[u8]) -> Answer {
         let mut stream = self.connect();
@@ -416,6 +411,13 @@ impl Rig {
     pub(super) fn welcome(&self) -> String {
         format!("Host: {}\r\nAuthorization: Bearer {}", self.address, self.token.expose())
     }
+}
+
+fn entrance(directory: &TempDir) -> Entrance {
+    let (authority, _) =
+        Authority::open_or_create(&directory.path().join("ca"), crate::clock::wall()).unwrap();
+    let authority = Present::from(Arc::new(authority));
+    Entrance { host: Some("fleet.example.org".to_owned()), port: 8883, authority }
 }
 
 impl Drop for Rig {

@@ -171,6 +171,9 @@ export const system = {
   "system.refusals.by_reason": "Refused, by reason",
   "system.refusals.too_many_connections": "As many connections as are granted were open",
   "system.refusals.too_many_opening": "As many connections as are granted were not logged in yet",
+  "system.refusals.too_many_attempts": "Too many connections of its network had led to no login",
+  "system.refusals.too_many_handshakes":
+    "More wanted to connect at once than could be served soon; they come again",
   "system.refusals.no_connect": "No login came in time after the handshake",
   "system.refusals.not_connect": "The first packet was no login",
   "system.refusals.version_5": "The client speaks MQTT 5; the gateway speaks 3.1.1",

@@ -150,6 +150,8 @@ export const system: Part<typeof english> = {
   "system.refusals.by_reason": "拒絕原因",
   "system.refusals.too_many_connections": "連線數目已達上限",
   "system.refusals.too_many_opening": "未登入的連線已達上限",
+  "system.refusals.too_many_attempts": "同一網絡未能登入的連線過多",
+  "system.refusals.too_many_handshakes": "同時連線者過多，未能即時處理；稍後會再連線",
   "system.refusals.no_connect": "握手後未有及時登入",
   "system.refusals.not_connect": "首個封包並非登入",
   "system.refusals.version_5": "用戶端使用 MQTT 5；閘道使用 3.1.1",

@@ -48,6 +48,7 @@ fn every_bad_row_has_its_message() {
             "DF 36,22,114,r,d",
             "line 2, number: \"DF 36\" is not a lamppost number: it is 1 to 32 characters of A-Z, a-z, 0-9, _ and -",
         ),
+        ("_healthz,22,114,r,d", "line 2, number: _healthz is kept for the server's own messages"),
         (",22,114,r,d", "line 2, number: is empty"),
         ("A1,,114,r,d", "line 2, latitude: is empty"),
         ("A1,north,114,r,d", "line 2, latitude: \"north\" is not a number from -90 to 90 (degrees)"),
