@@ -198,6 +198,9 @@ impl Uplink {
         };
         let login = connected.as_ref().map_or_else(refused::login, |_| Login::Worked);
         self.badge.tell(which, login);
+        if connected.as_ref().is_err_and(refused::is_overload) {
+            backoff.overloaded();
+        }
         connected.map_err(|error| LinkError::Connection(chain(&error)))?;
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce)?;

@@ -44,6 +44,11 @@ pub(super) fn login(error: &ConnectionError) -> Login {
     }
 }
 
+/// Whether the server says that it cannot serve this lamppost now (MQTT 3.1.1, 3.2.2.3: 3, server unavailable).
+pub(super) fn is_overload(error: &ConnectionError) -> bool {
+    matches!(error, ConnectionError::ConnectionRefused(ConnectReturnCode::ServiceUnavailable))
+}
+
 /// The alerts with which a server refuses a client's certificate (RFC 8446, 6.2).
 fn is_alert(error: &rustls::Error) -> bool {
     let rustls::Error::AlertReceived(alert) = error else { return false };
