@@ -62,8 +62,9 @@ use crate::feeds::{Arriving, Feeds};
 use crate::journal::JournalHandle;
 
 pub use admission::{Admission, Admitted, Admitting, Refusal};
-pub use codec::{Incoming, Outgoing};
+pub use codec::{CodecError, Incoming, Outgoing, read as read_packet};
 pub(crate) use connection::{FAREWELL, now, send};
+pub(crate) use door::Opening;
 pub use http::Caller;
 pub use identity::Identity;
 pub use limits::{Limits, Rate};
@@ -264,8 +265,7 @@ async fn serve(
             let caller = Caller { peer, certificate };
             let upgraded = http::serve(&context, stream, begun, caller, &cancel).await;
             let (Some(stream), Some(feeds)) = (upgraded, &context.feeds) else { return };
-            let arriving =
-                Arriving { peer, bytes: BytesMut::new(), since: crate::clock::monotonic(), opening };
+            let arriving = Arriving { peer, bytes: BytesMut::new(), since: clock::monotonic(), opening };
             return listen(&context, feeds, stream, arriving, &cancel).await;
         }
         Some(Opened::Department { stream, feeds, begun }) => {

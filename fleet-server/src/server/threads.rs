@@ -102,3 +102,38 @@ impl Threads {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::journal::{Journal, JournalOptions};
+
+    #[test]
+    fn a_thread_that_dies_is_noticed_and_named_and_the_server_ends_with_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = JournalOptions::in_directory(directory.path().join("journal"));
+        let (committed, _batches) = sync_channel(1);
+        let (handle, journal) = Journal::open(options).unwrap().start(committed).unwrap();
+        let (end_sealer, told) = std::sync::mpsc::channel();
+        let threads = Threads {
+            journal,
+            ingest: std::thread::spawn(|| panic!("a bug of ingest")),
+            sealer: std::thread::spawn(move || drop(told.recv())),
+            end_sealer,
+        };
+        let mut looks = 0;
+        let ended = loop {
+            if let Some(part) = threads.ended() {
+                break part;
+            }
+            looks += 1;
+            assert!(looks < 3_000, "it is not noticed");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        assert_eq!(ended, "ingest");
+        handle.close();
+        assert_eq!(threads.finish().unwrap_err().to_string(), "the ingest thread panicked");
+    }
+}

@@ -2,7 +2,10 @@
 //!
 //! Added here, by clause of the standard: flags of the fixed header (2.2.2), packet ids of zero (2.3.1), the protocol's
 //! name and level before anything that depends on them (3.1.2), bodies of packets that have none, UNSUBSCRIBE without
-//! a filter (3.10.3). Left lenient: reserved bits of CONNECT and of a requested `QoS` are not looked at.
+//! a filter (3.10.3); and what `strict` names. Stricter than the standard: a password has to be UTF-8, for the library reads
+//! it as a text.
+
+mod strict;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use lamplighter_protocol::{LamppostNumber, Leaf, Topic, limits};
@@ -67,15 +70,17 @@ pub enum Outgoing {
 
 /// Bytes that are no packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum CodecError {
+pub enum CodecError {
+    /// A packet longer than one may be; none of it but its length has been looked at.
     #[error("a packet is longer than {} bytes", limits::MAX_PACKET_BYTES)]
     TooLong,
+    /// Bytes that are no packet, or one that the standard forbids.
     #[error("a packet breaks the rules of MQTT 3.1.1")]
     Malformed,
 }
 
 /// Takes the next whole packet out of `buffer`. None: more bytes are needed, and `buffer` has the room for them.
-pub(crate) fn read(buffer: &mut BytesMut) -> Result<Option<Incoming>, CodecError> {
+pub fn read(buffer: &mut BytesMut) -> Result<Option<Incoming>, CodecError> {
     let Some(first) = buffer.first().copied() else { return Ok(None) };
     if !flags_allowed(first) {
         return Err(CodecError::Malformed);
@@ -89,8 +94,8 @@ pub(crate) fn read(buffer: &mut BytesMut) -> Result<Option<Incoming>, CodecError
         Err(mqttbytes::Error::PayloadSizeLimitExceeded(_)) => return Err(CodecError::TooLong),
         Err(_) => return Err(CodecError::Malformed),
     };
+    let body = buffer.get(..frame).and_then(after_remaining_length).ok_or(CodecError::Malformed)?;
     if first >> 4 == CONNECT {
-        let body = buffer.get(..frame).and_then(after_remaining_length).ok_or(CodecError::Malformed)?;
         match body {
             [0, 4, b'M', b'Q', b'T', b'T', 4, ..] => {}
             [0, 4, b'M', b'Q', b'T', b'T', 5, ..] => return Ok(Some(Incoming::ConnectVersion5)),
@@ -99,6 +104,9 @@ pub(crate) fn read(buffer: &mut BytesMut) -> Result<Option<Incoming>, CodecError
             }
             _ => return Err(CodecError::Malformed),
         }
+    }
+    if strict::breaks_a_rule(first, body) {
+        return Err(CodecError::Malformed);
     }
     let packet = Packet::read(buffer, limits::MAX_PACKET_BYTES).map_err(|_| CodecError::Malformed)?;
     incoming(packet, frame).map(Some)

@@ -65,11 +65,59 @@ fn what_breaks_the_standard_is_malformed() {
         ("PUBACK with packet id 0", &[0x40, 2, 0, 0]),
         ("PUBACK with a tail", &[0x40, 3, 0, 1, 0]),
         ("PUBLISH with packet id 0", &[0x32, 5, 0, 1, b'a', 0, 0]),
+        ("PUBLISH with packet id 0 and DUP", &[0x3a, 5, 0, 1, b'a', 0, 0]),
+        ("PUBLISH at QoS 0 that comes again (MQTT-3.3.1-2)", &[0x38, 3, 0, 1, b'a']),
+        ("PUBLISH on a topic with NUL (MQTT-1.5.3-2)", &[0x32, 7, 0, 3, b'a', 0, b'b', 0, 1]),
+        ("PUBLISH on a filter (MQTT-3.3.2-2)", &[0x32, 6, 0, 2, b'a', b'#', 0, 1]),
+        ("PUBLISH on half a surrogate pair (MQTT-1.5.3-1)", &[0x32, 7, 0, 3, 0xed, 0xa0, 0x80, 0, 1]),
+        ("PUBLISH whose topic ends past the packet", &[0x32, 3, 0, 9, b'a']),
+        ("SUBSCRIBE with reserved options (MQTT-3.8.3-4)", &[0x82, 6, 0, 1, 0, 1, b'a', 5]),
+        ("SUBSCRIBE at QoS 3 (MQTT-3.8.3-4)", &[0x82, 6, 0, 1, 0, 1, b'a', 3]),
+        ("SUBSCRIBE with NUL", &[0x82, 6, 0, 1, 0, 1, 0, 1]),
+        ("UNSUBSCRIBE without its flags (MQTT-3.10.1-1)", &[0xa0, 5, 0, 1, 0, 1, b'a']),
+        ("UNSUBSCRIBE with NUL", &[0xa2, 5, 0, 1, 0, 1, 0]),
+        ("CONNECT with flags in its header (MQTT-2.2.2-2)", &[0x11, 0]),
         ("PUBLISH whose topic is not UTF-8", &[0x32, 5, 0, 1, 0xff, 0, 1]),
         ("a length of five bytes", &[0x30, 0xff, 0xff, 0xff, 0xff, 1]),
     ] {
         assert_eq!(read_all(bytes), Err(CodecError::Malformed), "{name}");
     }
+}
+
+#[test]
+fn a_connect_that_breaks_the_standard_is_malformed() {
+    let with = |flags: u8, rest: &[u8]| {
+        let mut body = b"\x00\x04MQTT\x04\x00\x00\x1e\x00\x01A".to_vec();
+        body[7] = flags;
+        body.extend(rest);
+        let mut packet = vec![0x10, u8::try_from(body.len()).unwrap()];
+        packet.extend(body);
+        read_all(&packet)
+    };
+    let (will, user, password) = (&b"\x00\x01w\x00\x01m"[..], &b"\x00\x01u"[..], &b"\x00\x01p"[..]);
+    for (name, flags, rest) in [
+        ("as it should be", 0x02, &[][..]),
+        ("a will", 0x06, will),
+        ("a will, a user name and a password", 0xee, &[will, user, password].concat()),
+        ("a user name without a password", 0x82, user),
+    ] {
+        assert!(matches!(with(flags, rest).as_deref(), Ok([Incoming::Connect(_)])), "{name}");
+    }
+    for (name, flags, rest) in [
+        ("the reserved flag (MQTT-3.1.2-3)", 0x03, &[][..]),
+        ("the will's QoS without a will (MQTT-3.1.2-13)", 0x0a, &[]),
+        ("a will that is retained, and none (MQTT-3.1.2-15)", 0x22, &[]),
+        ("the will's QoS is 3 (MQTT-3.1.2-14)", 0x1e, will),
+        ("a password without a user name (MQTT-3.1.2-22)", 0x42, password),
+        ("a user name that is not there (MQTT-3.1.2-19)", 0x82, &[]),
+        ("something behind the last field", 0x02, user),
+        ("a will on a topic with NUL", 0x06, b"\x00\x01\x00\x00\x01m"),
+        ("a user name with NUL", 0x82, b"\x00\x01\x00"),
+    ] {
+        assert_eq!(with(flags, rest), Err(CodecError::Malformed), "{name}");
+    }
+    let null_in_id = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x1e\x00\x01\x00";
+    assert_eq!(read_all(null_in_id), Err(CodecError::Malformed), "a client id with NUL");
 }
 
 #[test]
