@@ -7,6 +7,7 @@
 //!   stored with what was true.
 //! - [`fleet`]: a server and lampposts as processes of this machine, for the demonstration, the tests and the benchmarks.
 //! - [`simulation`]: the whole path in one process, stepped, under every fault that can be thought of.
+//! - [`fuzz`]: hostile bytes for every parser that faces a network, from a seed.
 //! - [`mod@bench`]: what the whole path costs and how long it takes.
 //! - [`mod@chaos`]: everything fails at random moments, and what was read is compared with what is stored.
 //!
@@ -19,6 +20,7 @@ pub mod bench;
 pub mod chaos;
 pub mod city;
 pub mod fleet;
+pub mod fuzz;
 pub mod rig;
 pub mod simulation;
 pub mod world;

@@ -35,6 +35,9 @@ enum Command {
     /// Run the whole path in one process under simulated faults, seed by seed; --help for its options
     #[command(disable_help_flag = true)]
     Simulate(Rest),
+    /// Throw hostile bytes at every parser that faces a network, from a seed; --help for its options
+    #[command(disable_help_flag = true)]
+    Fuzz(Rest),
     /// Run a street on which everything fails at random moments, then prove that nothing was lost; --help for its options
     #[command(disable_help_flag = true)]
     Chaos(Rest),
@@ -67,6 +70,10 @@ fn main() -> anyhow::Result<()> {
         Command::Simulate(rest) => {
             let simulate = ["run", "--quiet", "-p", "hil-tests", "--bin", "simulate", "--"];
             shell::hand_over(cargo().args(simulate).args(rest.words))
+        }
+        Command::Fuzz(rest) => {
+            let fuzz = ["run", "--release", "--quiet", "-p", "hil-tests", "--bin", "fuzz", "--"];
+            shell::hand_over(cargo().args(fuzz).args(rest.words))
         }
         Command::Bench(rest) => {
             if rest.words.first().is_some_and(|name| IN_A_BROWSER.iter().any(|of| name == of)) {

@@ -37,6 +37,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::http::{HeaderMap, HeaderValue, header};
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 use rustls::pki_types::CertificateDer;
 
@@ -73,6 +74,19 @@ pub struct EstOptions {
     pub validity: Validity,
     /// For how long after its end one can be renewed.
     pub return_within: ReturnWithin,
+}
+
+/// Whom a request for a certificate names, if its bytes are one: all that is read of it before a certificate is made.
+pub fn named_in_request(body: &[u8]) -> Option<Option<LamppostNumber>> {
+    SigningRequest::read(body).ok().map(|request| request.name)
+}
+
+/// Who logs in by the value of an `Authorization` header, if it could be right: all that is read of it before the registry is
+/// asked.
+pub fn named_in_login(value: &[u8]) -> Option<LamppostNumber> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::AUTHORIZATION, HeaderValue::from_bytes(value).ok()?);
+    Login::of(&headers).map(|login| login.number)
 }
 
 /// Enrols lampposts.

@@ -15,7 +15,7 @@ mod action;
 mod cli;
 mod clock;
 mod dating;
-mod dice;
+pub(crate) mod dice;
 mod disk;
 mod model;
 mod ports;
