@@ -32,13 +32,13 @@ use crate::cli::RunArgs;
 use crate::clock;
 use crate::commands::Commands;
 use crate::est::{Est, EstMetrics, EstOptions};
-use crate::feeds::{FeedLimits, FeedMetrics, Feeds};
+use crate::feeds::FeedMetrics;
 use crate::gateway::{Gateway, GatewayMetrics, GatewayOptions, Limits, Probe, Rate, Refusals, Sessions};
 use crate::ingest::{Ingest, IngestMetrics};
 use crate::journal::{Journal, JournalHandle, JournalHealth, JournalMetrics, JournalOptions};
 use crate::live::{LiveHub, LiveMetrics, LiveOptions};
 use crate::registry::{Registry, RegistryAdmission};
-use crate::roll::{Roll, Sources, Watcher};
+use crate::roll::{Roll, Sources, StatePublisher, Watcher};
 use crate::store::{StoreMetrics, Tail, TailOptions};
 use crate::web::{
     self, AccessToken, Basemap, Console, Entrance, Figures, PeopleListener, Phase, Readiness, WebLimits,
@@ -137,23 +137,20 @@ impl Server {
 
         let (lampposts, people) = (listen(args.mqtt).await?, web::bind(args.http).await?);
         let token = AccessToken::generate()?;
-        let (lampposts_at, people_at) = (lampposts.local_addr()?, people.local_addr());
+        let lampposts_at = lampposts.local_addr()?;
         writeln!(out, "lampposts  mqtts://{lampposts_at}")?;
-        writeln!(out, "people     {}", token.login_link(people_at))?;
+        writeln!(out, "people     {}", token.login_link(people.local_addr()))?;
         out.flush()?;
 
-        let tail = TailOptions {
-            max_observations: args.tail_observations.unwrap_or(TailOptions::default().max_observations),
-            ..TailOptions::default()
-        };
+        let tail = tail_options(args);
         let fresh = Fresh { catalogue: Catalogue::built_in(), metrics: metrics.ingest.clone(), tail };
         let (ingest, store) = fresh.build();
         let (ingest, store) = (Arc::new(RwLock::new(ingest)), Arc::new(RwLock::new(store)));
         let live = LiveHub::new(LiveOptions::default(), metrics.live.clone())?;
         let sessions = Sessions::default();
-        let authority = AuthorityWatch::new(
+        let authority_watch = AuthorityWatch::new(
             args,
-            (authority, certificate, tls.clone()),
+            (authority.clone(), certificate, tls.clone()),
             registry.clone(),
             sessions.clone(),
         );
@@ -170,11 +167,7 @@ impl Server {
             registry: registry.clone(),
             sessions: sessions.clone(),
             refusals: gateway.refusals.clone(),
-            entrance: Entrance {
-                host: args.names.first().map(|name| name.to_str().into_owned()),
-                port: lampposts_at.port(),
-                authority: authority.clone(),
-            },
+            entrance: entrance(args, lampposts_at, authority),
             roll: roll.clone(),
             commands: Commands::new(registry.clone(), sessions.clone(), Arc::clone(&ingest)),
             readiness,
@@ -203,7 +196,7 @@ impl Server {
             roll,
             gateway,
             tls,
-            authority,
+            authority: authority_watch,
             lampposts,
             people,
             phase,
@@ -249,9 +242,7 @@ impl Server {
         let mut clock_watch = ClockWatch::new(metrics.clock_wrong.clone());
         // Said before the journal is read, which may take a while. That the server is starting is all that is asked then.
         clock_watch.look(clock::wall()).ok();
-        let directory = watch::Sender::new(Arc::default());
-        let feeds = Feeds::new(FeedLimits::default(), directory.subscribe(), metrics.feeds.clone());
-        options.feeds = Some(feeds.clone());
+        let (feeds, directory) = feeding::open(&mut options, &metrics.feeds);
         let mut keeper = Keeper::begin(&registry, &sessions, options.refusals.clone(), directory).await;
         keeper.keep(|stop| authority.run(stop));
         let (stop_web, commands, probe) = (web.stop.clone(), web.commands.clone(), web.probe.clone());
@@ -267,8 +258,8 @@ impl Server {
             phase: phase.clone(),
             store_metrics: metrics.store.clone(),
             checkpoint_metrics: metrics.checkpoint.clone(),
-        };
-        let start = start.start()?;
+        }
+        .start()?;
         let rebuilt = tokio::select! {
             rebuilt = start => rebuilt.context("the replay thread panicked")??,
             () = stop.cancelled() => {
@@ -289,30 +280,25 @@ impl Server {
         };
         let (journal, threads) = Threads::start(rebuilt, work)?;
 
-        let admission = Arc::new(RegistryAdmission::new(registry.clone()));
         let gateway = Gateway::new(
             lampposts,
             options,
             tls,
             journal.clone(),
-            admission,
+            Arc::new(RegistryAdmission::new(registry.clone())),
             sessions,
             metrics.gateway.clone(),
         )?;
         probe.attach(&gateway);
-        let told = live.clone();
-        let publish = Box::new(move |state| told.publish_state(state));
         // The roll is whole before anybody may read it.
-        let watcher = Watcher::new(roll.clone(), registry.clone(), publish).look().await?;
+        let watcher = Watcher::new(roll.clone(), registry.clone(), telling(&live)).look().await?;
         let mut feeding = Feeding::begin(&feeds, &live, roll, store.clone()).await?;
         phase.send_replace(Phase::Ready);
         tracing::info!("ready");
 
-        let stop_gateway = CancellationToken::new();
-        let mut gateway_task = JoinSet::new();
+        let (stop_gateway, stop_watcher) = (CancellationToken::new(), CancellationToken::new());
+        let (mut gateway_task, mut watcher_task) = (JoinSet::new(), JoinSet::new());
         gateway_task.spawn(gateway.run(stop_gateway.clone()));
-        let stop_watcher = CancellationToken::new();
-        let mut watcher_task = JoinSet::new();
         watcher_task.spawn(watcher.run(stop_watcher.clone()));
         let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
@@ -401,6 +387,24 @@ fn open_ca(
     Ok((authority, certificate))
 }
 
+/// Tells of states of lampposts.
+fn telling(live: &LiveHub) -> StatePublisher {
+    let live = live.clone();
+    Box::new(move |state| live.publish_state(state))
+}
+
+/// How much the store may hold.
+fn tail_options(args: &RunArgs) -> TailOptions {
+    let default = TailOptions::default();
+    TailOptions { max_observations: args.tail_observations.unwrap_or(default.max_observations), ..default }
+}
+
+/// What is told to whoever enrols a lamppost.
+fn entrance(args: &RunArgs, lampposts: SocketAddr, authority: Present<Authority>) -> Entrance {
+    let host = args.names.first().map(|name| name.to_str().into_owned());
+    Entrance { host, port: lampposts.port(), authority }
+}
+
 /// What the gateway grants, and what it serves by HTTP: enrolment. Both count what they refuse in one place.
 fn gateway_options(
     args: &RunArgs,
@@ -420,7 +424,7 @@ fn gateway_options(
 fn limits(args: &RunArgs) -> anyhow::Result<Limits> {
     let granted = rlimit::increase_nofile_limit(u64::MAX).context("cannot ask for more file descriptors")?;
     let most = usize::try_from(granted).unwrap_or(usize::MAX).saturating_sub(DESCRIPTORS_KEPT_BACK).max(1);
-    let limits = args.limits.apply(Limits::default());
+    let limits = args.limits.apply(&Limits::default());
     if most < limits.connections {
         tracing::warn!(
             granted,

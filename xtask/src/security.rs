@@ -1,5 +1,5 @@
-//! What is said of security is true: every threat of `docs/threats.md` has its tests, and the systemd units are as tight as
-//! that says.
+//! What is said of security is true: every threat of `docs/threats.md` and every attack of `docs/attacks.md` has its tests, and
+//! the systemd units are as tight as that says.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,6 +9,8 @@ use anyhow::{Context as _, bail};
 use crate::shell::{command, output, root};
 
 const THREATS: &str = "docs/threats.md";
+/// What was tried, and how to try it again.
+const ATTACKS: &str = "docs/attacks.md";
 
 /// The units that are shipped.
 const UNITS: [&str; 2] =
@@ -18,49 +20,79 @@ const UNITS: [&str; 2] =
 /// that the document's figures are of.
 const MOST_EXPOSURE: u32 = 20;
 
-/// Looks at both.
+/// Looks at all of it.
 pub(crate) fn check() -> anyhow::Result<()> {
-    threats()?;
+    let tests = names_of_tests()?;
+    named(THREATS, Row::of_threats, &tests)?;
+    named(ATTACKS, Row::of_attacks, &tests)?;
     UNITS.iter().try_for_each(|unit| exposure(unit))
 }
 
-fn threats() -> anyhow::Result<()> {
-    let text = read(&root().join(THREATS))?;
-    let tests = names_of_tests()?;
+/// Whether every row of a document's table names tests, and all that it names exist.
+fn named(
+    document: &str,
+    row_of: fn(&str) -> Option<Row<'_>>,
+    tests: &BTreeSet<String>,
+) -> anyhow::Result<()> {
+    let text = read(&root().join(document))?;
     let mut rows = 0;
     for (number, line) in text.lines().enumerate() {
-        let Some(row) = Row::of(line) else { continue };
+        let Some(row) = row_of(line) else { continue };
         rows += 1;
-        let place = format!("{THREATS}:{}", number + 1);
+        let place = format!("{document}:{}", number + 1);
         if row.tests.is_empty() {
-            bail!("{place}: no test is named for \"{}\"", row.threat);
+            bail!("{place}: no test is named for \"{}\"", row.what);
         }
         if let Some(gone) = row.tests.iter().find(|test| !tests.contains(**test)) {
             bail!("{place}: there is no test `{gone}`");
         }
     }
     if rows == 0 {
-        bail!("{THREATS} has no table of threats");
+        bail!("{document} has no such table");
     }
     Ok(())
 }
 
-/// A line of a table of threats.
+/// A line of a table of threats or attacks.
 struct Row<'a> {
-    threat: &'a str,
+    what: &'a str,
     tests: Vec<&'a str>,
 }
 
-impl<'a> Row<'a> {
-    /// None if the line is none, or is the table's head.
-    fn of(line: &'a str) -> Option<Self> {
-        let cells: Vec<&str> = line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim).collect();
-        let [threat, _, tests] = cells[..] else { return None };
-        if threat == "threat" || threat.starts_with("---") {
+impl Row<'_> {
+    /// A threat, the answer, tests. None if the line is none, or is the table's head.
+    fn of_threats(line: &str) -> Option<Row<'_>> {
+        let [what, _, tests] = cells(line)?;
+        (what != "threat").then(|| Row { what, tests: code(tests).collect() })
+    }
+
+    /// An attack, the command that tries it, whose last word is a test, and the answer; or a case of another suite, whether it
+    /// concerns us, and tests.
+    fn of_attacks(line: &str) -> Option<Row<'_>> {
+        let [what, command, last] = cells(line)?;
+        if matches!(what, "attack tried" | "their case") || last.is_empty() {
             return None;
         }
-        Some(Self { threat, tests: tests.split('`').skip(1).step_by(2).collect() })
+        let commands =
+            code(command).filter_map(|command| command.strip_prefix("cargo test ")?.split(' ').next_back());
+        let mut tests: Vec<_> = commands.collect();
+        if tests.is_empty() {
+            tests = code(last).collect();
+        }
+        Some(Row { what, tests })
     }
+}
+
+/// The cells of a line of a table of three columns.
+fn cells(line: &str) -> Option<[&str; 3]> {
+    let cells: Vec<&str> = line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim).collect();
+    let cells: [&str; 3] = cells.try_into().ok()?;
+    (!cells[0].starts_with("---")).then_some(cells)
+}
+
+/// What stands between backticks.
+fn code(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
 }
 
 /// The functions of all Rust files that git knows, and that stand below an attribute of a test.
@@ -118,11 +150,26 @@ mod tests {
 
     #[test]
     fn a_row_has_a_threat_and_its_tests_and_heads_are_no_rows() {
-        assert!(Row::of("| threat | answer | tests |").is_none());
-        assert!(Row::of("| --- | --- | --- |").is_none());
-        assert!(Row::of("plain text").is_none());
-        let row = Row::of("| A flood | `bounded` rates | `one_test` `another` |").unwrap();
-        assert_eq!((row.threat, row.tests), ("A flood", vec!["one_test", "another"]));
+        assert!(Row::of_threats("| threat | answer | tests |").is_none());
+        assert!(Row::of_threats("| --- | --- | --- |").is_none());
+        assert!(Row::of_threats("plain text").is_none());
+        let row = Row::of_threats("| A flood | `bounded` rates | `one_test` `another` |").unwrap();
+        assert_eq!((row.what, row.tests), ("A flood", vec!["one_test", "another"]));
+    }
+
+    #[test]
+    fn a_row_has_an_attack_and_the_command_that_tries_it() {
+        assert!(Row::of_attacks("| attack tried | command | answer |").is_none());
+        assert!(Row::of_attacks("| a case | no: nothing is retained | |").is_none(), "it is none of ours");
+        let row = Row::of_attacks("| `x` | `cargo test -p a --lib b` `cargo test c` | `y` |").unwrap();
+        assert_eq!((row.what, row.tests), ("`x`", vec!["b", "c"]));
+        let row = Row::of_attacks("| a case | yes | `b` `c` |").unwrap();
+        assert_eq!(row.tests, ["b", "c"]);
+        assert_eq!(
+            Row::of_attacks("| a case | yes | in words |").unwrap().tests,
+            [""; 0],
+            "which is refused"
+        );
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct LimitArgs {
 
 impl LimitArgs {
     /// What is granted with these options.
-    pub fn apply(self, limits: Limits) -> Limits {
+    pub fn apply(self, limits: &Limits) -> Limits {
         let connections = self
             .max_connections
             .map_or(limits.connections, |most| usize::try_from(most).unwrap_or(usize::MAX));
@@ -34,6 +34,6 @@ impl LimitArgs {
             burst: amount,
             ..limits.handshakes
         });
-        Limits { connections, attempts: Rate { burst, ..limits.attempts }, handshakes, ..limits }
+        Limits { connections, attempts: Rate { burst, ..limits.attempts }, handshakes, ..limits.clone() }
     }
 }

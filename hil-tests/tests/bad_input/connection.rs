@@ -146,6 +146,23 @@ impl Connection {
         assert_eq!(self.next(|_| false), Err(End::Closed));
     }
 
+    /// The next packet, whatever it is.
+    pub(crate) fn packet(&mut self) -> Result<Packet, End> {
+        self.next(|_| true)
+    }
+
+    /// The next packet that begins with this byte.
+    pub(crate) fn answer(&mut self, first: u8) -> Result<Packet, End> {
+        self.next(|packet| matches!(packet, Packet::Other(byte, _) if *byte == first))
+    }
+
+    /// All that still comes until the gateway closes, as it is.
+    pub(crate) fn bytes_until_closed(&mut self) -> Vec<u8> {
+        // Also if it is cut without a word of TLS.
+        self.stream.read_to_end(&mut self.received).ok();
+        std::mem::take(&mut self.received)
+    }
+
     /// Sends bytes as they are.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), End> {
         self.stream.write_all(bytes).and_then(|()| self.stream.flush()).map_err(|_| End::Closed)
@@ -192,7 +209,8 @@ pub(crate) fn connect(number: &LamppostNumber) -> Vec<u8> {
     packet(0x10, &body)
 }
 
-fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+/// A packet of this first byte and body.
+pub(crate) fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     let mut packet = vec![first];
     let mut length = body.len();
     loop {
@@ -207,7 +225,8 @@ fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     packet
 }
 
-fn text(text: &str) -> Vec<u8> {
+/// A text with its length before it.
+pub(crate) fn text(text: &str) -> Vec<u8> {
     let mut bytes = u16::try_from(text.len()).unwrap().to_be_bytes().to_vec();
     bytes.extend(text.bytes());
     bytes

@@ -4,6 +4,8 @@
 //! - [`agent_configuration`], [`agent_surroundings`]: what an agent is told wrongly, and what it does not find.
 //! - [`server_start`]: what keeps a server from starting, and what its other commands refuse.
 //! - [`payloads`]: what a lamppost with every right may say that cannot be read.
+//! - [`hostile`]: attacks on the lampposts' port, and how long a lamppost beside them waited.
+//! - [`standard`]: MQTT 3.1.1, statement by statement.
 //! - [`slow_clients`]: who says nothing, half of something, or does not listen.
 //! - [`unknown_time`], [`wrong_clock`]: a machine that does not know the time, or knows a wrong one.
 //! - [`set_aside`]: an outbox that belongs elsewhere, and what operators decide of it.
@@ -37,11 +39,15 @@ mod damaged_journal;
 #[cfg(test)]
 mod full_disk;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod lamppost;
 #[cfg(test)]
 mod lifetime;
 #[cfg(test)]
 mod mounts;
+#[cfg(test)]
+mod neighbour;
 #[cfg(test)]
 mod payloads;
 #[cfg(test)]
@@ -54,6 +60,10 @@ mod server_start;
 mod set_aside;
 #[cfg(test)]
 mod slow_clients;
+#[cfg(test)]
+mod standard;
+#[cfg(test)]
+mod stranger;
 #[cfg(test)]
 mod town;
 #[cfg(test)]

@@ -80,6 +80,9 @@ pub enum CodecError {
 }
 
 /// Takes the next whole packet out of `buffer`. None: more bytes are needed, and `buffer` has the room for them.
+///
+/// # Errors
+/// [`CodecError`]: then nothing that follows can be read either.
 pub fn read(buffer: &mut BytesMut) -> Result<Option<Incoming>, CodecError> {
     let Some(first) = buffer.first().copied() else { return Ok(None) };
     if !flags_allowed(first) {
