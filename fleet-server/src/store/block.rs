@@ -77,6 +77,10 @@ impl Block {
         UtcMillis(self.first + i64::from(self.offsets[place]))
     }
 
+    pub(super) fn times(&self) -> impl Iterator<Item = UtcMillis> {
+        self.offsets.iter().map(|offset| UtcMillis(self.first + i64::from(*offset)))
+    }
+
     pub(super) fn point(&self, place: usize) -> Point {
         let value = Some(self.values[place]).filter(|value| !value.is_nan());
         Point { time: self.time(place), value, reason: self.reasons[place] }
@@ -93,7 +97,9 @@ impl Block {
 
     /// Adds or merges an observation, where its time belongs.
     pub(super) fn insert(&mut self, point: Point) -> Fit {
-        let place = self.place_of(point.time);
+        // Nearly all observations are newer than all before.
+        let newest = self.last() < point.time;
+        let place = if newest { self.len() } else { self.place_of(point.time) };
         if place < self.len() && self.time(place) == point.time {
             return Fit::Merged(self.merge(place, point));
         }

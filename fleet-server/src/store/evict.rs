@@ -11,12 +11,25 @@ use super::series::Series;
 /// About how many observations are looked at to find the time.
 const SAMPLES: usize = 65_536;
 
-/// How many observations a lamppost may keep so that about `excess` go, of what each one has in `held`. None if nobody
-/// has more than the fair share, which is `bound` divided by the number of lampposts that hold anything.
+/// At how many lampposts, none of which holds more than the fair share, is looked to find it for all. Each look at a series is
+/// one into cold memory, and ingest waits meanwhile.
+const LOOKED_AT: usize = 1_024;
+
+/// Who gives way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Who holds more than this, down to it.
+    Above(usize),
+    /// There is not enough above the fair share, which is this: the oldest of all goes, and then what is still above it.
+    Oldest(usize),
+}
+
+/// Who gives way so that about `excess` go, of what each lamppost has in `held`. The fair share is `bound` divided by the
+/// number of lampposts that hold anything.
 ///
-/// It is the highest level above which `excess` observations lie, so that who holds most gives way first; not below
-/// the fair share, also when fewer than `excess` lie above that. Rounded down: one more of each lamppost may go.
-pub(super) fn level_for(held: impl Iterator<Item = usize>, bound: usize, excess: usize) -> Option<usize> {
+/// It is the highest level above which `excess` observations lie, so that who holds most gives way first, and not below
+/// the fair share. Rounded down: one more of each lamppost may go.
+pub(super) fn cut_among(held: impl Iterator<Item = usize>, bound: usize, excess: usize) -> Cut {
     let mut held: Vec<usize> = held.filter(|&one| one > 0).collect();
     let share = (bound / held.len().max(1)).max(1);
     held.retain(|&one| one > share);
@@ -26,10 +39,18 @@ pub(super) fn level_for(held: impl Iterator<Item = usize>, bound: usize, excess:
         greatest += one;
         let (count, next) = (place + 1, held.get(place + 1).copied().unwrap_or(share));
         if greatest - count * next >= excess {
-            return Some((greatest - excess) / count);
+            return Cut::Above((greatest - excess) / count);
         }
     }
-    (!held.is_empty()).then_some(share)
+    Cut::Oldest(share)
+}
+
+/// Of so many lampposts, the places of those that are looked at: all of them, or about [`LOOKED_AT`], evenly.
+pub(super) fn looked_at(lampposts: usize) -> impl Iterator<Item = usize> {
+    let stride = lampposts.div_ceil(LOOKED_AT).max(1);
+    (0..lampposts.div_ceil(stride))
+        .map(move |one| one * stride + place_in(one, stride))
+        .filter(move |place| *place < lampposts)
 }
 
 /// A time such that about `excess` of these series' `observations` are not after it: at least one, at best within a
@@ -43,6 +64,13 @@ pub(super) fn cut_for<'a>(
     excess: usize,
 ) -> Option<UtcMillis> {
     let stride = (observations / SAMPLES).max(1);
+    if stride == 1 {
+        // Of one series no more can go than are to go.
+        let mut times: Vec<UtcMillis> =
+            series.flat_map(|series| series.times().take(excess.max(1))).collect();
+        let nth = excess.clamp(1, times.len().max(1)) - 1;
+        return (nth < times.len()).then(|| *times.select_nth_unstable(nth).1);
+    }
     let mut times: Vec<UtcMillis> = Vec::with_capacity(observations / stride + 1);
     let (mut seen, mut next) = (0, place_in(0, stride));
     for block in series.flat_map(Series::blocks) {
@@ -65,29 +93,48 @@ fn place_in(strides: usize, stride: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::level_for;
+    use super::{Cut, LOOKED_AT, cut_among, looked_at};
 
-    fn level(held: &[usize], bound: usize, excess: usize) -> Option<usize> {
-        level_for(held.iter().copied(), bound, excess)
+    fn cut(held: &[usize], bound: usize, excess: usize) -> Cut {
+        cut_among(held.iter().copied(), bound, excess)
     }
 
     #[test]
     fn who_holds_most_gives_way_first() {
-        assert_eq!(level(&[10, 900, 10, 81], 1_000, 63), Some(837));
-        assert_eq!(level(&[10, 500, 10, 480], 1_000, 63), Some(458), "20 to the second, the rest by halves");
-        assert_eq!(level(&[10, 500, 10, 480], 1_000, 20), Some(480));
+        assert_eq!(cut(&[10, 900, 10, 81], 1_000, 63), Cut::Above(837));
+        assert_eq!(
+            cut(&[10, 500, 10, 480], 1_000, 63),
+            Cut::Above(458),
+            "20 to the second, the rest by halves"
+        );
+        assert_eq!(cut(&[10, 500, 10, 480], 1_000, 20), Cut::Above(480));
+        assert_eq!(cut(&[240, 313, 250, 198], 1_000, 63), Cut::Above(250));
     }
 
     #[test]
     fn nobody_is_cut_below_the_fair_share() {
-        assert_eq!(level(&[240, 251, 250, 252], 1_000, 63), Some(250));
-        assert_eq!(level(&[334, 333, 0, 333, 0], 1_000, 63), Some(333), "who holds nothing needs no share");
+        assert_eq!(cut(&[240, 251, 250, 252], 1_000, 63), Cut::Oldest(250));
+        assert_eq!(
+            cut(&[334, 333, 0, 333, 0], 1_000, 63),
+            Cut::Oldest(333),
+            "who holds nothing needs no share"
+        );
     }
 
     #[test]
-    fn without_one_above_the_fair_share_there_is_no_level() {
-        assert_eq!(level(&[250, 250, 249, 248], 1_000, 63), None);
-        assert_eq!(level(&[1, 1, 1, 1], 3, 1), None, "more lampposts than observations");
-        assert_eq!(level(&[], 1_000, 1), None);
+    fn without_one_above_the_fair_share_the_oldest_go() {
+        assert_eq!(cut(&[250, 250, 249, 248], 1_000, 63), Cut::Oldest(250));
+        assert_eq!(cut(&[1, 1, 1, 1], 3, 1), Cut::Oldest(1), "more lampposts than observations");
+        assert_eq!(cut(&[], 1_000, 1), Cut::Oldest(1_000));
+    }
+
+    #[test]
+    fn all_of_a_few_are_looked_at_and_of_many_as_many_everywhere() {
+        assert_eq!(looked_at(0).count(), 0);
+        assert_eq!(looked_at(LOOKED_AT).collect::<Vec<_>>(), (0..LOOKED_AT).collect::<Vec<_>>());
+        let places: Vec<usize> = looked_at(10_000).collect();
+        assert!(places.is_sorted_by(|one, next| one < next) && places.len() == 1_000, "{}", places.len());
+        let halves = places.iter().filter(|place| **place < 5_000).count();
+        assert_eq!(halves, 500);
     }
 }

@@ -1,6 +1,7 @@
 //! One series of the tail: its blocks in order of time, its latest observation, and its floor.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use lamplighter_protocol::UtcMillis;
 
@@ -10,7 +11,10 @@ use super::{Inserted, Merge, Point, SeriesMeta};
 
 #[derive(Debug)]
 pub(super) struct Series {
-    pub(super) meta: SeriesMeta,
+    /// Shared with copies of the tail, which are made while ingest waits.
+    pub(super) meta: Arc<SeriesMeta>,
+    /// Place of its lamppost in the tail.
+    pub(super) holder: usize,
     /// Disjoint, ascending.
     blocks: VecDeque<Block>,
     /// Bytes behind all blocks: counted as they change, for there may be thousands.
@@ -20,13 +24,20 @@ pub(super) struct Series {
 }
 
 impl Series {
-    pub(super) fn new(meta: SeriesMeta) -> Self {
-        Self { meta, blocks: VecDeque::new(), block_bytes: 0, latest: None, floor: UtcMillis(i64::MIN) }
+    pub(super) fn new(meta: SeriesMeta, holder: usize) -> Self {
+        Self {
+            meta: Arc::new(meta),
+            holder,
+            blocks: VecDeque::new(),
+            block_bytes: 0,
+            latest: None,
+            floor: UtcMillis(i64::MIN),
+        }
     }
 
     /// A series that is put together again; its blocks follow.
-    pub(super) fn restored(meta: SeriesMeta, latest: Option<Point>, floor: UtcMillis) -> Self {
-        Self { latest, floor, ..Self::new(meta) }
+    pub(super) fn restored(meta: SeriesMeta, holder: usize, latest: Option<Point>, floor: UtcMillis) -> Self {
+        Self { latest, floor, ..Self::new(meta, holder) }
     }
 
     /// Adds the next of its blocks; false if it does not lie behind the one before.
@@ -46,6 +57,16 @@ impl Series {
     /// From here on nothing that was inserted is missing.
     pub(super) fn floor(&self) -> UtcMillis {
         self.floor
+    }
+
+    /// Times of what is held, ascending.
+    pub(super) fn times(&self) -> impl Iterator<Item = UtcMillis> {
+        self.blocks.iter().flat_map(Block::times)
+    }
+
+    /// Time of the oldest observation that is held.
+    pub(super) fn oldest(&self) -> Option<UtcMillis> {
+        self.blocks.front().map(Block::first)
     }
 
     /// Observations that are held. Walks the blocks.
@@ -125,7 +146,7 @@ impl Series {
             + name.property.as_str().len()
             + channel
             + self.meta.unit.capacity();
-        names + self.observation_bytes()
+        size_of::<SeriesMeta>() + names + self.observation_bytes()
     }
 
     /// Of these, those of the observations.

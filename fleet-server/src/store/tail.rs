@@ -3,10 +3,11 @@
 mod snapshot;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 
-use super::block::Block;
+use super::evict::Cut;
 use super::series::Series;
 use super::{
     AggregateError, Bucket, Inserted, MAX_PAGE, Merge, OlderThanTail, Point, RangePage, SeriesId, SeriesKey,
@@ -23,8 +24,9 @@ pub struct Tail {
     options: TailOptions,
     /// By id.
     series: Vec<Series>,
-    /// Each lamppost's series in order of their names.
-    lampposts: BTreeMap<LamppostNumber, Vec<SeriesId>>,
+    /// Places among the holders.
+    lampposts: BTreeMap<LamppostNumber, usize>,
+    holders: Vec<Holder>,
     observations: usize,
     /// Bytes behind the series and the index, without what [`Tail::size`] multiplies: counted as they change, so that
     /// nobody walks all blocks under the lock that ingest waits for.
@@ -34,6 +36,18 @@ pub struct Tail {
     tally: TailTally,
 }
 
+/// What a lamppost has of the tail.
+#[derive(Debug, Default)]
+struct Holder {
+    /// In order of their names.
+    series: Vec<SeriesId>,
+    /// Of the series together. This and the oldest are kept as observations come and go, so that eviction walks the series
+    /// of those alone who have to give way.
+    observations: usize,
+    /// Time of the oldest observation.
+    oldest: Option<UtcMillis>,
+}
+
 impl Tail {
     /// An empty tail.
     pub fn new(options: TailOptions) -> Self {
@@ -41,6 +55,7 @@ impl Tail {
             options,
             series: Vec::new(),
             lampposts: BTreeMap::new(),
+            holders: Vec::new(),
             observations: 0,
             bytes_behind: 0,
             oldest: None,
@@ -56,29 +71,26 @@ impl Tail {
         if let Some(id) = self.find(&meta.key) {
             let series = at_mut(&mut self.series, id);
             let before = series.bytes();
-            series.meta = meta;
+            series.meta = Arc::new(meta);
             self.bytes_behind = self.bytes_behind - before + series.bytes();
             return Ok(id);
         }
         let id = self.free_id(&meta.key.lamppost)?;
-        let number = &meta.key.lamppost;
-        if !self.lampposts.contains_key(number) {
-            self.bytes_behind += number.as_str().len();
-        }
-        let siblings = self.lampposts.entry(number.clone()).or_default();
+        let holder = self.holder(&meta.key.lamppost);
+        let siblings = &mut holder_mut(&mut self.holders, holder).series;
         let place = siblings.partition_point(|one| name_of(&self.series, *one) < &meta.key.name);
         let before = siblings.capacity();
         siblings.insert(place, id);
         self.bytes_behind += (siblings.capacity() - before) * size_of::<SeriesId>();
-        let series = Series::new(meta);
+        let series = Series::new(meta, holder);
         self.bytes_behind += series.bytes();
         self.series.push(series);
         Ok(id)
     }
 
     /// Puts an observation in its place, merged by D13 with one of the same time. When the tail is full a sixteenth
-    /// of what it may hold leaves it at once: first the oldest of the lampposts that hold more than their share, and
-    /// when none does the oldest of all.
+    /// of what it may hold leaves it at once: the oldest of the lampposts that hold more than their share, and where that
+    /// is not enough the oldest of all, so that nobody holds more than the share afterwards.
     pub fn insert(&mut self, id: SeriesId, point: Point) -> Inserted {
         let point = Point { value: point.value.filter(|value| value.is_finite()), ..point };
         let series = at_mut(&mut self.series, id);
@@ -89,7 +101,10 @@ impl Tail {
             Inserted::Stored { .. } => {
                 self.tally.stored += 1;
                 self.observations += 1;
-                self.oldest = Some(self.oldest.map_or(point.time, |oldest| oldest.min(point.time)));
+                let holder = holder_mut(&mut self.holders, series.holder);
+                holder.observations += 1;
+                holder.oldest = earlier(holder.oldest, Some(point.time));
+                self.oldest = earlier(self.oldest, Some(point.time));
                 self.evict();
             }
             Inserted::Merged(Merge::Kept) => self.tally.merged_kept += 1,
@@ -101,24 +116,25 @@ impl Tail {
 
     /// The id of a series, if it is known.
     pub fn find(&self, key: &SeriesKey) -> Option<SeriesId> {
-        let siblings = self.lampposts.get(&key.lamppost)?;
+        let siblings = self.siblings(&key.lamppost);
         let place = siblings.binary_search_by(|one| name_of(&self.series, *one).cmp(&key.name)).ok()?;
         siblings.get(place).copied()
     }
 
     /// All series of a lamppost in order of their names.
     pub fn of_lamppost(&self, lamppost: &LamppostNumber) -> Vec<SeriesId> {
-        self.lampposts.get(lamppost).cloned().unwrap_or_default()
+        self.siblings(lamppost).to_vec()
     }
 
     /// All series of a lamppost in order of their names, each with its newest observation.
     pub fn latest_of_lamppost(&self, lamppost: &LamppostNumber) -> impl Iterator<Item = SeriesLatest<'_>> {
-        self.lampposts.get(lamppost).into_iter().flatten().map(|id| self.latest_at(*id))
+        self.siblings(lamppost).iter().map(|id| self.latest_at(*id))
     }
 
     /// All series of the fleet in order of lamppost and name, each with its newest observation.
     pub fn all(&self) -> impl Iterator<Item = SeriesLatest<'_>> {
-        self.lampposts.values().flatten().map(|id| self.latest_at(*id))
+        let holders = self.lampposts.values().map(|place| holder(&self.holders, *place));
+        holders.flat_map(|holder| &holder.series).map(|id| self.latest_at(*id))
     }
 
     /// What a series is.
@@ -175,8 +191,8 @@ impl Tail {
     /// How much there is. Walks nothing, however much it is.
     pub fn size(&self) -> TailSize {
         // A node of the tree is two thirds full on average.
-        let entry = size_of::<LamppostNumber>() + size_of::<Vec<SeriesId>>();
-        let index = self.lampposts.len() * entry * 3 / 2;
+        let entry = size_of::<LamppostNumber>() + size_of::<usize>();
+        let index = self.lampposts.len() * entry * 3 / 2 + self.holders.capacity() * size_of::<Holder>();
         let bytes = index + self.series.capacity() * size_of::<Series>() + self.bytes_behind;
         TailSize { series: self.series.len(), observations: self.observations, bytes }
     }
@@ -194,7 +210,7 @@ impl Tail {
     /// The id of the next series of a lamppost.
     fn free_id(&self, lamppost: &LamppostNumber) -> Result<SeriesId, TooManySeries> {
         let limit = self.options.max_series_per_lamppost;
-        if self.lampposts.get(lamppost).map_or(0, Vec::len) >= limit {
+        if self.siblings(lamppost).len() >= limit {
             return Err(TooManySeries::OfLamppost { limit });
         }
         let limit = self.options.max_series;
@@ -207,16 +223,15 @@ impl Tail {
         if self.observations <= bound {
             return;
         }
-        let before: usize = self.series.iter().map(Series::bytes).sum();
-        // A sixteenth at once: each round walks all blocks, which many inserts then share.
+        // A sixteenth at once: each round walks many blocks, which many inserts then share.
         let keep = bound - bound / 16;
         // Cuts are estimates that may fall short; each takes at least one observation.
         while self.observations > keep {
             let excess = self.observations - keep;
-            let held = self.lampposts.values().map(|ids| held_by(&self.series, ids));
-            let evicted = match evict::level_for(held, bound, excess) {
-                Some(level) => self.evict_above(level),
-                None => self.evict_oldest(excess),
+            let held = self.holders.iter().map(|holder| holder.observations);
+            let evicted = match evict::cut_among(held, bound, excess) {
+                Cut::Above(level) => self.evict_above(level),
+                Cut::Oldest(share) => self.evict_oldest(excess) + self.evict_above(share),
             };
             debug_assert!(evicted > 0, "observations that are counted can be found");
             if evicted == 0 {
@@ -225,35 +240,69 @@ impl Tail {
             self.observations -= evicted;
             self.tally.evicted += evicted as u64;
         }
-        let after: usize = self.series.iter().map(Series::bytes).sum();
-        self.bytes_behind = self.bytes_behind - before + after;
-        self.oldest = self.oldest_in_blocks();
-    }
-
-    /// Time of the oldest observation in memory, looked for in all series.
-    fn oldest_in_blocks(&self) -> Option<UtcMillis> {
-        self.series.iter().filter_map(|series| series.blocks().next()).map(Block::first).min()
+        self.oldest = self.holders.iter().filter_map(|holder| holder.oldest).min();
     }
 
     /// Takes from each lamppost that holds more than `level` its own oldest ones. Says how many went.
     fn evict_above(&mut self, level: usize) -> usize {
         let mut evicted = 0;
-        for ids in self.lampposts.values() {
-            let held = held_by(&self.series, ids);
-            if held <= level {
+        for place in 0..self.holders.len() {
+            let holder = holder(&self.holders, place);
+            let Some(excess) = holder.observations.checked_sub(level).filter(|&excess| excess > 0) else {
                 continue;
-            }
-            let series = ids.iter().map(|id| at(&self.series, *id));
-            let Some(cut) = evict::cut_for(series, held, held - level) else { continue };
-            evicted += ids.iter().map(|id| at_mut(&mut self.series, *id).evict(cut)).sum::<usize>();
+            };
+            let series = holder.series.iter().map(|id| at(&self.series, *id));
+            let Some(cut) = evict::cut_for(series, holder.observations, excess) else { continue };
+            evicted += self.evict_of(place, cut);
         }
         evicted
     }
 
     /// Takes about `excess` of all observations, the oldest. Says how many went.
     fn evict_oldest(&mut self, excess: usize) -> usize {
-        let cut = evict::cut_for(self.series.iter(), self.observations, excess);
-        cut.map_or(0, |cut| self.series.iter_mut().map(|series| series.evict(cut)).sum())
+        let holding: Vec<&Holder> = self.holders.iter().filter(|holder| holder.observations > 0).collect();
+        let looked_at = || evict::looked_at(holding.len()).filter_map(|place| holding.get(place));
+        let series = looked_at().flat_map(|holder| &holder.series).map(|id| at(&self.series, *id));
+        let observations: usize = looked_at().map(|holder| holder.observations).sum();
+        let excess = (excess as u128 * observations as u128).div_ceil(self.observations.max(1) as u128);
+        let cut = evict::cut_for(series, observations, usize::try_from(excess).unwrap_or(usize::MAX));
+        cut.map_or(0, |cut| (0..self.holders.len()).map(|place| self.evict_of(place, cut)).sum())
+    }
+
+    /// Takes what a lamppost has up to `cut`. Says how many went.
+    fn evict_of(&mut self, place: usize, cut: UtcMillis) -> usize {
+        let holder = holder_mut(&mut self.holders, place);
+        if holder.oldest.is_none_or(|oldest| oldest > cut) {
+            return 0;
+        }
+        let mut evicted = 0;
+        holder.oldest = None;
+        for id in &holder.series {
+            let series = at_mut(&mut self.series, *id);
+            let before = series.observation_bytes();
+            evicted += series.evict(cut);
+            self.bytes_behind = self.bytes_behind - before + series.observation_bytes();
+            holder.oldest = earlier(holder.oldest, series.oldest());
+        }
+        holder.observations -= evicted;
+        evicted
+    }
+
+    /// The place of a lamppost among the holders; it gets one if it has none.
+    fn holder(&mut self, number: &LamppostNumber) -> usize {
+        if let Some(place) = self.lampposts.get(number) {
+            return *place;
+        }
+        let place = self.holders.len();
+        self.holders.push(Holder::default());
+        self.lampposts.insert(number.clone(), place);
+        self.bytes_behind += number.as_str().len();
+        place
+    }
+
+    /// A lamppost's series in order of their names.
+    fn siblings(&self, number: &LamppostNumber) -> &[SeriesId] {
+        self.lampposts.get(number).map_or(&[], |place| &holder(&self.holders, *place).series)
     }
 
     fn whole_from(&self, id: SeriesId, from: UtcMillis) -> Result<&Series, OlderThanTail> {
@@ -276,21 +325,31 @@ impl Tail {
     /// Size and oldest observation, found by walking everything.
     #[cfg(test)]
     pub(crate) fn walked(&self) -> (TailSize, Option<UtcMillis>) {
-        let ids: usize = self.lampposts.values().map(|ids| ids.capacity() * size_of::<SeriesId>()).sum();
+        let ids: usize =
+            self.holders.iter().map(|holder| holder.series.capacity() * size_of::<SeriesId>()).sum();
         let numbers: usize = self.lampposts.keys().map(|number| number.as_str().len()).sum();
-        let entry = size_of::<LamppostNumber>() + size_of::<Vec<SeriesId>>();
-        let index = ids + numbers + self.lampposts.len() * entry * 3 / 2;
+        let entry = size_of::<LamppostNumber>() + size_of::<usize>();
+        let places = self.lampposts.len() * entry * 3 / 2 + self.holders.capacity() * size_of::<Holder>();
+        let index = ids + numbers + places;
         let behind: usize = self.series.iter().map(Series::walked_bytes).sum();
         let bytes = index + self.series.capacity() * size_of::<Series>() + behind;
         let observations = self.series.iter().map(Series::len).sum();
-        let oldest = self.oldest_in_blocks();
+        let oldest = self.series.iter().filter_map(Series::oldest).min();
         (TailSize { series: self.series.len(), observations, bytes }, oldest)
     }
 }
 
-/// Observations of a lamppost with these series.
-fn held_by(series: &[Series], ids: &[SeriesId]) -> usize {
-    ids.iter().map(|id| at(series, *id).len()).sum()
+fn holder(holders: &[Holder], place: usize) -> &Holder {
+    holders.get(place).expect("a lamppost's place is kept as long as the tail")
+}
+
+fn holder_mut(holders: &mut [Holder], place: usize) -> &mut Holder {
+    holders.get_mut(place).expect("a lamppost's place is kept as long as the tail")
+}
+
+/// The earlier of two times, of those that there are.
+fn earlier(one: Option<UtcMillis>, other: Option<UtcMillis>) -> Option<UtcMillis> {
+    one.into_iter().chain(other).min()
 }
 
 fn name_of(series: &[Series], id: SeriesId) -> &lamplighter_protocol::SeriesName {

@@ -3,6 +3,8 @@
 //! A snapshot is taken under the lock that ingest waits for: it copies arrays into a few large ones, and becomes
 //! messages afterwards.
 
+use std::sync::Arc;
+
 use lamplighter_protocol::{Decimal, Grid, LamppostNumber, Reason, SeriesName, Statistic, UtcMillis};
 
 use super::super::block::Block;
@@ -25,7 +27,7 @@ pub struct TailSnapshot {
 
 #[derive(Debug)]
 struct SeriesCopy {
-    meta: SeriesMeta,
+    meta: Arc<SeriesMeta>,
     latest: Option<Point>,
     floor: UtcMillis,
     blocks: usize,
@@ -40,9 +42,8 @@ struct BlockCopy {
 /// A tail that is put together again, part by part.
 #[derive(Debug)]
 pub(crate) struct TailRestore {
-    options: TailOptions,
-    tally: TailTally,
-    series: Vec<Series>,
+    /// Whole but for what is counted of observations.
+    tail: Tail,
 }
 
 impl TailSnapshot {
@@ -88,7 +89,7 @@ impl Tail {
         };
         for series in &self.series {
             snapshot.series.push(SeriesCopy {
-                meta: series.meta.clone(),
+                meta: Arc::clone(&series.meta),
                 latest: series.latest(),
                 floor: series.floor(),
                 blocks: series.blocks().len(),
@@ -107,59 +108,59 @@ impl Tail {
 
 impl TailRestore {
     pub(crate) fn new(options: TailOptions) -> Self {
-        Self { options, tally: TailTally::default(), series: Vec::new() }
+        Self { tail: Tail::new(options) }
     }
 
     pub(crate) fn tail(&mut self, tail: wire::Tail) {
         let wire::Tail { stored, merged_kept, merged_replaced, older_than_tail, evicted } = tail;
-        self.tally = TailTally { stored, merged_kept, merged_replaced, older_than_tail, evicted };
+        self.tail.tally = TailTally { stored, merged_kept, merged_replaced, older_than_tail, evicted };
     }
 
     pub(crate) fn series(&mut self, message: wire::Series) -> Result<(), WrongPart> {
         let latest = message.latest.map(point).transpose()?;
         let floor = UtcMillis(message.floor_ms);
-        self.series.push(Series::restored(meta(message)?, latest, floor));
+        let meta = meta(message)?;
+        let holder = self.tail.holder(&meta.key.lamppost);
+        self.tail.series.push(Series::restored(meta, holder, latest, floor));
         Ok(())
     }
 
     pub(crate) fn block(&mut self, message: wire::Block) -> Result<(), WrongPart> {
         let reasons = message.reasons.into_iter().map(Reason).collect();
         let block = Block::restored(UtcMillis(message.first_ms), message.offsets, message.values, reasons);
-        let series = self.series.last_mut().ok_or(WrongPart("a block without a series"))?;
+        let series = self.tail.series.last_mut().ok_or(WrongPart("a block without a series"))?;
         let is_pushed = block.is_some_and(|block| series.push_restored(block));
         is_pushed.then_some(()).ok_or(WrongPart("a block whose observations are out of order"))
     }
 
     /// The tail, within its bound, which may be a lower one than that of the tail that was copied.
     pub(crate) fn finish(self) -> Result<Tail, WrongPart> {
-        let mut tail = Tail::new(self.options);
-        tail.tally = self.tally;
-        tail.series = self.series;
+        let mut tail = self.tail;
         for (id, series) in (0..).map(SeriesId).zip(&tail.series) {
-            let number = &series.meta.key.lamppost;
-            tail.lampposts.entry(number.clone()).or_default().push(id);
+            let holder = super::holder_mut(&mut tail.holders, series.holder);
+            holder.series.push(id);
+            holder.observations += series.len();
+            holder.oldest = super::earlier(holder.oldest, series.oldest());
+            tail.bytes_behind += series.bytes();
         }
-        for (number, ids) in &mut tail.lampposts {
-            ids.sort_by(|one, other| {
-                super::name_of(&tail.series, *one).cmp(super::name_of(&tail.series, *other))
-            });
-            ids.shrink_to_fit();
+        for holder in &mut tail.holders {
             let name = |id: &SeriesId| super::name_of(&tail.series, *id);
-            if ids.windows(2).any(|pair| name(&pair[0]) == name(&pair[1])) {
+            holder.series.sort_by(|one, other| name(one).cmp(name(other)));
+            holder.series.shrink_to_fit();
+            if holder.series.windows(2).any(|pair| name(&pair[0]) == name(&pair[1])) {
                 return Err(WrongPart("two series of one name"));
             }
-            tail.bytes_behind += number.as_str().len() + ids.capacity() * size_of::<SeriesId>();
+            tail.bytes_behind += holder.series.capacity() * size_of::<SeriesId>();
+            tail.observations += holder.observations;
+            tail.oldest = super::earlier(tail.oldest, holder.oldest);
         }
-        tail.bytes_behind += tail.series.iter().map(Series::bytes).sum::<usize>();
-        tail.observations = tail.series.iter().map(Series::len).sum();
-        tail.oldest = tail.oldest_in_blocks();
         tail.evict();
         Ok(tail)
     }
 }
 
 fn series_message(series: &SeriesCopy) -> wire::Series {
-    let SeriesMeta { key, unit, statistic, resolution, grid } = &series.meta;
+    let SeriesMeta { key, unit, statistic, resolution, grid } = &*series.meta;
     let resolution = resolution.to_wire();
     wire::Series {
         lamppost: key.lamppost.to_string(),

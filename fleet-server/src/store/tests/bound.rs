@@ -164,7 +164,7 @@ fn what_is_said_of_memory_matches_what_is_counted() {
         let arrays = ticks / 512 * block(512) + if ticks % 512 > 0 { block(ticks % 512) } else { 0 };
         let deque = blocks.next_power_of_two().max(4) * size_of::<block::Block>();
         let texts = "DF0000".len() + "weather-1".len() + "barometric_pressure".len() + "Cel".len();
-        let series = size_of::<series::Series>() + texts + arrays + deque;
+        let series = size_of::<series::Series>() + size_of::<SeriesMeta>() + texts + arrays + deque;
         let expected = lampposts * (series * names.len() + 150);
         let bytes = tail.size().bytes;
         assert!(bytes * 10 > expected * 8 && bytes * 10 < expected * 12, "{bytes} is not about {expected}");
