@@ -86,10 +86,15 @@ impl<'a> Writer<'a> {
         self.crc = crc32c::crc32c_append(crc32c::crc32c_append(self.crc, length), message);
         self.buffer[begin + 4..begin + PREFIX_BYTES].copy_from_slice(&self.crc.to_le_bytes());
         self.parts += 1;
-        if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+        if self.buffer.len() < BUFFER_BYTES {
+            return Ok(());
+        }
+        self.flush()?;
+        // At once: the journal's own syncs, which lampposts wait for, so never stand behind more than this.
+        self.file.sync()
     }
 
-    /// Writes the end; says how long the file is. It is not synced.
+    /// Writes the end; says how long the file is. The end is not synced.
     pub(super) fn finish(mut self) -> io::Result<u64> {
         self.part(wire::part::Body::End(wire::End { parts: self.parts }))?;
         self.flush()?;
