@@ -47,7 +47,7 @@ scene("a token is made by the keyboard, shown once with its code, listed, and en
   await shot(page, "enrolment-token");
   await page.keyboard.press("Escape");
   await dialog.waitFor({ state: "hidden" });
-  assert.ok(!(await page.content()).includes(secret), "what was shown once is gone");
+  await until("what was shown once to be gone", async () => !(await page.content()).includes(secret));
 
   const row = page.locator("tr[data-token]").filter({ hasText: "KB0005" }).first();
   await row.getByText("waiting").waitFor();
