@@ -83,7 +83,7 @@ const FOLLOWED: &str = "?property=noise_level";
 /// | `mosquitto.*` | the same of mosquitto, which acknowledges what is in memory: nothing of it is durable, and with nobody subscribed it has nothing else to do |
 /// | `ratio.*` | the gateway's figure over mosquitto's |
 ///
-/// There is no feed broker yet, so its fan-out is not measured.
+/// The fan-out of feeds to departments is not measured yet.
 ///
 /// # Errors
 /// If the server or a client fails, a part takes too long, acknowledgements come out of order, or something else is stored than
