@@ -167,15 +167,19 @@ impl Delivery {
             message::write_text(MISSED, &json, out);
         }
         // What is new and what is owed share the room, so that neither keeps the other waiting.
-        let live = self.fill_live(wants, FILL / 2, out, &mut filled);
+        let mut overtaken = 0;
+        let live = self.fill_live(wants, FILL / 2, out, &mut filled, &mut overtaken);
         let owed = match live {
             Filling::Window => Filling::Window,
-            Filling::More | Filling::Idle => self.fill_owed(wants, granted, out, &mut filled),
+            Filling::More | Filling::Idle => self.fill_owed(wants, granted, out, &mut filled, &mut overtaken),
         };
+        if overtaken > 0 {
+            self.miss(overtaken, true, "too_slow", now, &mut filled);
+        }
         filled.state = match (live, owed) {
             (Filling::Window, _) | (_, Filling::Window) => Filling::Window,
-            (Filling::Idle, Filling::Idle) => Filling::Idle,
-            (Filling::More, _) | (_, Filling::More) => Filling::More,
+            (Filling::Idle, Filling::Idle) if self.missed.is_none() => Filling::Idle,
+            (Filling::More | Filling::Idle, _) => Filling::More,
         };
         if filled.state == Filling::Idle {
             self.current = now;
@@ -245,12 +249,14 @@ impl Delivery {
         self.current = now;
     }
 
+    /// Overtaken is what was owed of a series and is not sent, because something newer of it is.
     fn fill_live(
         &mut self,
         wants: &dyn Fn(&Message) -> Option<Qos>,
         room: usize,
         out: &mut BytesMut,
         filled: &mut Filled,
+        overtaken: &mut u64,
     ) -> Filling {
         loop {
             let batch = match self.shelf.behind(self.place) {
@@ -267,7 +273,7 @@ impl Delivery {
                     if !self.send(message, qos, Kind::Live, out, filled) {
                         return Filling::Window;
                     }
-                    self.owed.remove(message.series);
+                    *overtaken += u64::from(self.owed.remove(message.series));
                 }
                 self.place = sequence;
             }
@@ -280,19 +286,22 @@ impl Delivery {
         granted: &dyn Fn(&Message) -> bool,
         out: &mut BytesMut,
         filled: &mut Filled,
+        overtaken: &mut u64,
     ) -> Filling {
         while let Some(series) = self.owed.first() {
             if out.len() >= FILL {
                 return Filling::More;
             }
             let latest = self.shelf.latest(series, 1).pop().flatten();
-            // What lies behind the place comes as new.
             if let Some(Latest { sequence, message }) = latest
-                && sequence <= self.place
                 && let Some(qos) = wants(&message)
-                && !self.send(&message, qos, Kind::Live, out, filled)
             {
-                return Filling::Window;
+                // What lies behind the place comes as new.
+                if sequence > self.place {
+                    *overtaken += 1;
+                } else if !self.send(&message, qos, Kind::Live, out, filled) {
+                    return Filling::Window;
+                }
             }
             self.owed.remove(series);
         }
@@ -387,17 +396,21 @@ impl Owed {
         is_new
     }
 
-    fn remove(&mut self, series: usize) {
+    /// False: it is not owed.
+    fn remove(&mut self, series: usize) -> bool {
         let bit = 1 << (series % 64);
-        if let Some(word) = self.bits.get_mut(series / 64)
-            && *word & bit != 0
-        {
-            *word &= !bit;
-            self.count -= 1;
-        }
+        let was_owed = match self.bits.get_mut(series / 64) {
+            Some(word) if *word & bit != 0 => {
+                *word &= !bit;
+                self.count -= 1;
+                true
+            }
+            Some(_) | None => false,
+        };
         if self.count == 0 {
             *self = Self::default();
         }
+        was_owed
     }
 
     fn first(&mut self) -> Option<usize> {

@@ -170,6 +170,22 @@ fn who_falls_behind_is_told_the_latest_of_each_series_and_how_many_it_missed() {
 }
 
 #[test]
+fn what_is_owed_and_overtaken_by_something_newer_counts_as_missed() {
+    let shelf = Shelf::new(1_000);
+    let mut subscriber = Subscriber::new(&shelf, 1, 1);
+    subscriber.subscribe("highway/#", Qos::AtLeastOnce);
+    shelf.push(vec![message(0, 1), message(2, 1), message(4, 1)], 0);
+    // All three are owed, and one of them has room in the window; meanwhile another comes as new.
+    assert_eq!(subscriber.fill().0.len(), 1);
+    shelf.push(vec![message(2, 2)], 0);
+    subscriber.delivery.acknowledged(1).unwrap();
+    assert_eq!(subscriber.fill().0.len(), 1);
+    subscriber.delivery.acknowledged(1).unwrap();
+    let (heard, missed) = subscriber.hear();
+    assert_eq!((heard, missed), (vec![(4, 1, false)], 1));
+}
+
+#[test]
 fn what_the_ring_ran_over_and_what_never_came_is_told_as_well() {
     let shelf = Shelf::new(8);
     let mut subscriber = Subscriber::new(&shelf, 4, 10);
