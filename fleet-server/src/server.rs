@@ -292,7 +292,7 @@ impl Server {
         probe.attach(&gateway);
         // The roll is whole before anybody may read it.
         let watcher = Watcher::new(roll.clone(), registry.clone(), telling(&live)).look().await?;
-        let mut feeding = Feeding::begin(&feeds, &live, roll, store.clone()).await?;
+        let mut feeding = Feeding::begin(&feeds, &live, roll, store.clone());
         phase.send_replace(Phase::Ready);
         tracing::info!("ready");
 

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::audience::Seat;
 use super::delivery::{Delivery, Filling};
 use super::doors::Place;
 use super::message::Message;
@@ -42,6 +43,7 @@ pub(super) struct Connection {
     peer: SocketAddr,
     session: Session,
     directory: watch::Receiver<Arc<Directory>>,
+    entering: Option<Entering>,
     listening: Option<Listening>,
     opening: Option<Opening>,
     incoming: BytesMut,
@@ -51,17 +53,27 @@ pub(super) struct Connection {
     over: Option<Ending>,
 }
 
+/// A client whose key is good, and who waits until there is something to hear.
+struct Entering {
+    access: Arc<Access>,
+    key: AccessKeyId,
+    place: Place,
+    seat: Seat,
+}
+
 /// What is there once a client is logged in.
 struct Listening {
     delivery: Delivery,
     figures: DepartmentFigures,
     _place: Place,
+    _seat: Seat,
 }
 
 /// What a connection waits for.
 enum Wake {
     Read(io::Result<usize>),
     Sent(io::Result<()>),
+    Served,
     News,
     Directory,
     Alarm,
@@ -83,6 +95,7 @@ impl Connection {
             directory: shared.directory.clone(),
             shared,
             peer,
+            entering: None,
             listening: None,
             opening: Some(opening),
             incoming: bytes,
@@ -123,7 +136,15 @@ impl Connection {
                 self.incoming.reserve(READ_BYTES);
             }
             let waits = self.listening.is_some() && filling == Filling::Idle;
+            let entering = self.entering.as_ref();
+            let served = async {
+                match entering {
+                    Some(entering) => entering.seat.served().await,
+                    None => std::future::pending().await,
+                }
+            };
             let wake = tokio::select! {
+                () = served => Wake::Served,
                 read = reader.read_buf(&mut self.incoming), if reading => Wake::Read(read),
                 sent = send(&mut writer, &mut self.outgoing), if self.unsent_since.is_some() => Wake::Sent(sent),
                 () = news, if waits && self.unsent_since.is_none() => Wake::News,
@@ -148,9 +169,9 @@ impl Connection {
         ending
     }
 
-    /// Hands whole packets to the session. True: it wants more bytes.
+    /// Hands whole packets to the session, which takes none between a login and its answer. True: it wants more bytes.
     fn take_packets(&mut self) -> bool {
-        while self.over.is_none() && self.outgoing.len() <= UNSENT_BYTES {
+        while self.over.is_none() && self.entering.is_none() && self.outgoing.len() <= UNSENT_BYTES {
             let now = now();
             match codec::read(&mut self.incoming) {
                 Ok(Some(packet)) => self.step(Event::Packet(packet), now),
@@ -206,6 +227,7 @@ impl Connection {
                     self.outgoing = BytesMut::new();
                 }
             }
+            Wake::Served => self.enter(now),
             Wake::Directory => {
                 let directory = Arc::clone(&self.directory.borrow_and_update());
                 self.step(Event::Directory(directory), now);
@@ -227,10 +249,10 @@ impl Connection {
 
     fn perform(&mut self, effect: Effect, now: Now) {
         match effect {
-            Effect::Admit(credentials) => {
-                let verdict = self.admit(&credentials, now);
-                self.step(Event::Admitted(verdict), now);
-            }
+            Effect::Admit(credentials) => match self.admit(&credentials, now) {
+                Ok(entering) => self.entering = Some(entering),
+                Err(ending) => self.step(Event::Admitted(Err(ending)), now),
+            },
             Effect::Send(packet) => {
                 codec::write(&packet, &mut self.outgoing);
                 self.unsent_since.get_or_insert(now.monotonic);
@@ -257,27 +279,34 @@ impl Connection {
         }
     }
 
-    fn admit(&mut self, credentials: &Credentials, now: Now) -> Result<(Arc<Access>, AccessKeyId), Ending> {
+    fn admit(&self, credentials: &Credentials, now: Now) -> Result<Entering, Ending> {
         let Credentials { name, key } = credentials;
         let (doors, from) = (&self.shared.doors, self.peer.ip());
         if !doors.may_try(from, now.monotonic) {
             return Err(Ending::TooManyFailures);
         }
-        let directory = Arc::clone(&self.directory.borrow_and_update());
-        let Some((access, id)) = directory.admit(name, key.as_bytes(), now.wall) else {
+        let directory = Arc::clone(&self.directory.borrow());
+        let Some((access, key)) = directory.admit(name, key.as_bytes(), now.wall) else {
             doors.failed(from, now.monotonic);
             return Err(Ending::BadLogin);
         };
         let place = doors.enter(&access.department)?;
+        Ok(Entering { access, key, place, seat: self.shared.audience.enter() })
+    }
+
+    fn enter(&mut self, now: Now) {
+        let Some(Entering { access, key, place, seat }) = self.entering.take() else { return };
         let figures = self.shared.metrics.of(&access.department);
         let limits = &self.shared.limits;
         let delivery = Delivery::new(self.shared.shelf.clone(), limits.lag, limits.in_flight, now.wall);
         figures.connections.inc();
-        self.listening = Some(Listening { delivery, figures, _place: place });
+        self.listening = Some(Listening { delivery, figures, _place: place, _seat: seat });
         if let Some(opening) = self.opening.take() {
             opening.forgive();
         }
-        Ok((access, id))
+        self.step(Event::Admitted(Ok((access, key))), now);
+        // Grants, or the key, may have ended while it waited.
+        self.wake(&Wake::Directory);
     }
 }
 

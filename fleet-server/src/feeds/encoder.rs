@@ -1,34 +1,53 @@
-//! Makes messages of what is observed: each once, for all who hear it.
+//! Makes messages of what is observed: each once, for all who hear it, and none while nobody does.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lamplighter_protocol::{Catalogue, LamppostNumber, SeriesName};
 use tokio_util::sync::CancellationToken;
 
+use super::audience::Audience;
 use super::message::{Message, Told};
 use super::shelf::Shelf;
 use super::{FeedMetrics, Topic};
+use crate::clock;
 use crate::live::{LiveEvent, LiveFeed, LiveFilter, LiveHub, LiveObservation};
 use crate::roll::{Register, Revision, Roll};
-use crate::store::{SeriesLatest, Tail};
+use crate::store::{Point, SeriesKey, Tail};
 
 /// How often the register is looked at while nothing is observed: a lamppost that moves to another district speaks there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Messages that are made before others get a turn: some milliseconds.
 const AT_ONCE: usize = 512;
+/// The store is read again at most this often: it is read whole, and only because more is observed than can be told.
+const READ_AGAIN: Duration = Duration::from_secs(5);
 
-/// Follows the live hub, and fills the shelf.
+/// Fills the shelf while there is an audience. At half a million observations a second their messages are the work of a
+/// processor: it rests once nobody has listened for a while, and begins with what the store has.
 #[derive(Debug)]
 pub struct Encoder {
-    shelf: Shelf,
-    metrics: FeedMetrics,
-    catalogue: Catalogue,
-    roll: Roll,
+    pub(super) shelf: Shelf,
+    pub(super) audience: Audience,
+    pub(super) metrics: FeedMetrics,
+    /// It rests when nobody has listened for this long.
+    pub(super) linger: Duration,
+    pub(super) live: LiveHub,
+    pub(super) store: Arc<RwLock<Tail>>,
+    pub(super) roll: Roll,
+    pub(super) catalogue: Catalogue,
+}
+
+/// An encoder at work.
+#[derive(Debug)]
+struct Work<'a> {
+    encoder: &'a Encoder,
     live: LiveFeed,
     series: Known,
     revision: Option<Revision>,
+    /// The hub left changes out since the store was read.
+    is_behind: bool,
 }
 
 /// The series that feeds know, each by its place.
@@ -38,80 +57,132 @@ struct Known {
     topics: Vec<(LamppostNumber, SeriesName, Arc<Topic>)>,
 }
 
+/// What the hub tells beside what the store has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beside {
+    /// Nothing older than what is told already, and nothing twice.
+    Newer,
+    Everything,
+}
+
 impl Encoder {
-    pub(super) fn new(
-        shelf: Shelf,
-        metrics: FeedMetrics,
-        live: &LiveHub,
-        roll: Roll,
-        catalogue: Catalogue,
-    ) -> Self {
-        // From now on: what is in the store by then is read from it.
-        let live = live.subscribe(LiveFilter::default(), None);
-        Self { shelf, metrics, catalogue, roll, live, series: Known::default(), revision: None }
-    }
-
-    /// Takes over the latest of each series from the store: it is retained across restarts.
-    #[must_use]
-    pub fn restored(mut self, store: &RwLock<Tail>) -> Self {
-        let register = self.roll.rows().map(|rows| rows.register);
-        self.revision = register.as_ref().map(|register| register.revision());
-        let tail = store.read().unwrap_or_else(PoisonError::into_inner);
-        let mut messages = Vec::new();
-        for SeriesLatest { meta, latest, .. } in tail.all() {
-            let (Some(point), name) = (latest, &meta.key.name) else { continue };
-            let told = Told {
-                lamppost: &meta.key.lamppost,
-                name,
-                unit: &meta.unit,
-                time: point.time,
-                value: point.value,
-                reason: point.reason,
-                received: None,
-            };
-            messages.extend(self.message(&told, register.as_deref()));
+    /// Fills the shelf whenever somebody listens, until `stop`, or until the hub is closed.
+    pub async fn run(self, stop: CancellationToken) {
+        let work = async {
+            loop {
+                self.audience.entered().await;
+                if Work::new(&self).run().await.is_break() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = work => {}
         }
-        drop(tail);
-        self.shelf.replace(messages.into_iter());
-        self
+    }
+}
+
+impl<'a> Work<'a> {
+    fn new(encoder: &'a Encoder) -> Self {
+        // From now on: what is in the store by then is read from it.
+        let live = encoder.live.subscribe(LiveFilter::default(), None);
+        Self { encoder, live, series: Known::default(), revision: None, is_behind: false }
     }
 
-    /// Fills the shelf until `stop`, or until the hub is closed.
-    pub async fn run(mut self, stop: CancellationToken) {
+    /// Until nobody has listened for a while. Break: the hub is closed.
+    async fn run(mut self) -> ControlFlow<()> {
+        self.read_store().await;
+        self.encoder.audience.serve();
+        let (mut alone_since, mut read_again) = (None, None);
         loop {
             let event = tokio::select! {
-                () = stop.cancelled() => return,
                 event = self.live.next() => match event {
                     Some(event) => Some(event),
-                    None => return,
+                    None => return ControlFlow::Break(()),
                 },
                 () = tokio::time::sleep(LOOK_EVERY) => None,
             };
-            let register = self.roll.rows().map(|rows| rows.register);
+            let register = self.register();
             self.moved(register.as_deref()).await;
             let mut next = event;
             // The hub rests between two events of one feed; what is there by now is taken at once.
             while let Some(event) = next {
-                self.take(event, register.as_deref()).await;
+                self.take(event, register.as_deref(), Beside::Everything).await;
                 next = self.live.left().await;
+            }
+            let now = clock::monotonic();
+            if self.is_behind && read_again.is_none_or(|at: Instant| now.duration_since(at) >= READ_AGAIN) {
+                self.read_store().await;
+                read_again = Some(now);
+            }
+            if !self.encoder.audience.is_empty() {
+                alone_since = None;
+            } else if now.duration_since(*alone_since.get_or_insert(now)) >= self.encoder.linger
+                && self.encoder.audience.leave()
+            {
+                self.encoder.shelf.clear();
+                return ControlFlow::Continue(());
             }
         }
     }
 
-    async fn take(&mut self, event: LiveEvent, register: Option<&Register>) {
+    /// Takes over the latest of each series from the store, and then what came to the hub meanwhile.
+    async fn read_store(&mut self) {
+        self.is_behind = false;
+        let register = self.register();
+        self.moved(register.as_deref()).await;
+        let mut from = 0;
+        loop {
+            let store = Arc::clone(&self.encoder.store);
+            // Who waits for the store's lock may wait for all that is just put in.
+            let read = tokio::task::spawn_blocking(move || {
+                store.read().unwrap_or_else(PoisonError::into_inner).some(from, AT_ONCE)
+            });
+            let some = read.await.expect("copying some series does not panic");
+            if some.is_empty() {
+                break;
+            }
+            from += some.len();
+            let messages = some.iter().filter_map(|(meta, latest)| {
+                let Point { time, value, reason } = (*latest)?;
+                let SeriesKey { lamppost, name } = &meta.key;
+                let told = Told { lamppost, name, unit: &meta.unit, time, value, reason, received: None };
+                self.message(&told, register.as_deref(), Beside::Newer)
+            });
+            let messages = messages.collect();
+            self.push(messages).await;
+        }
+        while let Some(event) = self.live.left().await {
+            self.take(event, register.as_deref(), Beside::Newer).await;
+        }
+    }
+
+    async fn take(&mut self, event: LiveEvent, register: Option<&Register>, beside: Beside) {
         let changes = match event {
             LiveEvent::Changes(changes) => changes,
-            // How many that were nobody knows: one at least.
-            LiveEvent::Reset { .. } => return self.shelf.push(Vec::new(), 1),
+            LiveEvent::Reset { .. } => {
+                self.is_behind = true;
+                // How many that were nobody knows: one at least.
+                return self.encoder.shelf.push(Vec::new(), 1);
+            }
         };
-        self.shelf.push(Vec::new(), changes.replaced);
+        self.encoder.shelf.push(Vec::new(), changes.replaced);
         for some in changes.observations.chunks(AT_ONCE) {
-            let messages = some.iter().filter_map(|observation| self.observed(observation, register));
-            let messages: Vec<_> = messages.collect();
-            self.metrics.messages.inc_by(messages.len() as u64);
-            self.shelf.push(messages, 0);
-            tokio::task::yield_now().await;
+            let messages =
+                some.iter().filter_map(|observation| self.observed(observation, register, beside)).collect();
+            self.push(messages).await;
         }
+    }
+
+    async fn push(&self, messages: Vec<Arc<Message>>) {
+        self.encoder.metrics.messages.inc_by(messages.len() as u64);
+        self.encoder.shelf.push(messages, 0);
+        tokio::task::yield_now().await;
+    }
+
+    fn register(&self) -> Option<Arc<Register>> {
+        self.encoder.roll.rows().map(|rows| rows.register)
     }
 
     /// Where the register has changed, series stand in another place of the tree.
@@ -126,14 +197,14 @@ impl Encoder {
                 tokio::task::yield_now().await;
             }
             let Some((lamppost, name, before)) = self.series.topics.get_mut(place) else { continue };
-            let Some(topic) = topic_of(&self.catalogue, register, lamppost, name) else { continue };
+            let Some(topic) = topic_of(&self.encoder.catalogue, register, lamppost, name) else { continue };
             if topic == **before {
                 continue;
             }
             *before = Arc::new(topic);
-            let latest = self.shelf.latest(place, 1).pop().flatten();
+            let latest = self.encoder.shelf.latest(place, 1).pop().flatten();
             let moved = latest.map(|latest| Arc::new(latest.message.moved(Arc::clone(before))));
-            self.shelf.replace(moved.into_iter());
+            self.encoder.shelf.replace(moved.into_iter());
         }
     }
 
@@ -141,6 +212,7 @@ impl Encoder {
         &mut self,
         observation: &LiveObservation,
         register: Option<&Register>,
+        beside: Beside,
     ) -> Option<Arc<Message>> {
         let LiveObservation { lamppost, series, time, value, reason, received } = observation;
         let told = Told {
@@ -152,14 +224,26 @@ impl Encoder {
             reason: *reason,
             received: Some(*received),
         };
-        self.message(&told, register)
+        self.message(&told, register, beside)
     }
 
-    /// None: no catalogue knows what that is about.
-    fn message(&mut self, told: &Told<'_>, register: Option<&Register>) -> Option<Arc<Message>> {
-        let topic = || topic_of(&self.catalogue, register, told.lamppost, told.name);
+    /// None: no catalogue knows what that is about, or it is told already.
+    fn message(
+        &mut self,
+        told: &Told<'_>,
+        register: Option<&Register>,
+        beside: Beside,
+    ) -> Option<Arc<Message>> {
+        let catalogue = &self.encoder.catalogue;
+        let topic = || topic_of(catalogue, register, told.lamppost, told.name);
         let (place, topic) = self.series.place(told.lamppost, told.name, topic)?;
-        let privacy = self.catalogue.get(&told.name.property)?.privacy;
+        if beside == Beside::Newer
+            && let Some(latest) = self.encoder.shelf.latest(place, 1).pop().flatten()
+            && told.time <= latest.message.time
+        {
+            return None;
+        }
+        let privacy = catalogue.get(&told.name.property)?.privacy;
         Some(Arc::new(Message::new(place, topic, privacy, told)))
     }
 }

@@ -37,6 +37,9 @@ pub struct FeedLimits {
     /// For whom more messages than this wait is behind: it is told the latest of each series alone, and how many it
     /// missed. Default 32,768: half of the ring.
     pub lag: usize,
+    /// When nobody has listened for this long, no messages are made any more until somebody logs in, who then waits until
+    /// the latest of each series is read from the store. Default a minute: who reconnects does not wait.
+    pub linger: Duration,
 }
 
 impl Default for FeedLimits {
@@ -53,6 +56,7 @@ impl Default for FeedLimits {
             packets: Rate { amount: 20, per: Duration::from_secs(1), burst: 200 },
             ring: 65_536,
             lag: 32_768,
+            linger: Duration::from_mins(1),
         }
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Message {
     pub(super) series: usize,
     pub(super) topic: Arc<Topic>,
     pub(super) privacy: Privacy,
+    /// Of the observation.
+    pub(super) time: UtcMillis,
     /// A PUBLISH packet from its topic on, without the packet id (3.3.2).
     body: Bytes,
 }
@@ -36,7 +38,7 @@ pub(super) struct Told<'a> {
     pub(super) time: UtcMillis,
     pub(super) value: Option<f64>,
     pub(super) reason: Reason,
-    /// None: it was received before this start of the server, which remembers the value alone.
+    /// None: it was received before anybody listened; the store remembers the value alone.
     pub(super) received: Option<UtcMillis>,
 }
 
@@ -72,14 +74,14 @@ impl Message {
         };
         let json = serde_json::to_vec(&document).expect("what is sent has only text keys");
         let body = body_of(topic.as_str(), &json);
-        Self { series, topic, privacy, body }
+        Self { series, topic, privacy, time, body }
     }
 
     /// The same message on another topic.
     pub(super) fn moved(&self, topic: Arc<Topic>) -> Self {
         let payload = self.body.get(2 + self.topic.as_str().len()..).unwrap_or_default();
         let body = body_of(topic.as_str(), payload);
-        Self { series: self.series, topic, privacy: self.privacy, body }
+        Self { series: self.series, topic, privacy: self.privacy, time: self.time, body }
     }
 
     /// Appends the packet; one with a packet id goes at `QoS` 1.

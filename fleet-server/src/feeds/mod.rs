@@ -7,11 +7,12 @@
 //! Nothing is routed: the `Encoder` makes a message of each observation that the live hub tells, once for all, and puts
 //! it on the shelf. A subscriber is a place on it and some filters. Whoever reads slowly makes nobody wait; who falls
 //! behind is told the latest of each series, and on `highway/missed` how many it missed. The latest of each series is what
-//! is retained: taken over from the store at a start.
+//! is retained: taken over from the store when somebody comes. While nobody listens no message is made.
 //!
 //! Who comes in is bounded in `limits`; what a client may say is the `session`'s affair, what it is told the
 //! `delivery`'s, and both are pure.
 
+mod audience;
 mod connection;
 mod delivery;
 mod directory;
@@ -29,18 +30,20 @@ mod topic;
 pub(crate) mod websocket;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use lamplighter_protocol::Catalogue;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::audience::Audience;
 use self::connection::Connection;
 use self::doors::Doors;
 use self::shelf::Shelf;
 use crate::live::LiveHub;
 use crate::roll::Roll;
+use crate::store::Tail;
 
 pub(crate) use connection::Arriving;
 pub use directory::{Access, AccessKey, AccessKeyId, DepartmentName, Directory, NoDepartmentName};
@@ -63,6 +66,7 @@ pub struct Feeds {
 struct Shared {
     limits: Arc<FeedLimits>,
     shelf: Shelf,
+    audience: Audience,
     directory: watch::Receiver<Arc<Directory>>,
     doors: Doors,
     metrics: FeedMetrics,
@@ -73,12 +77,30 @@ impl Feeds {
     pub fn new(limits: FeedLimits, directory: watch::Receiver<Arc<Directory>>, metrics: FeedMetrics) -> Self {
         let limits = Arc::new(limits);
         let (shelf, doors) = (Shelf::new(limits.ring), Doors::new(Arc::clone(&limits)));
-        Self { shared: Arc::new(Shared { limits, shelf, directory, doors, metrics }) }
+        let audience = Audience::new();
+        Self { shared: Arc::new(Shared { limits, shelf, audience, directory, doors, metrics }) }
     }
 
-    /// What fills them: of the observations from now on, by the districts of the register.
-    pub fn encoder(&self, live: &LiveHub, roll: Roll, catalogue: Catalogue) -> Encoder {
-        Encoder::new(self.shared.shelf.clone(), self.shared.metrics.clone(), live, roll, catalogue)
+    /// What fills them while somebody listens: with the latest of each series in the store and what the hub tells from then
+    /// on, by the districts of the register.
+    pub fn encoder(
+        &self,
+        live: &LiveHub,
+        store: Arc<RwLock<Tail>>,
+        roll: Roll,
+        catalogue: Catalogue,
+    ) -> Encoder {
+        let Shared { shelf, audience, limits, metrics, .. } = &*self.shared;
+        Encoder {
+            shelf: shelf.clone(),
+            audience: audience.clone(),
+            metrics: metrics.clone(),
+            linger: limits.linger,
+            live: live.clone(),
+            store,
+            roll,
+            catalogue,
+        }
     }
 
     /// Serves a connection that has no certificate to its end, which is counted, and says why it ended.

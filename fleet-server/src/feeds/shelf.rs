@@ -94,8 +94,8 @@ impl Shelf {
         self.shared.news.notify_waiters();
     }
 
-    /// Takes over what was known before anything came, or under which topic it stands from now on: it is told to who
-    /// subscribes from now on, and to nobody else.
+    /// Takes over under which topic a message stands from now on: that is told to who subscribes from now on, and to nobody
+    /// else.
     pub(super) fn replace(&self, messages: impl Iterator<Item = Arc<Message>>) {
         let mut state = self.lock();
         for message in messages {
@@ -103,6 +103,15 @@ impl Shelf {
                 state.latest.get(message.series).and_then(Option::as_ref).map_or(0, |old| old.sequence);
             state.place(Latest { sequence, message });
         }
+    }
+
+    /// Forgets all messages; sequences go on. For when nobody has a place on it.
+    pub(super) fn clear(&self) {
+        let mut state = self.lock();
+        let gone = (std::mem::take(&mut state.ring), std::mem::take(&mut state.latest));
+        state.kept = 0;
+        drop(state);
+        drop(gone);
     }
 
     /// Ends at the next push, also if that comes before it is awaited.

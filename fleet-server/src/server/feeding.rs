@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, RwLock};
 
-use anyhow::Context as _;
 use lamplighter_protocol::Catalogue;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -32,19 +31,12 @@ pub(super) fn open(
 }
 
 impl Feeding {
-    /// Takes over what is retained, and follows the hub from then on. The roll has been read, and nobody listens yet.
-    pub(super) async fn begin(
-        feeds: &Feeds,
-        live: &LiveHub,
-        roll: Roll,
-        store: Arc<RwLock<Tail>>,
-    ) -> anyhow::Result<Self> {
-        let encoder = feeds.encoder(live, roll, Catalogue::built_in());
-        let restored = tokio::task::spawn_blocking(move || encoder.restored(&store)).await;
-        let encoder = restored.context("what is retained for departments cannot be read from the store")?;
+    /// Fills the feeds from then on, while somebody listens. The roll has been read.
+    pub(super) fn begin(feeds: &Feeds, live: &LiveHub, roll: Roll, store: Arc<RwLock<Tail>>) -> Self {
+        let encoder = feeds.encoder(live, store, roll, Catalogue::built_in());
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         tasks.spawn(encoder.run(stop.clone()));
-        Ok(Self { tasks, stop })
+        Self { tasks, stop }
     }
 
     /// Waits until it ends by itself.

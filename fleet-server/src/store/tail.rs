@@ -137,6 +137,13 @@ impl Tail {
         holders.flat_map(|holder| &holder.series).map(|id| self.latest_at(*id))
     }
 
+    /// Some series of the fleet in the order in which they became known, each with its newest observation: at most `most` of
+    /// those that follow the first `from`. For whoever reads all of them, and must not keep others waiting meanwhile.
+    pub fn some(&self, from: usize, most: usize) -> Vec<(Arc<SeriesMeta>, Option<Point>)> {
+        let some = self.series.iter().skip(from).take(most);
+        some.map(|series| (Arc::clone(&series.meta), series.latest())).collect()
+    }
+
     /// What a series is.
     pub fn meta(&self, id: SeriesId) -> &SeriesMeta {
         &self.at(id).meta

@@ -29,6 +29,8 @@ const TOPIC: &str = "highway/weather/-/DF1/air_temperature";
 struct City {
     bench: Bench,
     live: LiveHub,
+    live_metrics: LiveMetrics,
+    store: Arc<RwLock<Tail>>,
     directory: watch::Sender<Arc<Directory>>,
     metrics: FeedMetrics,
     _encoder: JoinSet<()>,
@@ -39,32 +41,38 @@ impl City {
         let directory = watch::Sender::new(Arc::new(Self::directory("highway/weather/#")));
         let metrics = FeedMetrics::default();
         let feeds = Feeds::new(feed_limits, directory.subscribe(), metrics.clone());
-        let live_options = LiveOptions { pause: Duration::ZERO, ..LiveOptions::default() };
-        let live = LiveHub::new(live_options, LiveMetrics::default()).unwrap();
+        let live_options = LiveOptions { pause: Duration::ZERO, ring: 10_000, ..LiveOptions::default() };
+        let live_metrics = LiveMetrics::default();
+        let live = LiveHub::new(live_options, live_metrics.clone()).unwrap();
         let store = Arc::new(RwLock::new(Tail::new(TailOptions::default())));
-        let meta = SeriesMeta {
-            key: SeriesKey { lamppost: "DF1".parse().unwrap(), name: name() },
-            unit: "Cel".to_owned(),
-            statistic: Statistic::Mean,
-            resolution: "0.01".parse().unwrap(),
-            grid: None::<Grid>,
-        };
-        {
-            let mut tail = store.write().unwrap();
-            let id = tail.series(meta).unwrap();
-            tail.insert(id, Point { time: UtcMillis(1), value: Some(0.5), reason: Reason::GOOD });
-        }
         let roll = Roll::new(Sources {
             sessions: Sessions::default(),
             ingest: Arc::new(RwLock::new(Ingest::new(Catalogue::built_in(), IngestMetrics::default()))),
             store: Arc::clone(&store),
             lag: Lag::default(),
         });
-        let encoder = feeds.encoder(&live, roll, Catalogue::built_in()).restored(&store);
+        let encoder = feeds.encoder(&live, Arc::clone(&store), roll, Catalogue::built_in());
         let mut encoding = JoinSet::new();
         encoding.spawn(encoder.run(CancellationToken::new()));
         let options = GatewayOptions { limits, feeds: Some(feeds), ..GatewayOptions::default() };
-        Self { bench: Bench::with_options(options).await, live, directory, metrics, _encoder: encoding }
+        let bench = Bench::with_options(options).await;
+        let city = Self { bench, live, live_metrics, store, directory, metrics, _encoder: encoding };
+        city.keep("DF1", UtcMillis(1), 0.5);
+        city
+    }
+
+    /// Puts an observation into the store, and tells nobody.
+    fn keep(&self, lamppost: &str, time: UtcMillis, value: f64) {
+        let meta = SeriesMeta {
+            key: SeriesKey { lamppost: lamppost.parse().unwrap(), name: name() },
+            unit: "Cel".to_owned(),
+            statistic: Statistic::Mean,
+            resolution: "0.01".parse().unwrap(),
+            grid: None::<Grid>,
+        };
+        let mut tail = self.store.write().unwrap();
+        let id = tail.series(meta).unwrap();
+        tail.insert(id, Point { time, value: Some(value), reason: Reason::GOOD });
     }
 
     fn directory(weather: &str) -> Directory {
@@ -108,6 +116,12 @@ impl City {
         let ended = || self.metrics.ended(ending);
         until(|| ended() == count, || format!("{}: {}", ending.label(), ended())).await;
     }
+}
+
+/// The greater the value, the later.
+#[expect(clippy::cast_possible_truncation, reason = "small numbers")]
+fn time_of(value: f64) -> UtcMillis {
+    UtcMillis(value as i64)
 }
 
 fn name() -> SeriesName {
@@ -180,6 +194,47 @@ async fn a_department_hears_what_was_latest_before_the_start_and_what_comes_and_
     subscribe.pkid = 7;
     lamppost.send(Packet::Subscribe(subscribe)).await;
     lamppost.expect(&Packet::SubAck(SubAck::new(7, vec![never]))).await;
+}
+
+#[tokio::test]
+async fn while_nobody_listens_no_message_is_made_and_who_comes_then_hears_what_is_latest() {
+    let limits = FeedLimits { linger: Duration::ZERO, ..FeedLimits::default() };
+    let city = City::start(limits, Limits::default()).await;
+    city.observe("DF1", 1.5);
+    assert_eq!((city.live_metrics.feeds.get(), city.metrics.messages.get()), (0, 0));
+    for value in [2.5, 3.5] {
+        let mut weather = city.department("weather").await;
+        city.keep("DF1", time_of(value), value);
+        drop(weather);
+        until(|| city.live_metrics.feeds.get() == 0, || "the encoder still works".to_owned()).await;
+        let made = city.metrics.messages.get();
+        city.observe("DF1", 9.5);
+        city.keep("DF2", time_of(value), value);
+        weather = city.department("weather").await;
+        subscribe(&mut weather, "highway/#", QoS::AtMostOnce).await;
+        assert_eq!(hear(&mut weather).await, heard(TOPIC, value, true, 0), "and not what was told in vain");
+        assert_eq!(hear(&mut weather).await.1.to_bits(), value.to_bits());
+        assert_eq!(city.metrics.messages.get(), made + 2);
+        city.observe("DF1", value + 100.0);
+        assert_eq!(hear(&mut weather).await, heard(TOPIC, value + 100.0, false, 0));
+    }
+}
+
+#[tokio::test]
+async fn when_more_is_observed_than_can_be_told_the_latest_is_read_from_the_store() {
+    let city = City::start(FeedLimits::default(), Limits::default()).await;
+    let mut weather = city.department("weather").await;
+    subscribe(&mut weather, "highway/#", QoS::AtMostOnce).await;
+    assert_eq!(hear(&mut weather).await, heard(TOPIC, 0.5, true, 0));
+    // All that the hub keeps is another's by the time that the encoder looks: nobody waits in between.
+    city.keep("DF1", UtcMillis(2), 1.5);
+    city.observe("DF1", 1.5);
+    for _ in 0..20_000 {
+        city.observe("DF2", 2.5);
+    }
+    let missed = hear(&mut weather).await;
+    assert_eq!(missed.0, "highway/missed");
+    assert_eq!(hear(&mut weather).await, heard(TOPIC, 1.5, false, 0));
 }
 
 #[tokio::test]
