@@ -103,7 +103,7 @@ impl Restore {
             | Body::Life(_)
             | Body::Tallied(_) => self.ingest.ledger(part)?,
             Body::Quarantined(quarantined) => self.ingest.quarantined(quarantined)?,
-            Body::Tail(tail) => self.tail.tail(tail),
+            Body::Tail(tail) => self.tail.tail(tail)?,
             Body::Series(series) => self.tail.series(series)?,
             Body::Block(block) => self.tail.block(block)?,
             Body::End(_) => return Err(WrongPart("an end in its midst")),

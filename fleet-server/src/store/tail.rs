@@ -1,5 +1,6 @@
 //! The tail of the whole fleet.
 
+mod room;
 mod snapshot;
 
 use std::collections::BTreeMap;
@@ -7,11 +8,11 @@ use std::sync::Arc;
 
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 
-use super::evict::Cut;
+use self::room::Sweep;
 use super::series::Series;
 use super::{
     AggregateError, Bucket, Inserted, MAX_PAGE, Merge, OlderThanTail, Point, RangePage, SeriesId, SeriesKey,
-    SeriesLatest, SeriesMeta, TailOptions, TailSize, TailTally, TooManySeries, aggregate, evict,
+    SeriesLatest, SeriesMeta, TailOptions, TailSize, TailTally, TooManySeries, aggregate,
 };
 
 pub(crate) use snapshot::TailRestore;
@@ -31,9 +32,11 @@ pub struct Tail {
     /// Bytes behind the series and the index, without what [`Tail::size`] multiplies: counted as they change, so that
     /// nobody walks all blocks under the lock that ingest waits for.
     bytes_behind: usize,
-    /// Of the observations in memory. They go by eviction alone, which looks for it anew.
+    /// Of the observations in memory. They go by eviction alone, which looks for it anew once it is done.
     oldest: Option<UtcMillis>,
     tally: TailTally,
+    /// While room is made.
+    sweep: Option<Sweep>,
 }
 
 /// What a lamppost has of the tail.
@@ -60,6 +63,7 @@ impl Tail {
             bytes_behind: 0,
             oldest: None,
             tally: TailTally::default(),
+            sweep: None,
         }
     }
 
@@ -89,8 +93,9 @@ impl Tail {
     }
 
     /// Puts an observation in its place, merged by D13 with one of the same time. When the tail is full a sixteenth
-    /// of what it may hold leaves it at once: the oldest of the lampposts that hold more than their share, and where that
-    /// is not enough the oldest of all, so that nobody holds more than the share afterwards.
+    /// of what it may hold leaves it: the oldest of the lampposts that hold more than their share, and where that
+    /// is not enough the oldest of all, so that nobody holds more than the share afterwards. Of a few lampposts it leaves at
+    /// once, of many while more is put in: nobody waits for all of them.
     pub fn insert(&mut self, id: SeriesId, point: Point) -> Inserted {
         let point = Point { value: point.value.filter(|value| value.is_finite()), ..point };
         let series = at_mut(&mut self.series, id);
@@ -105,7 +110,7 @@ impl Tail {
                 holder.observations += 1;
                 holder.oldest = earlier(holder.oldest, Some(point.time));
                 self.oldest = earlier(self.oldest, Some(point.time));
-                self.evict();
+                self.make_room();
             }
             Inserted::Merged(Merge::Kept) => self.tally.merged_kept += 1,
             Inserted::Merged(Merge::Replaced) => self.tally.merged_replaced += 1,
@@ -223,76 +228,6 @@ impl Tail {
         let limit = self.options.max_series;
         let id = u32::try_from(self.series.len()).ok().filter(|_| self.series.len() < limit);
         id.map(SeriesId).ok_or(TooManySeries::OfFleet { limit })
-    }
-
-    fn evict(&mut self) {
-        let bound = self.options.max_observations.max(1);
-        if self.observations <= bound {
-            return;
-        }
-        // A sixteenth at once: each round walks many blocks, which many inserts then share.
-        let keep = bound - bound / 16;
-        // Cuts are estimates that may fall short; each takes at least one observation.
-        while self.observations > keep {
-            let excess = self.observations - keep;
-            let held = self.holders.iter().map(|holder| holder.observations);
-            let evicted = match evict::cut_among(held, bound, excess) {
-                Cut::Above(level) => self.evict_above(level),
-                Cut::Oldest(share) => self.evict_oldest(excess) + self.evict_above(share),
-            };
-            debug_assert!(evicted > 0, "observations that are counted can be found");
-            if evicted == 0 {
-                break;
-            }
-            self.observations -= evicted;
-            self.tally.evicted += evicted as u64;
-        }
-        self.oldest = self.holders.iter().filter_map(|holder| holder.oldest).min();
-    }
-
-    /// Takes from each lamppost that holds more than `level` its own oldest ones. Says how many went.
-    fn evict_above(&mut self, level: usize) -> usize {
-        let mut evicted = 0;
-        for place in 0..self.holders.len() {
-            let holder = holder(&self.holders, place);
-            let Some(excess) = holder.observations.checked_sub(level).filter(|&excess| excess > 0) else {
-                continue;
-            };
-            let series = holder.series.iter().map(|id| at(&self.series, *id));
-            let Some(cut) = evict::cut_for(series, holder.observations, excess) else { continue };
-            evicted += self.evict_of(place, cut);
-        }
-        evicted
-    }
-
-    /// Takes about `excess` of all observations, the oldest. Says how many went.
-    fn evict_oldest(&mut self, excess: usize) -> usize {
-        let holding: Vec<&Holder> = self.holders.iter().filter(|holder| holder.observations > 0).collect();
-        let looked_at = || evict::looked_at(holding.len()).filter_map(|place| holding.get(place));
-        let series = looked_at().flat_map(|holder| &holder.series).map(|id| at(&self.series, *id));
-        let observations: usize = looked_at().map(|holder| holder.observations).sum();
-        let excess = (excess as u128 * observations as u128).div_ceil(self.observations.max(1) as u128);
-        let cut = evict::cut_for(series, observations, usize::try_from(excess).unwrap_or(usize::MAX));
-        cut.map_or(0, |cut| (0..self.holders.len()).map(|place| self.evict_of(place, cut)).sum())
-    }
-
-    /// Takes what a lamppost has up to `cut`. Says how many went.
-    fn evict_of(&mut self, place: usize, cut: UtcMillis) -> usize {
-        let holder = holder_mut(&mut self.holders, place);
-        if holder.oldest.is_none_or(|oldest| oldest > cut) {
-            return 0;
-        }
-        let mut evicted = 0;
-        holder.oldest = None;
-        for id in &holder.series {
-            let series = at_mut(&mut self.series, *id);
-            let before = series.observation_bytes();
-            evicted += series.evict(cut);
-            self.bytes_behind = self.bytes_behind - before + series.observation_bytes();
-            holder.oldest = earlier(holder.oldest, series.oldest());
-        }
-        holder.observations -= evicted;
-        evicted
     }
 
     /// The place of a lamppost among the holders; it gets one if it has none.

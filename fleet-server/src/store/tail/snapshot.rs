@@ -11,12 +11,14 @@ use super::super::block::Block;
 use super::super::series::Series;
 use super::super::{Point, SeriesId, SeriesKey, SeriesMeta, TailOptions, TailTally};
 use super::Tail;
+use super::room::Sweep;
 use crate::checkpoint::{WrongPart, wire};
 
 /// All that a [`Tail`] holds, as it was at one moment.
 #[derive(Debug)]
 pub struct TailSnapshot {
     tally: TailTally,
+    sweep: Option<Sweep>,
     series: Vec<SeriesCopy>,
     blocks: Vec<BlockCopy>,
     // The arrays of all blocks, one behind the other.
@@ -55,7 +57,13 @@ impl TailSnapshot {
     /// Hands on its parts, in order.
     pub(crate) fn parts<E>(&self, mut each: impl FnMut(wire::part::Body) -> Result<(), E>) -> Result<(), E> {
         let TailTally { stored, merged_kept, merged_replaced, older_than_tail, evicted } = self.tally;
-        let tail = wire::Tail { stored, merged_kept, merged_replaced, older_than_tail, evicted };
+        let sweep = self.sweep.map(|Sweep { cut, level, inserted, next }| wire::Sweep {
+            cut_ms: cut.map(|cut| cut.0),
+            level: level as u64,
+            inserted: inserted as u64,
+            next: next as u64,
+        });
+        let tail = wire::Tail { stored, merged_kept, merged_replaced, older_than_tail, evicted, sweep };
         each(wire::part::Body::Tail(tail))?;
         let (mut blocks, mut begin) = (self.blocks.iter(), 0);
         for series in &self.series {
@@ -81,6 +89,7 @@ impl Tail {
         let blocks = self.series.iter().map(|series| series.blocks().len()).sum();
         let mut snapshot = TailSnapshot {
             tally: self.tally,
+            sweep: self.sweep,
             series: Vec::with_capacity(self.series.len()),
             blocks: Vec::with_capacity(blocks),
             offsets: Vec::with_capacity(self.observations),
@@ -111,9 +120,16 @@ impl TailRestore {
         Self { tail: Tail::new(options) }
     }
 
-    pub(crate) fn tail(&mut self, tail: wire::Tail) {
-        let wire::Tail { stored, merged_kept, merged_replaced, older_than_tail, evicted } = tail;
+    pub(crate) fn tail(&mut self, tail: wire::Tail) -> Result<(), WrongPart> {
+        let wire::Tail { stored, merged_kept, merged_replaced, older_than_tail, evicted, sweep } = tail;
         self.tail.tally = TailTally { stored, merged_kept, merged_replaced, older_than_tail, evicted };
+        let size = |count| usize::try_from(count).map_err(|_| WrongPart("a sweep that is too large"));
+        let sweep = sweep.map(|wire::Sweep { cut_ms, level, inserted, next }| {
+            let (level, inserted, next) = (size(level)?, size(inserted)?, size(next)?);
+            Ok(Sweep { cut: cut_ms.map(UtcMillis), level, inserted, next })
+        });
+        self.tail.sweep = sweep.transpose()?;
+        Ok(())
     }
 
     pub(crate) fn series(&mut self, message: wire::Series) -> Result<(), WrongPart> {
@@ -154,7 +170,7 @@ impl TailRestore {
             tail.observations += holder.observations;
             tail.oldest = super::earlier(tail.oldest, holder.oldest);
         }
-        tail.evict();
+        tail.keep_bound();
         Ok(tail)
     }
 }

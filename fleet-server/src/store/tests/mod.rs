@@ -5,6 +5,7 @@ mod identity;
 mod merging;
 mod properties;
 mod reading;
+mod room;
 mod shares;
 
 use lamplighter_protocol::{Decimal, Grid, Reason, SeriesName, Statistic, UtcMillis};
