@@ -80,7 +80,7 @@ impl FromParameters for LiveQuery {
 ///
 /// Server-sent events, in JSON. `time`: the server's clock (`LiveTime`), at once and every 5 seconds; a client that
 /// hears none for longer has lost the feed. `changes`: what has changed (`LiveChanges`), at most 4096 in one
-/// event, and 50 ms at least between two; for a client that lags by more, the latest of each series. `reset`: the changes
+/// event, and 25 ms at least between two; for a client that lags by more, the latest of each series. `reset`: the changes
 /// since the last id are not here any more (`LiveReset`); read anew what you show, what follows comes after this
 /// event. Events have ids, to begin after; the first `time` has none.
 ///
