@@ -166,6 +166,7 @@ pub fn enrol(arguments: &Enrolment, out: &mut dyn Write) -> anyhow::Result<()> {
         let left = enrolled.until.since_ms(now);
         writeln!(out, "good for another {} days; the agent renews it by itself", left / 86_400_000)?;
     }
+    writeln!(out, "its key is in {}", enrolled.key_place)?;
     writeln!(out, "start the agent with: edge-agent run --config {}", arguments.config.display())?;
     Ok(())
 }

@@ -336,6 +336,7 @@ impl Site {
             ca_file: folder.join("ca.pem"),
             certificate_file: folder.join("c.pem"),
             key_file: folder.join("c.key"),
+            pkcs11: None,
             keep_alive: Duration::from_secs(30),
         };
         let keeper = SteppedKeeper::new(&config, Arc::new(Stepped(Arc::clone(&city.now)))).unwrap();

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use crate::shell::{self, command, output, run, say};
 
 /// A program that the tests run, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 10] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("mosquitto_pub", "mosquitto-clients"),
     ("python3", "python3"),
     ("openssl", "openssl"),
@@ -20,6 +20,8 @@ const PROGRAMS: [(&str, &str); 10] = [
     ("strace", "strace"),
     // Judges the units that are shipped.
     ("systemd-analyze", "systemd"),
+    // A PKCS#11 token in software.
+    ("softhsm2-util", "softhsm2"),
 ];
 
 /// What the Python side of the tests imports: Google's protobuf and its compiler, and Eclipse's MQTT client, within the

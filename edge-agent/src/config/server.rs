@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
+use toml::Spanned;
 use toml::de::DeValue;
 
+use super::pkcs11::TokenUri;
 use super::print::{Printer, quoted, quoted_path};
 use super::reader::{Parsed, Section, keys, shown};
 use super::value::{path, text, whole};
@@ -21,8 +23,10 @@ pub struct ServerConfig {
     pub ca_file: PathBuf,
     /// PEM file of this lamppost's certificate.
     pub certificate_file: PathBuf,
-    /// PEM file of that certificate's private key.
+    /// PEM file of that certificate's private key, or of what names it in a token.
     pub key_file: PathBuf,
+    /// The token that keys are in; none: they are in files.
+    pub pkcs11: Option<TokenUri>,
     /// The longest silence before a ping is sent.
     pub keep_alive: Duration,
 }
@@ -39,6 +43,9 @@ keys! {
     CERTIFICATE_FILE = "certificate_file";
     /// PEM file of the private key of that certificate. Only the agent's user should be able to read it.
     KEY_FILE = "key_file";
+    /// The PKCS#11 token that new keys are made in, and never leave (RFC 7512): token (its label) or serial, module-path,
+    /// and pin-source, a file that only the agent's user may read. key_file then says which key of the token it is.
+    PKCS11_URI = "pkcs11_uri";
     /// Seconds of silence before the agent asks whether the connection still works, 5 to 600.
     KEEP_ALIVE_S = "keep_alive_s";
 }
@@ -57,6 +64,7 @@ impl ServerConfig {
         let ca_file = section.required(&CA_FILE, |value| path(value, folder));
         let certificate_file = section.required(&CERTIFICATE_FILE, |value| path(value, folder));
         let key_file = section.required(&KEY_FILE, |value| path(value, folder));
+        let pkcs11 = section.maybe(&PKCS11_URI, |value| TokenUri::read(value, folder));
         let keep_alive = section.or(&KEEP_ALIVE_S, DEFAULT_KEEP_ALIVE_S, |value| whole(value, 5..=600));
         section.finish();
         Some(Self {
@@ -65,6 +73,7 @@ impl ServerConfig {
             ca_file: ca_file?.into_inner(),
             certificate_file: certificate_file?.into_inner(),
             key_file: key_file?.into_inner(),
+            pkcs11: pkcs11.map(Spanned::into_inner),
             keep_alive: Duration::from_secs(keep_alive?.into_inner().unsigned_abs()),
         })
     }
@@ -75,6 +84,10 @@ impl ServerConfig {
         to.key(&CA_FILE, quoted_path(&self.ca_file));
         to.key(&CERTIFICATE_FILE, quoted_path(&self.certificate_file));
         to.key(&KEY_FILE, quoted_path(&self.key_file));
+        match &self.pkcs11 {
+            Some(uri) => to.key(&PKCS11_URI, quoted(&uri.to_string())),
+            None => to.unset(&PKCS11_URI, quoted(TokenUri::EXAMPLE)),
+        }
         to.key(&KEEP_ALIVE_S, self.keep_alive.as_secs());
     }
 }

@@ -22,9 +22,11 @@ use super::certificate::{Certificate, Fingerprint};
 use super::est::{Est, EstError, Token};
 use super::files::{self, Files, Readable, SystemFiles, folder_of, new_name};
 use super::first_contact::{self, FirstContactError};
-use super::pair::pem_of;
+use super::new_key::KeyError;
+use super::pair::{Pair, pem_of};
 use super::request::{self, Unacceptable};
 use super::store::{self, Store, StoreError};
+use super::vault::{Vault, VaultError};
 use crate::clock::{Clock, ClockTrust};
 use crate::config::{Config, ServerConfig};
 use crate::tls::{self, TlsError};
@@ -60,6 +62,8 @@ pub struct Enrolled {
     pub from: UtcMillis,
     /// Until when.
     pub until: UtcMillis,
+    /// Where its key is, for people: a file, or a token.
+    pub key_place: String,
 }
 
 /// Why a lamppost has no certificate yet.
@@ -94,7 +98,10 @@ pub enum EnrolError {
     Unacceptable(#[from] Unacceptable),
     /// The key or the request cannot be made.
     #[error("cannot make a key and a request with it")]
-    Key(#[source] rcgen::Error),
+    Key(#[source] KeyError),
+    /// The token does not do what it is asked.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// A file cannot be written.
     #[error("cannot {what} {}; run this as the agent's user, and let it write there", path.display())]
     File {
@@ -112,6 +119,11 @@ impl From<StoreError> for EnrolError {
         match error {
             StoreError::File { what, path, source } => Self::File { what, path, source },
             StoreError::Key(source) => Self::Key(source),
+            StoreError::Vault(source) => Self::Vault(source),
+            StoreError::Nameless { path } => {
+                let source = io::ErrorKind::InvalidData.into();
+                Self::File { what: "read", path, source }
+            }
         }
     }
 }
@@ -128,23 +140,23 @@ pub async fn enrol(
     clock: Arc<dyn Clock>,
 ) -> Result<Enrolled, EnrolError> {
     let (server, lamppost) = (&config.server, &config.lamppost);
-    let place = Place { files: &SystemFiles, server };
-    if let Some(certificate) = place.complete(lamppost)? {
-        return Ok(Enrolled::of(&certificate, true));
-    }
     let store = Store::new(server, &config.state_dir, lamppost.clone());
+    let place = Place { files: &SystemFiles, server, vault: store.vault.as_ref() };
+    if let Some(pair) = place.complete(lamppost)? {
+        return Ok(Enrolled::of(&pair, true));
+    }
     if let (IfEnrolled::Leave, Ok(newest)) = (if_enrolled, store.newest()) {
         let certificate = &newest.pair.certificate;
         let now = clock.now();
         let is_over = now.trust != ClockTrust::Unknown && now.wall > certificate.until;
         if certificate.common_name == lamppost.as_str() && !is_over {
-            return Ok(Enrolled::of(certificate, false));
+            return Ok(Enrolled::of(&newest.pair, false));
         }
     }
 
     let (roots, authority) = known(&store, server, trust).await?;
-    let key = store::request_key(place.files, &new_name(&server.key_file))?;
-    let asked = request::request(&key, lamppost).map_err(EnrolError::Key)?;
+    let key = store::request_key(place.files, &new_name(&server.key_file), place.vault)?;
+    let asked = key.request(lamppost).map_err(EnrolError::Key)?;
     let est = |roots| Ok::<_, TlsError>(Est::new(server, tls::trusting(roots, None, Arc::clone(&clock))?));
     let no = |source| EnrolError::Server { advice: advice(&source, config), source };
     // One that is known may have a successor, which signs now (RFC 7030, 4.1.3).
@@ -156,14 +168,15 @@ pub async fn enrol(
         place.replace(&server.ca_file, &authority)?;
     }
     place.replace(&new_name(&server.certificate_file), pem_of(&der).as_bytes())?;
-    let certificate = place.complete(lamppost)?.ok_or(Unacceptable::OtherKey)?;
-    Ok(Enrolled::of(&certificate, true))
+    let pair = place.complete(lamppost)?.ok_or(Unacceptable::OtherKey)?;
+    Ok(Enrolled::of(&pair, true))
 }
 
 impl Enrolled {
-    fn of(certificate: &Certificate, is_new: bool) -> Self {
-        let Certificate { serial, from, until, .. } = certificate;
-        Self { is_new, serial: serial.clone(), from: *from, until: *until }
+    fn of(pair: &Pair, is_new: bool) -> Self {
+        let Certificate { serial, from, until, .. } = &pair.certificate;
+        let key_place = pair.key_place.clone();
+        Self { is_new, serial: serial.clone(), from: *from, until: *until, key_place }
     }
 }
 
@@ -205,30 +218,25 @@ async fn known(
 struct Place<'a> {
     files: &'a dyn Files,
     server: &'a ServerConfig,
+    vault: Option<&'a Arc<Vault>>,
 }
 
 impl Place<'_> {
     /// Puts key and certificate in place if both are there: the key first, for with it the new certificate is found
     /// wherever it is.
-    fn complete(&self, lamppost: &LamppostNumber) -> Result<Option<Certificate>, EnrolError> {
+    fn complete(&self, lamppost: &LamppostNumber) -> Result<Option<Pair>, EnrolError> {
         let ServerConfig { key_file, certificate_file, .. } = self.server;
         let (new_key, new_certificate) = (new_name(key_file), new_name(certificate_file));
         let together = |key: &Path| {
-            let pair = store::pair_at(self.files, &new_certificate, key).ok()?;
-            (pair.certificate.common_name == lamppost.as_str()).then_some(pair.certificate)
+            let pair = store::pair_at(self.files, &new_certificate, key, self.vault).ok()?;
+            (pair.certificate.common_name == lamppost.as_str()).then_some(pair)
         };
-        let certificate = match together(&new_key) {
-            Some(certificate) => {
-                self.rename(&new_key, key_file)?;
-                certificate
-            }
-            None => match together(key_file) {
-                Some(certificate) => certificate,
-                None => return Ok(None),
-            },
-        };
+        if together(&new_key).is_some() {
+            self.rename(&new_key, key_file)?;
+        }
+        let Some(pair) = together(key_file) else { return Ok(None) };
         self.rename(&new_certificate, certificate_file)?;
-        Ok(Some(certificate))
+        Ok(Some(pair))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), EnrolError> {

@@ -10,10 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::authorities::Authorities;
 use super::est::{Est, EstError};
+use super::new_key::KeyError;
 use super::pair::{Pair, PairError};
 use super::renewal::{Effect, Event, Life, Login, Moment, State, Which};
 use super::request::{self, Unacceptable};
 use super::store::{Store, StoreError};
+use super::vault::VaultError;
 use crate::clock::{Clock, ClockTrust};
 use crate::config::ServerConfig;
 use crate::outbox::chain;
@@ -46,6 +48,8 @@ pub(crate) struct Keeper {
     status: watch::Sender<CertificateStatus>,
     /// The last attempt to renew: when, by monotonic time, and what came of it.
     last: Option<(Duration, String)>,
+    /// Whether there may be keys in the token that nobody refers to any more.
+    may_have_orphans: bool,
 }
 
 /// Where the uplink finds the pair to log in with, and tells what became of it.
@@ -66,7 +70,7 @@ enum RenewalError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("cannot make a request")]
-    Request(#[from] rcgen::Error),
+    Request(#[from] KeyError),
     #[error(transparent)]
     Est(#[from] EstError),
     #[error(transparent)]
@@ -85,6 +89,16 @@ impl Badge {
             return Ok((trial, Which::Trial));
         }
         Ok((self.store.newest()?.pair, Which::Current))
+    }
+
+    /// Makes sure that this pair's key can be used, if it is in a token: that may take long, and has a thread of its own.
+    pub(crate) async fn unlock(&self, pair: &Pair) -> Result<(), PairError> {
+        if !pair.is_in_vault {
+            return Ok(());
+        }
+        let store = Arc::clone(&self.store);
+        let done = tokio::task::spawn_blocking(move || store.unlock()).await;
+        Ok(done.map_err(|_| VaultError::CutShort)??)
     }
 
     /// The authorities to know the server by, read anew.
@@ -126,8 +140,19 @@ impl Keeper {
         let (wanted, is_wanted) = watch::channel(Which::Current);
         let (tell_login, logins) = mpsc::channel(LOGINS);
         let badge = Badge { store: Arc::clone(&store), wanted: is_wanted, logins: tell_login };
-        let keeper =
-            Self { store, server, lamppost, clock, state: State::None, wanted, logins, status, last: None };
+        let keeper = Self {
+            store,
+            server,
+            lamppost,
+            clock,
+            state: State::None,
+            wanted,
+            logins,
+            status,
+            last: None,
+            // An earlier life may have ended at any moment.
+            may_have_orphans: true,
+        };
         // A trial that an earlier life left is tried at the first login already.
         if keeper.store.trial().is_some() {
             keeper.wanted.send_replace(Which::Trial);
@@ -161,6 +186,7 @@ impl Keeper {
 
     /// Takes an event, and all that follow from it.
     pub(super) async fn happened(&mut self, event: Event) {
+        let has_logged_in = matches!(event, Event::Login(_, Login::Worked));
         let mut next = Some(event);
         while let Some(event) = next.take() {
             let before = self.state;
@@ -180,6 +206,23 @@ impl Keeper {
                 }
             }
         }
+        if has_logged_in && self.may_have_orphans {
+            self.destroy_orphans().await;
+        }
+    }
+
+    async fn destroy_orphans(&mut self) {
+        match self.on_disk(Store::destroy_orphans).await {
+            Ok(count) => {
+                self.may_have_orphans = false;
+                if count > 0 {
+                    tracing::info!(count, "keys that nobody refers to any more are destroyed in the token");
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "keys that nobody may need are still in the token");
+            }
+        }
     }
 
     async fn perform(&mut self, effect: Effect) -> Result<Option<Event>, RenewalError> {
@@ -187,11 +230,13 @@ impl Keeper {
             Effect::Ask(which) => return Ok(Some(self.ask(which).await)),
             Effect::Promote => {
                 self.on_disk(Store::promote).await?;
+                self.may_have_orphans = true;
                 tracing::info!("the renewed certificate works, and is used from now on");
                 self.attempted("renewed".to_owned());
             }
             Effect::Discard => {
                 self.on_disk(Store::discard).await?;
+                self.may_have_orphans = true;
                 tracing::warn!("the server refuses the renewed certificate: going back to the one before");
                 self.attempted(
                     "the server refuses the new certificate; the one before is still used".to_owned(),
@@ -233,6 +278,7 @@ impl Keeper {
     /// Asks for a new pair, with a new key, and puts it beside the current one. First it asks which authorities there are: the
     /// new pair may be signed by one that nobody here has heard of.
     async fn renew(&self, which: Which) -> Result<Life, RenewalError> {
+        self.on_disk(|store| Ok(store.unlock()?)).await?;
         let known = self.store.roots()?;
         let newest = self.store.newest()?;
         let shown = self.store.trial().filter(|_| which == Which::Trial);
@@ -243,7 +289,9 @@ impl Keeper {
         let told = Est::new(&self.server, trusting(&known)?).authorities().await?;
         let told = Authorities::told(told)?;
         let key = self.on_disk(Store::request_key).await?;
-        let asked = request::request(&key, &self.lamppost)?;
+        let lamppost = self.lamppost.clone();
+        let (asked, key) = self.on_disk(move |_| Ok((key.request(&lamppost), key))).await?;
+        let asked = asked?;
         // By what it has told: authorities by which it cannot be reached are not kept.
         let sent = Est::new(&self.server, trusting(told.roots())?).renew(&asked).await?;
         let (certificate, der) = request::accept(sent, &key, &self.lamppost, told.roots(), self.clock.now())?;
@@ -301,6 +349,8 @@ impl Keeper {
             last_attempt_ms: self.last.as_ref().map(|(at, _)| now.wall.plus_ms(-ago(*at)).0),
             last_outcome: self.last.as_ref().map(|(_, outcome)| outcome.clone()),
             problem: newest.as_ref().err().map(|error| chain(error)),
+            key: newest.as_ref().ok().map(|newest| newest.pair.key_place.clone()),
+            key_problem: self.store.locked(),
         });
     }
 

@@ -4,7 +4,7 @@
 //! asked for and when it is used for good; `keeper` performs it. `store` says which pair is used, whatever moment the power
 //! went at; `est` speaks with the server (RFC 7030).
 //!
-//! The key is made here and never leaves the lamppost. A new certificate has a new key. The old pair stays until a login
+//! The key is made here and never leaves the lamppost: it is in a file, or in a token that never gives it away (`vault`). A new certificate has a new key. The old pair stays until a login
 //! with the new one has worked.
 
 mod authorities;
@@ -14,6 +14,8 @@ mod est;
 mod files;
 mod first_contact;
 mod keeper;
+mod new_key;
+mod orphans;
 mod pair;
 mod pkcs7;
 mod renewal;
@@ -22,12 +24,14 @@ mod stepped;
 mod store;
 #[cfg(test)]
 mod tests;
+mod vault;
 
 pub use certificate::{Fingerprint, NoFingerprint};
 pub use enrol::{EnrolError, Enrolled, IfEnrolled, Trust, enrol};
 pub use est::{EstError, NoToken, Refusal, Token};
 pub use first_contact::FirstContactError;
 pub(crate) use keeper::{Badge, Keeper};
+pub use new_key::KeyError;
 pub use pair::{Pair, PairError};
 pub use pkcs7::NoCertificates;
 pub use renewal::Login;
@@ -35,3 +39,4 @@ pub(crate) use renewal::Which;
 pub use request::Unacceptable;
 pub use stepped::{Shown, SteppedKeeper};
 pub(crate) use store::Store;
+pub use vault::VaultError;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PublicKeyData as _};
+use rcgen::{CertificateParams, DistinguishedName, DnType, PublicKeyData, SigningKey};
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
@@ -44,7 +44,7 @@ pub enum Unacceptable {
 }
 
 /// A request for a certificate of this key, DER (PKCS #10).
-pub(super) fn request(key: &KeyPair, lamppost: &LamppostNumber) -> Result<Vec<u8>, rcgen::Error> {
+pub(super) fn request(key: &impl SigningKey, lamppost: &LamppostNumber) -> Result<Vec<u8>, rcgen::Error> {
     let mut parameters = CertificateParams::default();
     parameters.distinguished_name = DistinguishedName::new();
     parameters.distinguished_name.push(DnType::CommonName, lamppost.as_str());
@@ -54,7 +54,7 @@ pub(super) fn request(key: &KeyPair, lamppost: &LamppostNumber) -> Result<Vec<u8
 /// Takes the certificate of this key from what the server sent.
 pub(super) fn accept(
     sent: Vec<CertificateDer<'static>>,
-    key: &KeyPair,
+    key: &impl PublicKeyData,
     lamppost: &LamppostNumber,
     roots: &Arc<RootCertStore>,
     now: Now,

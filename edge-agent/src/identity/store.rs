@@ -9,6 +9,9 @@
 //! | `trial.pem` | a renewed pair that no login has worked with yet | the answer came; `request.key` goes then |
 //! | `current.pem` | the renewed pair | a login with it worked: `trial.pem` is renamed |
 //!
+//! Where the configuration names a token, what stands in these files in the place of a key is the name of a key there (see
+//! `vault`), and the name is on disk before the key is made.
+//!
 //! Which authorities the server is known by is kept beside it: see `authorities`.
 //!
 //! A renewed pair says which configured certificate it takes the place of. Once another one is configured, by hand or by
@@ -16,6 +19,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use lamplighter_protocol::LamppostNumber;
 use rcgen::KeyPair;
@@ -24,7 +28,9 @@ use rustls::pki_types::pem;
 
 use super::certificate::Fingerprint;
 use super::files::{self, Files, Readable, SystemFiles, new_name};
+use super::new_key::{KeyError, NewKey};
 use super::pair::{Pair, PairError, pem_of};
+use super::vault::{KeyId, Reference, Vault, VaultError};
 use crate::config::ServerConfig;
 
 /// Before the fingerprint of the configured certificate that a renewed pair takes the place of.
@@ -36,7 +42,8 @@ pub(crate) struct Store {
     pub(super) files: Box<dyn Files>,
     pub(super) ca_file: PathBuf,
     certificate_file: PathBuf,
-    key_file: PathBuf,
+    pub(super) key_file: PathBuf,
+    pub(super) vault: Option<Arc<Vault>>,
     directory: PathBuf,
     lamppost: LamppostNumber,
 }
@@ -55,7 +62,11 @@ pub(crate) enum StoreError {
     #[error("cannot {what} {}", path.display())]
     File { what: &'static str, path: PathBuf, source: io::Error },
     #[error("cannot make a key")]
-    Key(#[source] rcgen::Error),
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error("cannot tell which key {} refers to: none is destroyed", path.display())]
+    Nameless { path: PathBuf },
 }
 
 /// A pair that was renewed.
@@ -77,12 +88,15 @@ impl Store {
         state_dir: &Path,
         lamppost: LamppostNumber,
     ) -> Self {
+        let directory = Self::directory(state_dir);
+        let vault = server.pkcs11.clone().map(|uri| Arc::new(Vault::new(uri, &directory, &lamppost)));
         Self {
             files,
+            vault,
             ca_file: server.ca_file.clone(),
             certificate_file: server.certificate_file.clone(),
             key_file: server.key_file.clone(),
-            directory: Self::directory(state_dir),
+            directory,
             lamppost,
         }
     }
@@ -112,20 +126,33 @@ impl Store {
     }
 
     /// The key to ask for a certificate with: that of a request that had no answer, or a new one, which is then on disk.
-    pub(crate) fn request_key(&self) -> Result<KeyPair, StoreError> {
-        request_key(&*self.files, &self.path("request.key"))
+    pub(crate) fn request_key(&self) -> Result<NewKey, StoreError> {
+        request_key(&*self.files, &self.path("request.key"), self.vault.as_ref())
+    }
+
+    /// Makes sure that keys in the token, if there is one, can be used. This may take long.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub(crate) fn unlock(&self) -> Result<(), VaultError> {
+        self.vault.as_ref().map_or(Ok(()), |vault| vault.unlock())
+    }
+
+    /// Why keys in the token could not be used when that was last tried.
+    pub(crate) fn locked(&self) -> Option<String> {
+        self.vault.as_ref().and_then(|vault| vault.problem())
     }
 
     /// The server has certified the request's key: from now on there is a pair to try.
     pub(crate) fn keep_trial(
         &self,
-        key: &KeyPair,
+        key: &NewKey,
         chain: &[CertificateDer<'static>],
         besides: &Newest,
     ) -> Result<(), StoreError> {
         let instead_of = besides.configured.map(|configured| format!("{INSTEAD_OF}{configured}\n"));
         let mut text = instead_of.unwrap_or_default();
-        text.push_str(&key.serialize_pem());
+        text.push_str(&key.text());
         text.extend(chain.iter().map(|certificate| pem_of(certificate)));
         let path = self.path("trial.pem");
         files::replace(&*self.files, &path, text.as_bytes(), Readable::ByOwner)
@@ -151,7 +178,7 @@ impl Store {
     /// The configured pair. A certificate that [`enrol`](super::enrol()) was about to put in its place, when the power went,
     /// counts as there if the key already is.
     fn configured(&self) -> Result<Pair, PairError> {
-        let at = |path: &Path| pair_at(&*self.files, path, &self.key_file);
+        let at = |path: &Path| pair_at(&*self.files, path, &self.key_file, self.vault.as_ref());
         at(&self.certificate_file).or_else(|error| match at(&new_name(&self.certificate_file)) {
             Ok(pair) => Ok(pair),
             Err(_) => Err(error),
@@ -168,7 +195,7 @@ impl Store {
                 return None;
             }
         };
-        let pair = Pair::read((&path, &bytes), (&path, &bytes))
+        let pair = Pair::read((&path, &bytes), (&path, &bytes), self.vault.as_ref())
             .inspect_err(|error| tracing::warn!(%error, "{} is damaged: it is not used", path.display()))
             .ok()?;
         let kept = Kept { pair, instead_of: instead_of(&bytes) };
@@ -186,37 +213,61 @@ impl Store {
     }
 }
 
-/// The key in this file, which is made and synced if there is none that can be used.
-pub(super) fn request_key(files: &dyn Files, path: &Path) -> Result<KeyPair, StoreError> {
+/// The key in this file, or the key in the token that it names; made and synced if there is none that can be used.
+pub(super) fn request_key(
+    files: &dyn Files,
+    path: &Path,
+    vault: Option<&Arc<Vault>>,
+) -> Result<NewKey, StoreError> {
     let kept = match files.read(path) {
-        Ok(bytes) => KeyPair::from_pem(&String::from_utf8_lossy(&bytes)).ok(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(failed("read", path)(error)),
     };
-    if let Some(key) = kept {
+    let keep = |text: String| {
+        files::replace(files, path, text.as_bytes(), Readable::ByOwner).map_err(failed("write", path))
+    };
+    let Some(vault) = vault else {
+        if let Ok(key) = KeyPair::from_pem(&String::from_utf8_lossy(&kept)) {
+            return Ok(NewKey::File(key));
+        }
+        let key = NewKey::in_memory()?;
+        keep(key.text())?;
         return Ok(key);
-    }
-    let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(StoreError::Key)?;
-    let text = key.serialize_pem();
-    files::replace(files, path, text.as_bytes(), Readable::ByOwner).map_err(failed("write", path))?;
+    };
+    let named = if let Ok(Some(named)) = Reference::find(&kept) {
+        named
+    } else {
+        let named = Reference { id: KeyId::random().map_err(KeyError::from)?, point: None };
+        keep(named.text())?;
+        named
+    };
+    let key = NewKey::in_vault(vault, named)?;
+    // With the public key, which was not known before.
+    keep(key.text())?;
     Ok(key)
 }
 
 impl Pair {
-    /// The pair that the configuration names.
+    /// The pair that the configuration names, with its key in a file.
     pub(crate) fn configured(server: &ServerConfig) -> Result<Self, PairError> {
-        pair_at(&SystemFiles, &server.certificate_file, &server.key_file)
+        pair_at(&SystemFiles, &server.certificate_file, &server.key_file, None)
     }
 }
 
 /// A certificate and a key in a file each.
-pub(super) fn pair_at(files: &dyn Files, certificate: &Path, key: &Path) -> Result<Pair, PairError> {
+pub(super) fn pair_at(
+    files: &dyn Files,
+    certificate: &Path,
+    key: &Path,
+    vault: Option<&Arc<Vault>>,
+) -> Result<Pair, PairError> {
     let read = |what, path: &Path| {
         let no = |source| PairError::File { what, path: path.to_owned(), source: pem::Error::Io(source) };
         files.read(path).map_err(no)
     };
     let (certificate_bytes, key_bytes) = (read("certificate", certificate)?, read("private key", key)?);
-    Pair::read((certificate, &certificate_bytes), (key, &key_bytes))
+    Pair::read((certificate, &certificate_bytes), (key, &key_bytes), vault)
 }
 
 /// Which configured certificate, or file of authorities, something takes the place of.

@@ -94,6 +94,12 @@ pub struct CertificateStatus {
     pub last_outcome: Option<String>,
     /// Why there is no certificate.
     pub problem: Option<String>,
+    /// Where its key is: a file, or a token.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// Why the token that the configuration names did not do what it was last asked.
+    #[serde(default)]
+    pub key_problem: Option<String>,
 }
 
 /// What the server does not hold yet.

@@ -101,6 +101,8 @@ fn certificate(certificate: &CertificateStatus, now_ms: i64) -> Vec<String> {
         last_attempt_ms,
         last_outcome,
         problem,
+        key,
+        key_problem,
     } = certificate;
     let good = good_until_ms.map_or_else(String::new, |until| match until.saturating_sub(now_ms) {
         left if left < 0 => format!(", NOT good any more for {}", span(left.saturating_neg())),
@@ -116,6 +118,12 @@ fn certificate(certificate: &CertificateStatus, now_ms: i64) -> Vec<String> {
         .map(|serial| format!("certificate {}{good}{due}{trial}", printable(serial)))
         .chain(problem.iter().map(|problem| format!("NO certificate: {}", printable(problem))))
         .collect();
+    if let Some(key) = key {
+        lines.push(format!("its key is in {}", printable(key)));
+    }
+    if let Some(problem) = key_problem {
+        lines.push(format!("keys in the token CANNOT be used: {}", printable(problem)));
+    }
     if let Some(outcome) = last_outcome {
         lines.push(format!("last renewal {}: {}", age(*last_attempt_ms, now_ms), printable(outcome)));
     }

@@ -41,6 +41,8 @@ fn status() -> Status {
             last_attempt_ms: Some(NOW_MS - 1_000),
             last_outcome: Some("the server refuses: 503 Service Unavailable".into()),
             problem: None,
+            key: Some("/etc/lamplighter/DF3637.key".into()),
+            key_problem: None,
         },
         backlog: Backlog {
             records: 120,
@@ -209,6 +211,7 @@ run       00112233445566778899aabbccddeeff, outbox ffeeddccbbaa99887766554433221
 server    fleet.example.city:8883, connected for 2 h 1 min
           last acknowledgement 0 s ago, last position 42 s ago, 3 records under way
 identity  certificate 4f2a, good for another 30 d 0 h, renewal in 1 d 6 h
+          its key is in /etc/lamplighter/DF3637.key
           last renewal 1 s ago: the server refuses: 503 Service Unavailable
 backlog   120 records that the server does not hold yet, the oldest 2 min 0 s ago; 9000 to be sent, which takes about 2.5 minutes
 outbox    3.3 MiB on disk of 64.0 MiB; holds about 7.4 days at the present rate (8.6 MiB a day), from now on about 7.0 days
@@ -256,6 +259,7 @@ server    fleet.example.city:8883, NOT connected for 2 d 2 h, next attempt in 8 
           last acknowledgement never, last position 42 s ago, 3 records under way
           last error: connection refused
 identity  certificate 4f2a, good for another 30 d 0 h, renewal in 1 d 6 h
+          its key is in /etc/lamplighter/DF3637.key
           last renewal 1 s ago: the server refuses: 503 Service Unavailable
 backlog   0 records that the server does not hold yet
 outbox    512 B on disk of 1.0 MiB; for how long that is enough is not known yet

@@ -156,6 +156,7 @@ fn config(plan: &LamppostPlan, air: PathBuf) -> Config {
             ca_file: plan.ca_file(),
             certificate_file: plan.certificate_file(),
             key_file: plan.key_file(),
+            pkcs11: None,
             keep_alive: Duration::from_secs(30),
         },
         outbox: plan.outbox.clone(),

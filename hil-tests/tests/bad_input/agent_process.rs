@@ -126,9 +126,15 @@ warm_up_s = 0
 
     /// Starts the agent.
     pub(crate) fn start(self) -> AgentProcess {
+        self.start_in(&[])
+    }
+
+    /// Starts the agent with these variables in its environment.
+    pub(crate) fn start_in(self, variables: &[(&str, &Path)]) -> AgentProcess {
         let Self { config, folder, instruments } = self;
         let log = OpenOptions::new().create(true).append(true).open(folder.join("agent.log")).unwrap();
         let mut agent = with(&["run"], &config);
+        agent.envs(variables.iter().copied());
         let child = agent.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         AgentProcess { child, config, _instruments: instruments }
     }

@@ -13,7 +13,7 @@ use super::agent_process::{Configured, with};
 use super::commands::{binaries, done, ended, put};
 use super::counters::counted;
 
-const NUMBER: &str = "DF3637";
+pub(super) const NUMBER: &str = "DF3637";
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -142,7 +142,7 @@ fn a_replaced_controller_is_shut_out_a_retired_lamppost_stays_out_and_what_both_
 }
 
 /// A server on which the lamppost is registered, and nothing more.
-fn registered(folder: &Path, options: &[&str]) -> ServerProcess {
+pub(super) fn registered(folder: &Path, options: &[&str]) -> ServerProcess {
     let server = ServerProcess::start_with(&binaries(), folder, options).unwrap();
     let list =
         format!("number,latitude,longitude,road,district\n{NUMBER},22.32,114.21,Hoi Bun Road,Kwun Tong\n");
@@ -204,13 +204,13 @@ fn command(server: &ServerProcess, words: &[&str]) -> Command {
 }
 
 /// Since when it is connected.
-fn connected(server: &ServerProcess) -> Option<Value> {
+pub(super) fn connected(server: &ServerProcess) -> Option<Value> {
     let lamppost = server.api().json(&format!("/api/v1/lampposts/{NUMBER}")).unwrap();
     Some(lamppost["connection"]["since"].clone()).filter(|since| !since.is_null())
 }
 
 /// The time of the newest observation that the server has of it.
-fn newest(server: &ServerProcess) -> Option<i64> {
+pub(super) fn newest(server: &ServerProcess) -> Option<i64> {
     let lamppost = server.api().json(&format!("/api/v1/lampposts/{NUMBER}")).unwrap();
     let time = lamppost["state"]["last_observation"].as_str()?;
     let time = time::OffsetDateTime::parse(time, &time::format_description::well_known::Rfc3339).unwrap();
@@ -241,6 +241,6 @@ fn detail(record: &Value) -> Value {
     serde_json::from_str(record["detail"].as_str().unwrap()).unwrap()
 }
 
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     SystemClock::believed().now().wall.0
 }

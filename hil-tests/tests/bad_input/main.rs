@@ -10,6 +10,7 @@
 //! - [`unknown_time`], [`wrong_clock`]: a machine that does not know the time, or knows a wrong one.
 //! - [`set_aside`]: an outbox that belongs elsewhere, and what operators decide of it.
 //! - [`lifetime`]: a lamppost's life, from its token to its end, and what of it the audit has.
+//! - [`pkcs11`]: a lamppost whose keys are in a PKCS#11 token, and what that token does not do.
 //! - [`revoked`]: a certificate that is revoked while its lamppost is connected.
 //! - [`full_disk`], [`damaged_journal`]: what happens to the disk under the journal.
 //! - [`backups`]: a server that is backed up while it runs, lost, and restored.
@@ -50,6 +51,8 @@ mod mounts;
 mod neighbour;
 #[cfg(test)]
 mod payloads;
+#[cfg(test)]
+mod pkcs11;
 #[cfg(test)]
 mod revoked;
 #[cfg(test)]

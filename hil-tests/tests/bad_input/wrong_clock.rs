@@ -187,6 +187,7 @@ impl Fleet {
             ca_file: folder.join("ca.pem"),
             certificate_file: folder.join(format!("{number}.pem")),
             key_file: folder.join(format!("{number}.key")),
+            pkcs11: None,
             keep_alive: Duration::from_secs(30),
         }
     }

@@ -250,6 +250,7 @@ pub(super) fn config(buses: Vec<BusConfig>, devices: Vec<DeviceConfig>) -> Confi
         ca_file: PathBuf::new(),
         certificate_file: PathBuf::new(),
         key_file: PathBuf::new(),
+        pkcs11: None,
         keep_alive: Duration::from_secs(30),
     };
     Config {

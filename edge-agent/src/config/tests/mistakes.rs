@@ -16,7 +16,7 @@ pub(super) const MISTAKES: &[(&str, &str, &[&str])] = &[
         r#"host = "fleet.example.city""#,
         "host = \"a\"\ncolour = 1",
         &[
-            "5:1: server.colour: there is no such key; the keys here are host, port, ca_file, certificate_file, key_file, keep_alive_s",
+            "5:1: server.colour: there is no such key; the keys here are host, port, ca_file, certificate_file, key_file, pkcs11_uri, keep_alive_s",
         ],
     ),
     ("[server]", "[sevrer]\n[server]", &["3:2: sevrer: there is no such key; did you mean server?"]),

@@ -166,6 +166,52 @@ fn the_example_is_what_print_writes_so_that_it_shows_every_key() {
 }
 
 #[test]
+fn a_token_is_named_by_a_uri_that_is_read_as_it_is_printed_and_holds_no_pin() {
+    let with = |uri: &str| GOOD.replacen("[server]", &format!("[server]\npkcs11_uri = \"{uri}\""), 1);
+    let read = |uri: &str| parse(&with(uri)).unwrap().server.pkcs11.unwrap();
+    let plain = read("pkcs11:token=a%20lamp%2Fpost?module-path=/usr/lib/a.so&pin-source=file:/run/a%26pin");
+    let TokenUri { token, serial, module, pin_file } = plain.clone();
+    assert_eq!((token.as_deref(), serial), (Some("a lamp/post"), None));
+    assert_eq!((module, pin_file), ("/usr/lib/a.so".into(), "/run/a&pin".into()));
+    assert_eq!(read(&plain.to_string()), plain);
+    let relative = read("pkcs11:serial=00ff;token=%C3%BC?pin-source=pin&module-path=a.so");
+    assert_eq!((relative.token.as_deref(), relative.serial.as_deref()), (Some("ü"), Some("00ff")));
+    assert_eq!(relative.pin_file, Path::new("/etc/lamplighter/pin"));
+    assert_eq!(read(&relative.to_string()), relative);
+    assert_eq!(read("pkcs11:token=a?module-path=/a&pin-source=file:///b").pin_file, Path::new("/b"));
+    let printed = parse(&with(&relative.to_string())).unwrap().commented();
+    assert!(printed.contains("\npkcs11_uri = \"pkcs11:token=%C3%BC;serial=00ff?"), "{printed}");
+
+    let rest = "?module-path=/a&pin-source=/b";
+    for (wrong, said) in [
+        ("lamppost".to_owned(), "\"lamppost\" is no PKCS#11 URI (RFC 7512); write pkcs11:token="),
+        (format!("pkcs11:{rest}"), "it does not say which token; name it by token or serial: "),
+        ("pkcs11:token=a?module-path=/a".to_owned(), "pin-source is missing in it; "),
+        ("pkcs11:token=a?pin-source=/b".to_owned(), "module-path is missing in it; "),
+        (
+            format!("pkcs11:token=a;object=b{rest}"),
+            "the attribute \"object\" has no meaning here; remove it, ",
+        ),
+        (format!("pkcs11:token=a{rest}&pin-value=1234"), "the attribute \"pin-value\" has no meaning here; "),
+        (format!("pkcs11:token=a;token=b{rest}"), "token stands there twice; remove one"),
+        (format!("pkcs11:token{rest}"), "\"token\" in it is no attribute; write NAME=VALUE"),
+        (format!("pkcs11:token={rest}"), "token is empty or not printable; "),
+        (format!("pkcs11:token=%0A{rest}"), "token is empty or not printable; "),
+        (format!("pkcs11:token=%4{rest}"), "token is not well encoded; "),
+        (format!("pkcs11:token=%FF{rest}"), "token is not well encoded; "),
+        (
+            "pkcs11:token=a?module-path=/a&pin-source=%7Ccat".to_owned(),
+            "pin-source is a command, and none is run ",
+        ),
+    ] {
+        let found = problems(&with(&wrong));
+        let before = "4:14: server.pkcs11_uri: ";
+        assert!(found.len() == 1 && found[0].starts_with(&format!("{before}{said}")), "{wrong}: {found:?}");
+        assert!(!found[0].contains("1234"), "{found:?}");
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named_with_the_cause() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("none.toml");

@@ -56,7 +56,8 @@ async fn a_renewal_shows_the_certificate_and_no_token() {
     let fleet = Fleet::new();
     let server = fleet.serve(good).await;
     let (certificate, key) = fleet.issue(NUMBER, (-1, 30));
-    let pair = Pair::read(("c".as_ref(), certificate.as_bytes()), ("k".as_ref(), key.as_bytes())).unwrap();
+    let pair =
+        Pair::read(("c".as_ref(), certificate.as_bytes()), ("k".as_ref(), key.as_bytes()), None).unwrap();
     let asked = request(&KeyPair::generate().unwrap(), &NUMBER.parse().unwrap()).unwrap();
     client(&fleet, &server, Some(&pair)).renew(&asked).await.unwrap();
     let [asked] = &server.asked()[..] else { panic!() };

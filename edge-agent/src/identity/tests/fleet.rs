@@ -186,6 +186,7 @@ impl Server {
             ca_file: folder.join("ca.pem"),
             certificate_file: folder.join("DF3637.pem"),
             key_file: folder.join("DF3637.key"),
+            pkcs11: None,
             keep_alive: Duration::from_secs(30),
         }
     }

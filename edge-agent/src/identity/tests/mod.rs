@@ -4,3 +4,4 @@ mod fleet;
 mod keeper;
 mod renewal;
 mod store;
+mod token;

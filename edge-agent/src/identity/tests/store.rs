@@ -5,19 +5,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use rcgen::KeyPair;
-
 use super::fleet::{Fleet, NUMBER};
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::ServerConfig;
+use crate::config::{ServerConfig, TokenUri};
 use crate::identity::authorities::Authorities;
 use crate::identity::files::{Files, Readable};
-use crate::identity::request::{accept, request};
+use crate::identity::request::accept;
 use crate::identity::store::{Newest, Store};
 
 /// A disk in memory that forgets, at a power cut, what was not synced.
 #[derive(Clone, Debug, Default)]
-struct Card(Arc<Mutex<Content>>);
+pub(super) struct Card(Arc<Mutex<Content>>);
 
 #[derive(Debug, Default)]
 struct Content {
@@ -29,14 +27,14 @@ struct Content {
 }
 
 impl Card {
-    fn put(&self, path: &Path, text: &str) {
+    pub(super) fn put(&self, path: &Path, text: &str) {
         let mut content = self.0.lock().unwrap();
         content.names.insert(path.to_owned(), (text.into(), Readable::ByAll));
         content.durable.insert(path.to_owned(), (text.into(), Readable::ByAll));
     }
 
     /// The power goes. Names that were not synced may have reached the disk all the same.
-    fn cut(&self, names_survive: bool) {
+    pub(super) fn cut(&self, names_survive: bool) {
         let mut content = self.0.lock().unwrap();
         content.changes = None;
         if !names_survive {
@@ -45,7 +43,7 @@ impl Card {
         content.durable = content.names.clone();
     }
 
-    fn dies_after(&self, changes: usize) {
+    pub(super) fn dies_after(&self, changes: usize) {
         self.0.lock().unwrap().changes = Some(changes);
     }
 
@@ -104,15 +102,20 @@ impl Files for Card {
 }
 
 /// A lamppost that was enrolled, on a card.
-struct Lamppost {
+pub(super) struct Lamppost {
     fleet: Fleet,
-    card: Card,
+    pub(super) card: Card,
     server: ServerConfig,
     enrolled: String,
 }
 
 impl Lamppost {
     fn new() -> Self {
+        Self::with_token(None)
+    }
+
+    /// The same where what is renewed has its key in a token.
+    pub(super) fn with_token(pkcs11: Option<TokenUri>) -> Self {
         let (fleet, card) = (Fleet::new(), Card::default());
         let server = ServerConfig {
             host: "localhost".into(),
@@ -120,6 +123,7 @@ impl Lamppost {
             ca_file: "/etc/ca.pem".into(),
             certificate_file: "/etc/c.pem".into(),
             key_file: "/etc/k.pem".into(),
+            pkcs11,
             keep_alive: std::time::Duration::from_secs(30),
         };
         let mut lamppost = Self { fleet, card, server, enrolled: String::new() };
@@ -136,7 +140,7 @@ impl Lamppost {
         self.card.put(&self.server.key_file, &key);
     }
 
-    fn store(&self) -> Store {
+    pub(super) fn store(&self) -> Store {
         Store::on(Box::new(self.card.clone()), &self.server, "/state".as_ref(), NUMBER.parse().unwrap())
     }
 
@@ -149,10 +153,10 @@ impl Lamppost {
     }
 
     /// Asks for a certificate and keeps it as a trial, as far as the power lasts. Its serial.
-    fn renew(&self, newest: &Newest) -> Result<String, ()> {
+    pub(super) fn renew(&self, newest: &Newest) -> Result<String, ()> {
         let (store, number) = (self.store(), NUMBER.parse().unwrap());
-        let key: KeyPair = store.request_key().map_err(|_| ())?;
-        let sent = self.fleet.certify(&request(&key, &number).unwrap(), NUMBER, (0, 90));
+        let key = store.request_key().map_err(|_| ())?;
+        let sent = self.fleet.certify(&key.request(&number).unwrap(), NUMBER, (0, 90));
         let now = SystemClock::believed().now();
         let (certificate, der) = accept(vec![sent], &key, &number, &self.fleet.roots(), now).unwrap();
         store.keep_trial(&key, &[der], newest).map_err(|_| ())?;
@@ -164,7 +168,7 @@ impl Lamppost {
         self.store().roots().unwrap().len()
     }
 
-    fn renewed(&self) -> String {
+    pub(super) fn renewed(&self) -> String {
         let serial = self.renew(&self.store().newest().unwrap()).unwrap();
         self.store().promote().unwrap();
         serial
@@ -229,11 +233,11 @@ fn whenever_the_power_goes_there_is_a_pair_and_no_key_that_others_read() {
 #[test]
 fn a_lost_answer_is_asked_for_with_the_same_key_and_the_next_renewal_with_another() {
     let lamppost = Lamppost::new();
-    let first = lamppost.store().request_key().unwrap().serialize_pem();
+    let first = lamppost.store().request_key().unwrap().text();
     lamppost.card.cut(false);
-    assert_eq!(lamppost.store().request_key().unwrap().serialize_pem(), first);
+    assert_eq!(lamppost.store().request_key().unwrap().text(), first);
     lamppost.renewed();
-    assert_ne!(lamppost.store().request_key().unwrap().serialize_pem(), first);
+    assert_ne!(lamppost.store().request_key().unwrap().text(), first);
 }
 
 #[test]

@@ -191,7 +191,10 @@ impl Uplink {
         stop: &CancellationToken,
         backoff: &mut Backoff,
     ) -> Result<Left, LinkError> {
-        let (client, mut events, which) = self.client()?;
+        let (client, mut events, which) = tokio::select! {
+            () = stop.cancelled() => return Ok(Left::Stopped),
+            client = self.client() => client?,
+        };
         let connected = tokio::select! {
             () = stop.cancelled() => return Ok(Left::Stopped),
             event = events.poll() => event,
@@ -293,10 +296,11 @@ impl Uplink {
     }
 
     /// Reads certificates and key anew, so that others serve from the next connection on.
-    fn client(&mut self) -> Result<(AsyncClient, EventLoop, Which), LinkError> {
+    async fn client(&mut self) -> Result<(AsyncClient, EventLoop, Which), LinkError> {
         let mut options = MqttOptions::new(self.lamppost.as_str(), &self.server.host, self.server.port);
         let roots = self.badge.roots()?;
         let (pair, which) = self.badge.pair()?;
+        self.badge.unlock(&pair).await?;
         let tls = tls::trusting(roots, Some(&pair), Arc::clone(&self.clock))?;
         options.set_transport(Transport::Tls(TlsConfiguration::Rustls(Arc::new(tls))));
         options.set_keep_alive(self.server.keep_alive);
