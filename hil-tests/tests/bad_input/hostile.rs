@@ -156,7 +156,6 @@ fn wildcards_and_shared_subscriptions_are_refused_one_by_one_and_the_connection_
         "$share//#",
         "$SYS/#",
         "/",
-        "",
     ];
     let mut body = 9_u16.to_be_bytes().to_vec();
     for filter in filters {

@@ -32,7 +32,7 @@ fn connect(fields: &mut Fields<'_>) -> Option<bool> {
     }
     let mut names_are_sound = is_name(fields.text()?);
     if has(WILL) {
-        names_are_sound &= is_name(fields.text()?);
+        names_are_sound &= is_topic(fields.text()?);
         fields.text()?;
     }
     if has(USER_NAME) {
@@ -55,7 +55,7 @@ fn publish(first: u8, fields: &mut Fields<'_>) -> Option<bool> {
     let is_acknowledged = first & 0b0110 != 0;
     let topic = fields.text()?;
     let has_wildcard = topic.iter().any(|byte| matches!(byte, b'#' | b'+'));
-    Some(is_name(topic) && !has_wildcard && (is_acknowledged || !comes_again))
+    Some(is_topic(topic) && !has_wildcard && (is_acknowledged || !comes_again))
 }
 
 /// 3.8: of a filter's options all bits but those of the `QoS` are 0 (MQTT-3.8.3-4).
@@ -64,7 +64,7 @@ fn subscribe(fields: &mut Fields<'_>) -> Option<bool> {
     while !fields.is_empty() {
         let filter = fields.text()?;
         let &[options] = fields.take(1)? else { return None };
-        if !is_name(filter) || options & 0xfc != 0 {
+        if !is_topic(filter) || options & 0xfc != 0 {
             return Some(false);
         }
     }
@@ -74,7 +74,7 @@ fn subscribe(fields: &mut Fields<'_>) -> Option<bool> {
 fn unsubscribe(fields: &mut Fields<'_>) -> Option<bool> {
     fields.take(2)?;
     while !fields.is_empty() {
-        if !is_name(fields.text()?) {
+        if !is_topic(fields.text()?) {
             return Some(false);
         }
     }
@@ -84,6 +84,11 @@ fn unsubscribe(fields: &mut Fields<'_>) -> Option<bool> {
 /// A text has no NUL in it (MQTT-1.5.3-2); that it is UTF-8 the library sees to.
 fn is_name(text: &[u8]) -> bool {
     !text.contains(&0)
+}
+
+/// Neither a topic nor a filter is empty (MQTT-4.7.3-1), nor has it NUL in it (MQTT-4.7.3-2).
+fn is_topic(text: &[u8]) -> bool {
+    !text.is_empty() && is_name(text)
 }
 
 /// What is left of a packet's body.

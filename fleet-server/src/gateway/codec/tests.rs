@@ -68,13 +68,16 @@ fn what_breaks_the_standard_is_malformed() {
         ("PUBLISH with packet id 0 and DUP", &[0x3a, 5, 0, 1, b'a', 0, 0]),
         ("PUBLISH at QoS 0 that comes again (MQTT-3.3.1-2)", &[0x38, 3, 0, 1, b'a']),
         ("PUBLISH on a topic with NUL (MQTT-1.5.3-2)", &[0x32, 7, 0, 3, b'a', 0, b'b', 0, 1]),
+        ("PUBLISH on a topic without a character (MQTT-4.7.3-1)", &[0x32, 4, 0, 0, 0, 1]),
         ("PUBLISH on a filter (MQTT-3.3.2-2)", &[0x32, 6, 0, 2, b'a', b'#', 0, 1]),
         ("PUBLISH on half a surrogate pair (MQTT-1.5.3-1)", &[0x32, 7, 0, 3, 0xed, 0xa0, 0x80, 0, 1]),
         ("PUBLISH whose topic ends past the packet", &[0x32, 3, 0, 9, b'a']),
         ("SUBSCRIBE with reserved options (MQTT-3.8.3-4)", &[0x82, 6, 0, 1, 0, 1, b'a', 5]),
         ("SUBSCRIBE at QoS 3 (MQTT-3.8.3-4)", &[0x82, 6, 0, 1, 0, 1, b'a', 3]),
+        ("SUBSCRIBE without a character (MQTT-4.7.3-1)", &[0x82, 9, 0, 1, 0, 1, b'a', 0, 0, 0, 0]),
         ("SUBSCRIBE with NUL", &[0x82, 6, 0, 1, 0, 1, 0, 1]),
         ("UNSUBSCRIBE without its flags (MQTT-3.10.1-1)", &[0xa0, 5, 0, 1, 0, 1, b'a']),
+        ("UNSUBSCRIBE without a character (MQTT-4.7.3-1)", &[0xa2, 7, 0, 1, 0, 0, 0, 1, b'a']),
         ("UNSUBSCRIBE with NUL", &[0xa2, 5, 0, 1, 0, 1, 0]),
         ("CONNECT with flags in its header (MQTT-2.2.2-2)", &[0x11, 0]),
         ("PUBLISH whose topic is not UTF-8", &[0x32, 5, 0, 1, 0xff, 0, 1]),
@@ -111,6 +114,7 @@ fn a_connect_that_breaks_the_standard_is_malformed() {
         ("a password without a user name (MQTT-3.1.2-22)", 0x42, password),
         ("a user name that is not there (MQTT-3.1.2-19)", 0x82, &[]),
         ("something behind the last field", 0x02, user),
+        ("a will on a topic without a character (MQTT-4.7.3-1)", 0x06, b"\x00\x00\x00\x01m"),
         ("a will on a topic with NUL", 0x06, b"\x00\x01\x00\x00\x01m"),
         ("a user name with NUL", 0x82, b"\x00\x01\x00"),
     ] {
@@ -178,13 +182,13 @@ fn some_packet() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         payload.prop_map(|payload| bytes_of(&publish(payload))),
         Just(bytes_of(&Packet::Connect(Connect::new("A")))),
-        prop::collection::vec("[a-z/#+]{0,9}", 1..4).prop_map(|paths| {
+        prop::collection::vec("[a-z/#+]{1,9}", 1..4).prop_map(|paths| {
             let filters = paths.into_iter().map(|path| SubscribeFilter::new(path, QoS::AtLeastOnce));
             let mut subscribe = Subscribe::new_many(filters);
             subscribe.pkid = 5;
             bytes_of(&Packet::Subscribe(subscribe))
         }),
-        "[a-z/]{0,9}".prop_map(|path| {
+        "[a-z/]{1,9}".prop_map(|path| {
             let mut unsubscribe = Unsubscribe::new(path);
             unsubscribe.pkid = 6;
             bytes_of(&Packet::Unsubscribe(unsubscribe))
