@@ -54,6 +54,7 @@ pub use limits::FeedLimits;
 pub use metrics::FeedMetrics;
 pub use privacy::grants_property;
 pub use topic::Topic;
+pub use websocket::{Decoder, Frames};
 
 /// The feeds of all departments. Clones are one and the same.
 #[derive(Clone, Debug)]

@@ -6,6 +6,8 @@
 //! | `ingest` | ingest and store: payloads of a lamppost with every right |
 //! | `est` | requests for certificates (base64, PKCS#10) and logins (HTTP Basic), before the registry is asked |
 //! | `list` | registers as CSV and `GeoJSON` |
+//! | `websocket` | frames of WebSocket, cut anyhow, beside a reader that sees them whole |
+//! | `filter` | grants, what departments ask for, and topics of hostile districts, beside the words of MQTT |
 //!
 //! A case is made of what is valid, and of what comes of it by a few changes: so most of it gets past the first check. A case
 //! fails by a panic, of the part that is driven or of the model, which knows what must hold at all times. What is left to
@@ -13,12 +15,14 @@
 
 mod cli;
 mod est;
+mod filter;
 mod ingest;
 mod list;
 mod model;
 mod mqtt;
 mod mutate;
 mod packets;
+mod websocket;
 
 pub use cli::{FuzzArgs, fuzz};
 
@@ -35,11 +39,16 @@ pub enum Target {
     Est,
     /// Registers.
     List,
+    /// Frames of WebSocket.
+    Websocket,
+    /// Filters and topics of feeds.
+    Filter,
 }
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Mqtt, Self::Ingest, Self::Est, Self::List];
+    pub const ALL: [Self; 6] =
+        [Self::Mqtt, Self::Ingest, Self::Est, Self::List, Self::Websocket, Self::Filter];
 
     /// Runs the case of a seed; how many inputs it was.
     ///
@@ -52,6 +61,8 @@ impl Target {
             Self::Ingest => ingest::case(dice),
             Self::Est => est::case(dice),
             Self::List => list::case(dice),
+            Self::Websocket => websocket::case(dice),
+            Self::Filter => filter::case(dice),
         }
     }
 }
@@ -87,5 +98,15 @@ mod tests {
     #[test]
     fn fuzzed_registers_are_refused_or_read() {
         holds(Target::List, 5_000);
+    }
+
+    #[test]
+    fn fuzzed_frames_are_read_as_by_who_sees_them_whole_and_none_is_gathered() {
+        holds(Target::Websocket, 100_000);
+    }
+
+    #[test]
+    fn fuzzed_filters_grant_what_the_standard_says_and_no_topic_has_more_levels_than_it_should() {
+        holds(Target::Filter, 100_000);
     }
 }

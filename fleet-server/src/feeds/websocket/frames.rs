@@ -19,9 +19,9 @@ const MASKED: u8 = 0x80;
 /// Longest payload of a control frame (5.5).
 const CONTROL_BYTES: u64 = 125;
 
-/// Reads what a client sends, as far as it is there.
+/// Reads the frames that a client sends, as far as they are there. Pure.
 #[derive(Debug, Default)]
-pub(super) struct Decoder {
+pub struct Decoder {
     /// Of the data frame that is being read.
     data: Option<Data>,
     /// The last data frame was not the last of its message.
@@ -37,7 +37,7 @@ struct Data {
 
 /// What came of reading.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Frames {
+pub enum Frames {
     /// More bytes, or more room, are needed.
     More,
     /// The client wants to hear this again.
@@ -56,7 +56,7 @@ struct Header {
 
 impl Decoder {
     /// Takes frames out of `from`, and hands on at most `room` bytes that were in them.
-    pub(super) fn decode(
+    pub fn decode(
         &mut self,
         from: &mut BytesMut,
         mut room: usize,

@@ -18,7 +18,7 @@ use bytes::{Buf as _, BytesMut};
 use sha1::{Digest as _, Sha1};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use self::frames::{Decoder, Frames};
+pub use self::frames::{Decoder, Frames};
 
 /// Where it is asked for.
 pub(crate) const PATH: &str = "/mqtt";
