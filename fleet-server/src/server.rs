@@ -468,10 +468,11 @@ async fn watch_parts(
 
 /// Where a server stands that has read its journal.
 fn phase_by(journal: &JournalHealth, clock: Result<UtcMillis, ImplausibleTime>) -> Phase {
-    match journal {
-        JournalHealth::Short { .. } | JournalHealth::Failing { .. } => Phase::Failing { part: "journal" },
-        JournalHealth::Writing if clock.is_err() => Phase::Failing { part: "clock" },
-        JournalHealth::Writing => Phase::Ready,
+    match (journal, clock) {
+        (JournalHealth::Failing { .. }, _) => Phase::Failing { part: "journal" },
+        (JournalHealth::Writing | JournalHealth::Short { .. }, Err(_)) => Phase::Failing { part: "clock" },
+        (JournalHealth::Short { .. }, Ok(_)) => Phase::Short,
+        (JournalHealth::Writing, Ok(_)) => Phase::Ready,
     }
 }
 

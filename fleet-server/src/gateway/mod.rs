@@ -71,7 +71,7 @@ pub use limits::{Limits, Rate};
 pub(crate) use log::RefusalLog;
 pub use metrics::{GatewayMetrics, HandshakeOutcome, HttpEnding};
 pub(crate) use pace::Pace;
-pub use probe::{Probe, Stuck};
+pub use probe::{Probe, Stuck, Way};
 pub use reason::Reason;
 pub use refusals::{Refusals, Refused};
 #[cfg(test)]

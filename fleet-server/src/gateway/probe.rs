@@ -4,6 +4,9 @@
 //! The message bears a number that no lamppost can have ([`RESERVED_NUMBER`]); ingest counts it, and keeps nothing of
 //! it. Its connection is one of the gateway's, in memory instead of over TCP and TLS: a crowd of strangers at the door, or a
 //! registry that is slow, is no reason to end a server that serves those who are logged in.
+//!
+//! Below low water nothing is acknowledged, and this message would not be either. That is no illness, and no restart makes
+//! room: no message is sent then, and the journal is healthy as long as its thread goes on looking how much room there is.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -30,6 +33,7 @@ use super::refusals::Refusals;
 use super::sessions::Sessions;
 use super::{Context, Gateway};
 use crate::clock;
+use crate::journal::{JournalHandle, JournalHealth, Shortage};
 
 /// Asks whether a message comes through. Clones are one and the same.
 #[derive(Clone, Default)]
@@ -43,7 +47,16 @@ struct Inner {
     context: OnceLock<Arc<Context>>,
     /// Messages of the server's own that ingest has met.
     met: Counter,
-    last: Mutex<Option<(Instant, Result<(), Stuck>)>>,
+    last: Mutex<Option<(Instant, Result<Way, Stuck>)>>,
+}
+
+/// How the way is that a message takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// One came through.
+    Open,
+    /// There is too little room on the disk: the journal takes none, as it should, and works.
+    Short(Shortage),
 }
 
 /// Where a message did not come through.
@@ -77,6 +90,13 @@ impl Probe {
         Self { inner: Arc::new(Inner { met, ..Inner::default() }) }
     }
 
+    /// One that asks the same, and was not asked yet.
+    #[cfg(test)]
+    pub(super) fn anew(&self) -> Self {
+        let Inner { context, met, last: _ } = &*self.inner;
+        Self { inner: Arc::new(Inner { context: context.clone(), met: met.clone(), last: Mutex::default() }) }
+    }
+
     /// From now on there is a path to ask.
     pub fn attach(&self, gateway: &Gateway) {
         let context = &gateway.context;
@@ -97,12 +117,12 @@ impl Probe {
         self.inner.context.set(Arc::new(own)).ok();
     }
 
-    /// Sends a message on its way, unless one came through, or did not, just now. Yes before there is a path.
+    /// Sends a message on its way, unless one came through, or did not, just now. The way is open before there is one.
     ///
     /// # Errors
     /// [`Stuck`].
-    pub async fn ask(&self) -> Result<(), Stuck> {
-        let Some(context) = self.inner.context.get() else { return Ok(()) };
+    pub async fn ask(&self) -> Result<Way, Stuck> {
+        let Some(context) = self.inner.context.get() else { return Ok(Way::Open) };
         let mut last = self.inner.last.lock().await;
         if let Some((asked, answer)) = *last
             && clock::monotonic().saturating_duration_since(asked) < GOOD_FOR
@@ -117,24 +137,41 @@ impl Probe {
         answer
     }
 
-    async fn go_through(&self, context: &Arc<Context>) -> Result<(), Stuck> {
+    async fn go_through(&self, context: &Arc<Context>) -> Result<Way, Stuck> {
+        if let Some(shortage) = shortage(&context.journal).await? {
+            return Ok(Way::Short(shortage));
+        }
         let before = self.inner.met.get();
         let acknowledged = tokio::time::timeout(WITHIN, is_acknowledged(Arc::clone(context)));
         if !acknowledged.await.unwrap_or(false) {
-            return Err(Stuck::Gateway);
+            // The room may have run out meanwhile.
+            return shortage(&context.journal).await?.map(Way::Short).ok_or(Stuck::Gateway);
         }
         let is_met = async {
             while self.inner.met.get() <= before {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        tokio::time::timeout(WITHIN, is_met).await.map_err(|_| Stuck::Ingest)
+        tokio::time::timeout(WITHIN, is_met).await.map(|()| Way::Open).map_err(|_| Stuck::Ingest)
     }
 }
 
 impl std::fmt::Debug for Probe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Probe").finish_non_exhaustive()
+    }
+}
+
+/// What keeps the journal from taking anything, if there is too little room: not as it was said to be, but as its thread finds it
+/// now. One that stands still looks no more.
+async fn shortage(journal: &JournalHandle) -> Result<Option<Shortage>, Stuck> {
+    if !matches!(journal.health(), JournalHealth::Short { .. }) {
+        return Ok(None);
+    }
+    tokio::time::timeout(WITHIN, journal.told_again()).await.map_err(|_| Stuck::Gateway)?;
+    match journal.health() {
+        JournalHealth::Short { shortage, .. } => Ok(Some(shortage)),
+        JournalHealth::Writing | JournalHealth::Failing { .. } => Ok(None),
     }
 }
 

@@ -69,6 +69,15 @@ impl JournalHandle {
         self.health.borrow().clone()
     }
 
+    /// Waits until the journal tells of its health again, as it does at each look while there is too little room; ends at once
+    /// when the journal does.
+    pub async fn told_again(&self) {
+        let mut health = self.health.clone();
+        health.mark_unchanged();
+        // It has ended: what was told last stands.
+        health.changed().await.ok();
+    }
+
     /// Has the segments removed all of whose entries are below this sequence; never the newest. It is done soon, also
     /// in a shortage of room and while the disk refuses writes. What the disk refuses to remove is logged and counted,
     /// and tried again when this is next called.

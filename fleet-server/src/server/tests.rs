@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::checkpoint::tests::some_entries;
-use crate::journal::{Draft, Entry, LowWater};
+use crate::journal::{Draft, Entry, LowWater, Shortage};
 
 /// How long tests wait for what has to happen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,6 +47,11 @@ fn below_low_water_the_server_is_not_ready_and_says_how_much_room_there_is() {
     assert!(room["free_bytes"].as_u64().unwrap() < room["low_water_bytes"].as_u64().unwrap(), "{room}");
     let ready = ureq::get(format!("http://{}/readyz", running.people));
     assert_eq!(ready.config().http_status_as_error(false).build().call().unwrap().status(), 503);
+    // No restart makes room.
+    let mut healthy = ureq::get(format!("http://{}/healthz", running.people)).call().unwrap();
+    let healthy: Value = serde_json::from_str(&healthy.body_mut().read_to_string().unwrap()).unwrap();
+    assert_eq!(healthy["answer"], "yes");
+    assert!(healthy["detail"].as_str().unwrap().starts_with("the disk is nearly full: "), "{healthy}");
     running.stop();
 }
 
@@ -57,6 +62,10 @@ fn d3_a_server_whose_clock_cannot_be_right_is_not_ready() {
     let part = |part| Phase::Failing { part };
     assert_eq!(phase_by(&JournalHealth::Writing, right.plausible()), Phase::Ready);
     assert_eq!(phase_by(&JournalHealth::Writing, wrong.plausible()), part("clock"));
+    let short = Shortage { free_bytes: 1, needed_bytes: 2 };
+    let short = JournalHealth::Short { since: right, shortage: short };
+    assert_eq!(phase_by(&short, right.plausible()), Phase::Short);
+    assert_eq!(phase_by(&short, wrong.plausible()), part("clock"));
     assert_eq!(
         [right, wrong].map(|now| phase_by(&failing, now.plausible())),
         [part("journal"), part("journal")]

@@ -108,7 +108,7 @@ impl App {
     pub(super) fn rebuilt(&self) -> Result<(), Problem> {
         match self.readiness.phase() {
             Phase::Starting(progress) => Err(Problem::rebuilding(progress)),
-            Phase::Ready | Phase::Failing { .. } => Ok(()),
+            Phase::Ready | Phase::Short | Phase::Failing { .. } => Ok(()),
         }
     }
 }

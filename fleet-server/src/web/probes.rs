@@ -12,7 +12,8 @@ use super::openapi::problems;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Asked, NoParameters};
 use super::readiness::Phase;
-use crate::gateway::Stuck;
+use crate::gateway::{Stuck, Way};
+use crate::journal::Shortage;
 
 /// Yes.
 #[derive(Serialize, ToSchema)]
@@ -20,14 +21,18 @@ pub(super) struct Yes {
     /// Always `yes`: a no is a problem document.
     #[schema(example = "yes")]
     answer: &'static str,
+    /// What somebody should hear of all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
 }
 
-const YES: Json<Yes> = Json(Yes { answer: "yes" });
+const YES: Json<Yes> = Json(Yes { answer: "yes", detail: None });
 
 /// Is the server healthy?
 ///
 /// Yes if a message of the server's own comes through: gateway, journal and ingest, within seconds. It is sent when
-/// somebody asks, once in five seconds at most. Reading the journal at a start is healthy.
+/// somebody asks, once in five seconds at most. Reading the journal at a start is healthy, and so is a journal that takes nothing
+/// because the disk is nearly full: that is said, and a restart would not help.
 #[utoipa::path(
     get, path = "/healthz", tag = "operations",
     responses((status = 200, description = "Yes", body = Yes), HealthProblems)
@@ -35,8 +40,9 @@ const YES: Json<Yes> = Json(Yes { answer: "yes" });
 pub(super) async fn healthz(State(app): State<App>, _: Asked<NoParameters>) -> Result<Json<Yes>, Problem> {
     match app.readiness.phase() {
         Phase::Starting(_) => Ok(YES),
-        Phase::Ready => match app.probe.ask().await {
-            Ok(()) => Ok(YES),
+        Phase::Ready | Phase::Short => match app.probe.ask().await {
+            Ok(Way::Open) => Ok(YES),
+            Ok(Way::Short(shortage)) => Ok(Json(Yes { detail: Some(nearly_full(shortage)), ..YES.0 })),
             Err(Stuck::Gateway) => Err(unhealthy("way to the journal")),
             Err(Stuck::Ingest) => Err(unhealthy("ingest")),
         },
@@ -46,7 +52,8 @@ pub(super) async fn healthz(State(app): State<App>, _: Asked<NoParameters>) -> R
 
 /// Is the server ready to answer?
 ///
-/// Yes once the journal is read and everything works; until then the problem says how far the server has come.
+/// Yes once the journal is read and everything works; until then the problem says how far the server has come. No while the disk
+/// is nearly full.
 #[utoipa::path(
     get, path = "/readyz", tag = "operations",
     responses((status = 200, description = "Yes", body = Yes), ReadinessProblems)
@@ -55,6 +62,9 @@ pub(super) async fn readyz(State(app): State<App>, _: Asked<NoParameters>) -> Re
     match app.readiness.phase() {
         Phase::Ready => Ok(YES),
         Phase::Starting(progress) => Err(Problem::rebuilding(progress)),
+        Phase::Short => {
+            Err(Problem::new(ProblemKind::Unhealthy, "the journal takes nothing: the disk is nearly full"))
+        }
         Phase::Failing { part } => Err(unhealthy(part)),
     }
 }
@@ -77,6 +87,12 @@ pub(super) async fn metrics(State(app): State<App>, _: Asked<NoParameters>) -> R
     })?;
     let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, media_type)], text).into_response())
+}
+
+fn nearly_full(Shortage { free_bytes, needed_bytes }: Shortage) -> String {
+    format!(
+        "the disk is nearly full: nothing new is acknowledged before {needed_bytes} bytes are free; now {free_bytes} are"
+    )
 }
 
 fn unhealthy(part: &str) -> Problem {

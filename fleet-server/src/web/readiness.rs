@@ -11,6 +11,9 @@ pub enum Phase {
     Starting(Progress),
     /// It holds all that it can hold.
     Ready,
+    /// There is too little room on the disk: nothing new is acknowledged until there is more, which no restart makes. What
+    /// is in memory is whole and is shown.
+    Short,
     /// A part on the path of observations does not work. What is in memory is whole and is shown.
     Failing {
         /// Which part: `journal`, `clock`.

@@ -145,6 +145,16 @@ impl Bench {
         .await;
     }
 
+    /// As ingest does, for ever.
+    pub(super) async fn meets_all(&self) {
+        loop {
+            while let Ok(batch) = self.entries.try_recv() {
+                self.met.inc_by(batch.len() as u64);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     pub(super) async fn journalled(&self) -> Entry {
         let deadline = clock::monotonic() + PATIENCE;
         loop {
@@ -395,6 +405,7 @@ pub(super) struct Gate(Arc<(Mutex<GateState>, Condvar)>);
 struct GateState {
     closed: bool,
     failures: u32,
+    is_full: bool,
 }
 
 impl Gate {
@@ -405,6 +416,11 @@ impl Gate {
     pub(super) fn open(&self) {
         self.0.0.lock().unwrap().closed = false;
         self.0.1.notify_all();
+    }
+
+    /// There is no room on the disk, or there is again.
+    pub(super) fn fill(&self, is_full: bool) {
+        self.0.0.lock().unwrap().is_full = is_full;
     }
 
     /// The next sync fails.
@@ -462,7 +478,9 @@ impl Disk for GatedDisk {
     }
 
     fn space(&self) -> io::Result<Space> {
-        self.disk.space()
+        let space = self.disk.space()?;
+        let state = self.gate.0.1.wait_while(self.gate.0.0.lock().unwrap(), |state| state.closed).unwrap();
+        Ok(if state.is_full { Space { free_bytes: 0, ..space } } else { space })
     }
 }
 

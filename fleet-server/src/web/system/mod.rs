@@ -137,6 +137,7 @@ fn server(started: UtcMillis, now: UtcMillis, phase: &Phase) -> ServerDocument {
     let (phase, part, progress) = match *phase {
         Phase::Starting(progress) => (PhaseName::Starting, None, Some(progress)),
         Phase::Ready => (PhaseName::Ready, None, None),
+        Phase::Short => (PhaseName::Failing, Some("journal"), None),
         Phase::Failing { part } => (PhaseName::Failing, Some(part), None),
     };
     ServerDocument {
