@@ -42,12 +42,15 @@ type Asked<Path extends keyof paths, Method extends "get" | "post" | "delete" = 
 
 type Loose<Values> = { [Key in keyof Values]: Values[Key] | undefined };
 
-type Listed = Pick<Schemas["Problem"], "errors" | "errors_count">;
+/** What a problem tells besides what it says. */
+type Told = Pick<Schemas["Problem"], "parameter" | "floor" | "errors" | "errors_count">;
 
 /** What the server answers instead of what was asked for (RFC 9457), or that it does not answer at all. */
 export class Problem extends Error {
   readonly status: number;
   readonly title: string;
+  /** Which parameter of path or query is wrong, if it is one of them. */
+  readonly parameter: string | null;
   /** With "older than tail": the earliest time from which the server can answer. */
   readonly floor_ms: number | null;
   /** With a list that is not accepted: the first of what is wrong with it. */
@@ -55,14 +58,15 @@ export class Problem extends Error {
   /** And how much that is. */
   readonly errorsCount: number;
 
-  constructor(status: number, title: string, detail: string, floor = "", list: Listed = {}) {
+  constructor(status: number, title: string, detail: string, told: Told = {}) {
     super(detail);
     this.name = "Problem";
     this.status = status;
     this.title = title;
-    this.floor_ms = floor === "" ? null : Date.parse(floor);
-    this.errors = list.errors ?? [];
-    this.errorsCount = list.errors_count ?? this.errors.length;
+    this.parameter = told.parameter ?? null;
+    this.floor_ms = told.floor === undefined ? null : Date.parse(told.floor);
+    this.errors = told.errors ?? [];
+    this.errorsCount = told.errors_count ?? this.errors.length;
   }
 
   /** Whether asking again later may help. */
@@ -164,21 +168,20 @@ export function addressOf(
 }
 
 function problemOf(response: Response, document: unknown): Problem {
-  const of = (key: string): string => {
-    const value =
-      typeof document === "object" && document !== null ? (document as Record<string, unknown>)[key] : "";
-    return typeof value === "string" ? value : "";
+  const values = (typeof document === "object" && document !== null ? document : {}) as Record<
+    string,
+    unknown
+  >;
+  const of = (key: string): string | undefined => {
+    const value = values[key];
+    return typeof value === "string" ? value : undefined;
   };
-  return new Problem(
-    response.status,
-    of("title") || response.statusText,
-    of("detail"),
-    of("floor"),
-    listOf(document),
-  );
-}
-
-function listOf(document: unknown): Listed {
-  const { errors, errors_count } = (typeof document === "object" ? (document ?? {}) : {}) as Listed;
-  return Array.isArray(errors) && typeof errors_count === "number" ? { errors, errors_count } : {};
+  const told: Told = {};
+  const [parameter, floor] = [of("parameter"), of("floor")];
+  if (parameter !== undefined) told.parameter = parameter;
+  if (floor !== undefined) told.floor = floor;
+  const { errors, errors_count } = values as Told;
+  if (Array.isArray(errors) && typeof errors_count === "number")
+    Object.assign(told, { errors, errors_count });
+  return new Problem(response.status, of("title") || response.statusText, of("detail") ?? "", told);
 }

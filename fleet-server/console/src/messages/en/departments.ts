@@ -57,7 +57,4 @@ export const departments = {
   "departments.grant.withdraw.title": "Withdraw {filter} from {name}?",
   "departments.grant.withdraw.text":
     "It hears no more of it within seconds, unless another grant names the same.",
-  "departments.cancel": "Cancel",
-  "departments.copy": "Copy",
-  "departments.copied": "Copied",
 } as const;

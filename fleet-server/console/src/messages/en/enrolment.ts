@@ -2,15 +2,9 @@
 
 export const enrolment = {
   "enrolment.title": "Enrolment",
-  "enrolment.read.failed": "What is shown may be old: {problem}",
   "enrolment.lamppost": "Lamppost",
   "enrolment.state": "State",
-  "enrolment.more": "Show more",
-  "enrolment.cancel": "Cancel",
   "enrolment.close": "Close",
-  "enrolment.copy": "Copy",
-  "enrolment.copy.what": "Copy: {what}",
-  "enrolment.copied": "Copied",
   "enrolment.token.new": "New token",
   "enrolment.token.help":
     "With a one-time token a lamppost that has no certificate yet is given one. It is good for one lamppost and one key.",

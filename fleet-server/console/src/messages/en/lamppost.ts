@@ -234,7 +234,6 @@ export const lamppost = {
     "What only this outbox has is given up: it counts as lost, closed by an operator, and the lamppost deletes it from its disk. This cannot be taken back.",
   "lamppost.close.elsewhere":
     "What only this outbox has is given up: it counts as lost, closed by an operator, unless the outbox speaks again.",
-  "lamppost.cancel": "Cancel",
   "lamppost.decision": "{what}: {state} (decided {time})",
   "lamppost.decision.release": "Release",
   "lamppost.decision.close": "Close",

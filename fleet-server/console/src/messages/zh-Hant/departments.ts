@@ -56,7 +56,4 @@ export const departments: Part<typeof english> = {
   "departments.grant.withdraw.what": "撤回 {filter}",
   "departments.grant.withdraw.title": "撤回 {name} 的 {filter}？",
   "departments.grant.withdraw.text": "除非另有授權涵蓋相同內容，否則數秒內不再收到有關資料。",
-  "departments.cancel": "取消",
-  "departments.copy": "複製",
-  "departments.copied": "已複製",
 };

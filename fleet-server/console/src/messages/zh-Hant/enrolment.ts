@@ -5,15 +5,9 @@ import type { Part } from "../types";
 
 export const enrolment: Part<typeof english> = {
   "enrolment.title": "登記",
-  "enrolment.read.failed": "所見內容可能已過時：{problem}",
   "enrolment.lamppost": "燈柱",
   "enrolment.state": "狀態",
-  "enrolment.more": "顯示更多",
-  "enrolment.cancel": "取消",
   "enrolment.close": "關閉",
-  "enrolment.copy": "複製",
-  "enrolment.copy.what": "複製：{what}",
-  "enrolment.copied": "已複製",
   "enrolment.token.new": "新權杖",
   "enrolment.token.help": "尚未有證書的燈柱可憑一次性權杖獲發證書。權杖只供一支燈柱及一把密鑰使用。",
   "enrolment.token.number": "燈柱編號",

@@ -219,7 +219,6 @@ export const lamppost: Part<typeof english> = {
     "只有此寄件箱持有的紀錄會被放棄：視為遺失，由操作員關閉，燈柱亦會從儲存裝置中刪除它。此決定不可撤回。",
   "lamppost.close.elsewhere":
     "只有此寄件箱持有的紀錄會被放棄：視為遺失，由操作員關閉，除非該寄件箱再次出現。",
-  "lamppost.cancel": "取消",
   "lamppost.decision": "{what}：{state}（{time} 決定）",
   "lamppost.decision.release": "放行",
   "lamppost.decision.close": "關閉",

@@ -1,19 +1,26 @@
-// A document that is read again and again while its page is shown. What was read stays when a later reading fails.
+// A document that is read again and again while its page is shown. What was read stays when a later reading fails. Of a
+// list its first rows are read, and more when somebody wants to see them.
 
 import { Problem } from "../api/client";
-import { clock } from "../live/clock.svelte";
-import { link } from "../live/link.svelte";
+import { clock } from "./clock.svelte";
+import { link } from "./link.svelte";
 
 const EVERY_MS = 5_000;
+/** Rows that are shown at first. */
+const AT_ONCE = 50;
+/** As many as the server tells at once. */
+const MOST = 1000;
 
 export class Polled<Document extends object> {
   document = $state.raw<Document | null>(null);
   problem = $state.raw<Problem | null>(null);
-  readonly #read: (signal: AbortSignal) => Promise<Document>;
+  #limit = $state(AT_ONCE);
+  readonly #read: (signal: AbortSignal, limit: number) => Promise<Document>;
   #stop = new AbortController();
   #next: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(read: (signal: AbortSignal) => Promise<Document>) {
+  /** `limit`: of a list, how many rows are to be read. */
+  constructor(read: (signal: AbortSignal, limit: number) => Promise<Document>) {
     this.#read = read;
   }
 
@@ -27,7 +34,18 @@ export class Polled<Document extends object> {
 
   /** Forgets what was read: another question is asked from now on. */
   restart(): void {
-    this.document = null;
+    [this.document, this.#limit] = [null, AT_ONCE];
+    this.start();
+  }
+
+  /** Whether there are rows that `more` would show. */
+  get hasMore(): boolean {
+    const page: { next?: unknown } = this.document ?? {};
+    return (page.next ?? null) !== null && this.#limit < MOST;
+  }
+
+  more(): void {
+    this.#limit = Math.min(this.#limit * 2, MOST);
     this.start();
   }
 
@@ -43,7 +61,7 @@ export class Polled<Document extends object> {
 
   async #look(signal: AbortSignal): Promise<void> {
     try {
-      const document = await this.#read(signal);
+      const document = await this.#read(signal, this.#limit);
       if (signal.aborted) return;
       if ("time" in document) clock.set(Date.parse(String(document.time)));
       link.heard();
@@ -56,9 +74,4 @@ export class Polled<Document extends object> {
     }
     this.#next = setTimeout(() => void this.#look(signal), EVERY_MS);
   }
-}
-
-/** What a problem says, for people. */
-export function problemText(problem: Problem, unreachable: string): string {
-  return problem.status === 0 ? unreachable : problem.message || problem.title;
 }
