@@ -80,3 +80,42 @@ scene(
     await until("the server to say the same", async () => (await listed()).length === 0);
   },
 );
+
+scene(
+  "what another operator does shows by itself, and takes nothing from what is being typed",
+  async ({ page }) => {
+    const departments = "/api/v1/departments";
+    const done = async (answer) => assert.ok(answer.ok(), await answer.text());
+    await done(await page.request.post(`${departments}?name=roads&title=Highways+Department`));
+    try {
+      await page.goto("/#/departments");
+      const roads = page.getByRole("region", { name: "roads Highways Department" });
+      await page.getByRole("region", { name: "Add a department" }).getByLabel("Name").fill("parks");
+      await roads.getByLabel("Note").fill("tunnel lights");
+      const filter = roads.getByLabel("Filter");
+      await filter.fill("highway/wea");
+
+      const granted = new URLSearchParams({ filter: "highway/weather/#" });
+      await done(await page.request.post(`${departments}/roads/grants?${granted}`));
+      await done(await page.request.post(`${departments}?name=police&title=Police`));
+      await roads.getByRole("rowheader", { name: "highway/weather/#" }).waitFor();
+      const police = page.getByRole("region", { name: "police Police" });
+      await police.waitFor();
+      await page.keyboard.type("ther/+/KB0007/#");
+      assert.equal(await filter.inputValue(), "highway/weather/+/KB0007/#", "the field kept the keyboard");
+      assert.equal(await roads.getByLabel("Note").inputValue(), "tunnel lights");
+      assert.equal(await page.getByLabel("Name").last().inputValue(), "parks");
+
+      // A question that is open stays open, also over what has changed behind it.
+      await roads.getByRole("button", { name: "Withdraw highway/weather/#" }).click();
+      await done(await page.request.delete(`${departments}/police`));
+      await police.waitFor({ state: "detached" });
+      const dialog = page.getByRole("dialog", { name: "Withdraw highway/weather/# from roads?" });
+      assert.ok(await dialog.isVisible());
+      await axe(page);
+    } finally {
+      await page.request.delete(`${departments}/police`);
+      await done(await page.request.delete(`${departments}/roads`));
+    }
+  },
+);
