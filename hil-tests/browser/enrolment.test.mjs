@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { axe, scene, shot, tell, until } from "./stage.mjs";
+import { axe, fits, scene, shot, tell, until } from "./stage.mjs";
 
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 const HEADER = "number,latitude,longitude,road,district\n";
@@ -13,15 +13,6 @@ async function tokens(page) {
 
 function csv(text) {
   return { name: "lampposts.csv", mimeType: "text/csv", buffer: Buffer.from(HEADER + text) };
-}
-
-/** Nothing is wider than the window. */
-async function fits(page) {
-  const [wide, width] = await page.evaluate(() => {
-    const { scrollWidth, clientWidth } = document.documentElement;
-    return [scrollWidth, clientWidth];
-  });
-  assert.ok(wide <= width, `the page is ${wide} px wide, the window ${width}`);
 }
 
 scene("a token is made by the keyboard, shown once with its code, listed, and ended", async ({ page }) => {

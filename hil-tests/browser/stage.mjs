@@ -162,6 +162,25 @@ export async function axe(page, context = {}) {
 }
 
 /**
+ * Fails if anything is wider than the window, or a dialog larger than it.
+ *
+ * @param {import("playwright-core").Page} page
+ */
+export async function fits(page) {
+  const [wide, width, sticksOut] = await page.evaluate(() => {
+    const { scrollWidth, clientWidth, clientHeight } = document.documentElement;
+    const sticksOut = [...document.querySelectorAll("dialog[open]")].some((dialog) => {
+      const { left, top, right, bottom } = dialog.getBoundingClientRect();
+      const isWide = dialog.scrollWidth > dialog.clientWidth;
+      return isWide || left < 0 || top < 0 || right > clientWidth || bottom > clientHeight;
+    });
+    return [scrollWidth, clientWidth, sticksOut];
+  });
+  if (wide > width) throw new Error(`the page is ${wide} px wide, the window ${width}`);
+  if (sticksOut) throw new Error("the dialog is larger than the window");
+}
+
+/**
  * Writes target/screenshots/NAME.png. Moving things are put to their end first.
  *
  * @param {import("playwright-core").Page} page

@@ -12,6 +12,7 @@ use super::openapi::problems;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Asked, FromParameters, InPath, NoParameters, Parameters};
 use super::timestamp::Timestamp;
+use super::tokens::NewTokenDocument;
 use crate::audit::Actor;
 use crate::clock;
 use crate::est::{Hours, Token};
@@ -76,8 +77,11 @@ impl RelocationQuery {
     fn coordinates(&self) -> Result<Option<Coordinates>, Problem> {
         match (self.latitude_deg, self.longitude_deg) {
             (Some(latitude), Some(longitude)) => {
+                // The one that is wrong, or the first of both.
+                let is_north = Coordinates::new(latitude, 0.0).is_ok();
+                let wrong = if is_north { "longitude_deg" } else { "latitude_deg" };
                 let coordinates = Coordinates::new(latitude, longitude);
-                coordinates.map(Some).map_err(|error| Problem::invalid("latitude_deg", error.to_string()))
+                coordinates.map(Some).map_err(|error| Problem::invalid(wrong, error.to_string()))
             }
             (None, None) => Ok(None),
             (Some(_), None) => Err(Problem::invalid("longitude_deg", "a position has a longitude, too")),
@@ -102,12 +106,8 @@ impl FromParameters for RetirementQuery {
 /// By what the new controller of a lamppost is enrolled, and what the old one has no more.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ReplacementDocument {
-    /// The one-time token, which is told here and kept nowhere.
-    token: String,
-    /// By what people name the token.
-    token_id: String,
-    /// From when on the token is good no more.
-    good_until: Timestamp,
+    /// The one-time token of the new one, and what is needed at the lamppost.
+    enrolment: NewTokenDocument,
     /// Certificates that were revoked.
     revoked_certificates: u64,
     /// Tokens that were ended.
@@ -176,9 +176,7 @@ pub(super) async fn replace_controller(
     let (id, had) = replaced.await.map_err(|error| life_problem(&error.into()))?;
     tracing::warn!(lamppost = %number, "its controller is replaced: what the old one logged in with is revoked");
     Ok(Json(ReplacementDocument {
-        token: token.expose(),
-        token_id: id.to_string(),
-        good_until: Timestamp(expires),
+        enrolment: NewTokenDocument::new(&app.entrance, id, number, &token, (now, expires)),
         revoked_certificates: had.certificates,
         ended_tokens: had.tokens,
     }))

@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::app::{App, registry_problem};
+use super::entrance::Entrance;
 use super::openapi::problems;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Asked, FromParameters, FromPath, InPath, NoParameters, Parameters, PathParameters};
@@ -140,6 +141,35 @@ pub(super) struct NewTokenDocument {
     ca_sha256: String,
 }
 
+impl NewTokenDocument {
+    /// Of a token that was made at one time and is good until another.
+    pub(super) fn new(
+        entrance: &Entrance,
+        id: TokenId,
+        lamppost: LamppostNumber,
+        token: &Token,
+        (made, until): (UtcMillis, UtcMillis),
+    ) -> Self {
+        Self {
+            secret: token.expose(),
+            command: entrance.command(),
+            note: entrance.note(&lamppost, token),
+            host: entrance.host.clone(),
+            port: entrance.port,
+            ca_sha256: entrance.ca_sha256().to_string(),
+            token: TokenDocument {
+                id: id.number(),
+                lamppost,
+                state: TokenStateName::Waiting,
+                made: Timestamp(made),
+                until: Timestamp(until),
+                ended: None,
+                certificates: 0,
+            },
+        }
+    }
+}
+
 /// Tokens
 ///
 /// The one-time tokens that were made, page by page.
@@ -185,23 +215,7 @@ pub(super) async fn make_token(
     let until = hours.after(now);
     let made = app.registry.create_token(&lamppost, &token.digest(), (now, until), &Actor::Console).await;
     let id = made.map_err(|error| registry_problem(&error))?;
-    let document = NewTokenDocument {
-        secret: token.expose(),
-        command: app.entrance.command(),
-        note: app.entrance.note(&lamppost, &token),
-        host: app.entrance.host.clone(),
-        port: app.entrance.port,
-        ca_sha256: app.entrance.ca_sha256().to_string(),
-        token: TokenDocument {
-            id: id.number(),
-            lamppost,
-            state: TokenStateName::Waiting,
-            made: Timestamp(now),
-            until: Timestamp(until),
-            ended: None,
-            certificates: 0,
-        },
-    };
+    let document = NewTokenDocument::new(&app.entrance, id, lamppost, &token, (now, until));
     Ok((StatusCode::CREATED, Json(document)))
 }
 

@@ -22,6 +22,7 @@ const PARTS = {
     departments: async () => (await import("./en/departments")).departments,
     enrolment: async () => (await import("./en/enrolment")).enrolment,
     lamppost: async () => (await import("./en/lamppost")).lamppost,
+    life: async () => (await import("./en/life")).life,
     map: async () => (await import("./en/map")).map,
     system: async () => (await import("./en/system")).system,
   },
@@ -31,12 +32,13 @@ const PARTS = {
     departments: async () => (await import("./zh-Hant/departments")).departments,
     enrolment: async () => (await import("./zh-Hant/enrolment")).enrolment,
     lamppost: async () => (await import("./zh-Hant/lamppost")).lamppost,
+    life: async () => (await import("./zh-Hant/life")).life,
     map: async () => (await import("./zh-Hant/map")).map,
     system: async () => (await import("./zh-Hant/system")).system,
   },
 } as const;
 
-/** A page, the map of one, or the shell that all of them share. */
+/** A page, a part of one that comes after it, or the shell that all of them share. */
 export type MessagePart = keyof (typeof PARTS)["en"];
 
 const state = $state<{ language: Language; messages: Partial<Messages> }>({

@@ -9,6 +9,7 @@ import { city } from "./en/city";
 import { departments } from "./en/departments";
 import { enrolment } from "./en/enrolment";
 import { lamppost } from "./en/lamppost";
+import { life } from "./en/life";
 import { map } from "./en/map";
 import { shell } from "./en/shell";
 import { system } from "./en/system";
@@ -29,6 +30,7 @@ test("no text is empty, and Chinese texts are not left in English", () => {
     "lamppost.timed",
     "lamppost.decision.why",
     "enrolment.token.place",
+    "life.places.at",
   ]);
   for (const [key, text] of Object.entries(zhHant)) {
     expect(text.trim(), key).not.toBe("");
@@ -40,7 +42,7 @@ test("no text is empty, and Chinese texts are not left in English", () => {
 const OF_THE_MAP = new Set(["CityMap.svelte", "Card.svelte", "Legend.svelte", "step-texts.ts"]);
 
 test("a page uses its own texts and the shell's: no other ones are loaded with it", () => {
-  const pages = { city, departments, enrolment, lamppost, system };
+  const pages = { city, departments, enrolment, lamppost, life, system };
   const all = Object.keys(en);
   for (const folder of readdirSync(fileURLToPath(new URL("..", import.meta.url)), { withFileTypes: true })) {
     if (!folder.isDirectory() || folder.name === "messages") continue;

@@ -38,7 +38,11 @@ fn whoever_replaces_a_controller_is_told_the_token_of_the_next_one_once() {
     let told = answer.json();
     assert_eq!((&told["revoked_certificates"], &told["ended_tokens"]), (&json!(1), &json!(0)));
     assert!(revoked(&rig));
-    let token: crate::est::Token = told["token"].as_str().unwrap().parse().unwrap();
+    let enrolment = &told["enrolment"];
+    let token: crate::est::Token = enrolment["secret"].as_str().unwrap().parse().unwrap();
+    assert_eq!((&enrolment["token"]["id"], &enrolment["token"]["lamppost"]), (&json!(1), &json!("DF1")));
+    let note = enrolment["note"].as_str().unwrap();
+    assert!(note.starts_with("lamppost=DF1\n") && note.ends_with(&format!("\ntoken={}\n", token.expose())));
     let digest: TokenDigest = token.digest();
     let record = rig.runtime.block_on(rig.registry.token(&digest)).unwrap().unwrap();
     assert_eq!((record.id.to_string(), record.lamppost.as_str()), ("1".to_owned(), "DF1"));
@@ -80,6 +84,7 @@ fn a_lamppost_that_was_moved_tells_where_it_stood_when() {
         ("latitude_deg=22.3", "longitude_deg"),
         ("longitude_deg=114.2", "latitude_deg"),
         ("latitude_deg=91&longitude_deg=114.2", "latitude_deg"),
+        ("latitude_deg=22.3&longitude_deg=181", "longitude_deg"),
         ("latitude_deg=NaN&longitude_deg=114.2", "latitude_deg"),
         ("road=", "road"),
         ("road=A&since=2026-07-01T08:00:00Z", "since"),

@@ -7,6 +7,7 @@ import { city } from "./city";
 import { departments } from "./departments";
 import { enrolment } from "./enrolment";
 import { lamppost } from "./lamppost";
+import { life } from "./life";
 import { map } from "./map";
 import { shell } from "./shell";
 import { system } from "./system";
@@ -17,6 +18,7 @@ export const en = {
   ...departments,
   ...enrolment,
   ...lamppost,
+  ...life,
   ...map,
   ...system,
 } as const;

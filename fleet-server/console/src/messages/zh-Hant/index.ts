@@ -5,6 +5,7 @@ import { city } from "./city";
 import { departments } from "./departments";
 import { enrolment } from "./enrolment";
 import { lamppost } from "./lamppost";
+import { life } from "./life";
 import { map } from "./map";
 import { shell } from "./shell";
 import { system } from "./system";
@@ -15,6 +16,7 @@ export const zhHant: Messages = {
   ...departments,
   ...enrolment,
   ...lamppost,
+  ...life,
   ...map,
   ...system,
 };
