@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::caller::call;
 use super::lamppost::{Lamppost, Readings};
 use super::schedule::Due;
 
@@ -53,8 +54,7 @@ pub(super) struct Sent {
 impl Connection {
     /// Connects, logs in and subscribes.
     pub(super) async fn open(lamppost: &mut Lamppost, gateway: SocketAddr) -> anyhow::Result<Self> {
-        let tcp = TcpStream::connect(gateway).await.context("cannot connect")?;
-        tcp.set_nodelay(true)?;
+        let tcp = call(lamppost.caller(), gateway).await?;
         let name = ServerName::from(gateway.ip());
         let stream = TlsConnector::from(Arc::clone(&lamppost.tls)).connect(name, tcp).await.context("TLS")?;
         let mut connection = Self {

@@ -108,6 +108,11 @@ impl Lamppost {
         self.tls = Arc::new(config);
     }
 
+    /// Tells it from all who call: it has an address of its own.
+    pub(super) fn caller(&self) -> u64 {
+        self.seed
+    }
+
     /// A number for another one, not the same for any two lampposts.
     pub(super) fn dice(&self, word: u64) -> u64 {
         stirred(stirred(self.seed) ^ word)

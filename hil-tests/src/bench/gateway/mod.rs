@@ -1,6 +1,7 @@
 //! `bench gateway`: what the gateway takes, how long it takes for it, and what a connection costs, with mosquitto beside it.
 
 mod account;
+mod caller;
 mod client;
 mod connection;
 mod crew;
@@ -68,7 +69,8 @@ const FOLLOWED: &str = "?property=noise_level";
 /// Runs it.
 ///
 /// Lampposts are played by one thread of this process, on the machine that the server is on too: real certificates, TLS 1.3,
-/// one message in each write, `QoS` 1, each message a tick of twenty series that ingest stores.
+/// one message in each write, `QoS` 1, each message a tick of twenty series that ingest stores. Each calls from a loopback
+/// address of its own, for the gateway bounds what one address may try.
 ///
 /// | figure | |
 /// | --- | --- |
