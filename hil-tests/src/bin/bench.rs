@@ -36,6 +36,9 @@ struct Options {
     /// Of `gateway`: how many are connected and idle, to see what a connection costs in memory
     #[arg(long, default_value_t = 15_000)]
     idle_connections: usize,
+    /// Of `gateway`: how many clients of departments hear everything
+    #[arg(long, default_value_t = 1_000)]
+    subscribers: usize,
     /// Of `gateway`: measure this part alone; may be repeated
     #[arg(long, value_name = "PART")]
     only: Vec<GatewayPart>,
@@ -59,8 +62,7 @@ enum Name {
     /// The console in a browser: bytes of its pages; with 100,000 lampposts positions, live changes, search
     Console,
     /// The gateway with 5,000 TLS connections: observations durable per second, latency to PUBACK and live feed, login storm,
-    /// memory of 15,000 idle connections, a flood; and mosquitto beside it. Fan-out of feeds to departments is not measured:
-    /// there is no feed broker yet
+    /// memory of 15,000 idle connections, a flood, deliveries to 1,000 subscribers of departments; and mosquitto beside it
     Gateway,
     /// The console left open (--seconds, say 3600) on more than 1,000 changes a second: memory, and what it missed
     Soak,
@@ -110,13 +112,14 @@ fn run(options: &Options) -> anyhow::Result<()> {
                 (import(&binaries, directory.path(), 143_000)?, "import")
             }
             Name::Gateway => {
-                let Options { connections, idle_connections, seconds, .. } = *options;
+                let Options { connections, idle_connections, subscribers, seconds, .. } = *options;
                 writeln!(
                     out,
-                    "gateway: {connections} connections, {idle_connections} idle ones, {seconds} s for each part"
+                    "gateway: {connections} connections, {idle_connections} idle ones, {subscribers} subscribers; {seconds} s \
+                     for each part"
                 )?;
                 let only = options.only.clone();
-                let options = GatewayOptions { connections, idle_connections, seconds, only };
+                let options = GatewayOptions { connections, idle_connections, subscribers, seconds, only };
                 (gateway(&binaries, directory.path(), &options)?, "gateway")
             }
             Name::Console => (console(&binaries, directory.path())?, "console"),

@@ -18,7 +18,7 @@ use super::schedule::{Due, Schedule};
 const WINDOW: usize = 4;
 
 /// Handshakes at a time, where it is not the handshakes that are measured.
-const OPENING: usize = 128;
+pub(super) const OPENING: usize = 128;
 
 /// A lamppost that is logged in.
 pub(super) struct Client {

@@ -25,7 +25,7 @@ use super::lamppost::{Lamppost, Readings};
 use super::schedule::Due;
 
 /// What a client promises to say something within: longer than any measurement has it idle.
-const KEEP_ALIVE_S: u16 = 1200;
+pub(super) const KEEP_ALIVE_S: u16 = 1200;
 
 /// Room that a read is given.
 const READ_BYTES: usize = 1024;
@@ -145,6 +145,19 @@ impl Connection {
             }
         }
         if self.outgoing.is_empty() { Ok(()) } else { self.flush().await }
+    }
+
+    /// Publishes messages, topic and payload, in one write: at `QoS` 0, and to be retained.
+    pub(super) async fn publish_retained(
+        &mut self,
+        messages: impl Iterator<Item = (String, String)>,
+    ) -> anyhow::Result<()> {
+        for (topic, payload) in messages {
+            let mut publish = Publish::new(topic, QoS::AtMostOnce, payload);
+            publish.retain = true;
+            publish.write(&mut self.outgoing)?;
+        }
+        self.flush().await
     }
 
     /// So many publishes of the lamppost's next ticks, each as bytes, and the stream that takes them: for who does not keep to

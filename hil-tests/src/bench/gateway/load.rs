@@ -13,10 +13,10 @@ use crate::bench::backlog::day::{RECORDS_PER_TICK, observations};
 use crate::bench::figures::quantile;
 
 /// What comes first is not measured.
-const WARM_UP: Duration = Duration::from_secs(3);
+pub(super) const WARM_UP: Duration = Duration::from_secs(3);
 
 /// By then all has to be acknowledged that was sent.
-const DRAINS_WITHIN: Duration = Duration::from_mins(1);
+pub(super) const DRAINS_WITHIN: Duration = Duration::from_mins(1);
 
 /// What a closed loop came to.
 #[derive(Clone, Copy, Debug)]

@@ -5,6 +5,7 @@ mod caller;
 mod client;
 mod connection;
 mod crew;
+mod fanout;
 mod flood;
 mod lamppost;
 mod load;
@@ -22,6 +23,7 @@ use anyhow::{Context as _, ensure};
 use self::account::Account;
 use self::client::{Client, Shared, log_in};
 use self::crew::{Crew, say};
+use self::fanout::{Place, SPEAKERS, Words};
 use self::lamppost::{Gateway, Lamppost};
 use self::load::{Acknowledged, closed_loop, of_ticks, open_loop};
 use self::mosquitto::Broker;
@@ -38,6 +40,8 @@ pub struct GatewayOptions {
     pub connections: usize,
     /// Lampposts that are connected and say nothing, to see what a connection costs.
     pub idle_connections: usize,
+    /// Departments' clients that hear everything.
+    pub subscribers: usize,
     /// How long each part is measured.
     pub seconds: u64,
     /// What is measured; all of it if none is named.
@@ -49,13 +53,15 @@ pub struct GatewayOptions {
 pub enum GatewayPart {
     /// Memory of each idle connection
     Idle,
+    /// Deliveries to departments, and latencies at a third of their rate
+    Fanout,
     /// Throughput, and latencies at a third of it
     Load,
     /// What one client that floods and one that stalls do to the others
     Flood,
     /// All are cut, and come back; twice, the second time with TLS sessions to resume
     Storm,
-    /// Mosquitto: idle, load and storm
+    /// Mosquitto: idle, fan-out, load and storm
     Mosquitto,
 }
 
@@ -75,6 +81,8 @@ const FOLLOWED: &str = "?property=noise_level";
 /// | figure | |
 /// | --- | --- |
 /// | `gateway.bytes_per_connection` | resident memory of the server, less that of the same server without connections, for each of the `idle_connections` that are logged in and subscribed |
+/// | `gateway.fanout` | messages that departments' clients got in each second, all `subscribers` together, each of which hears every observation of fifty lampposts at `QoS` 0 and is a thousand messages behind on the average, so that there is always more to deliver. What was not delivered has to be told as missed, message by message, or it is an error; `gateway.fanout_missed` were |
+/// | `gateway.fanout_p50`, `_p99`, `_max` | from when a tick was due at the lamppost until a client had its messages, at a third of that rate; `gateway.fanout_third_missed` did not come |
 /// | `gateway.throughput` | observations acknowledged in each second, and so on disk; every connection has a window of a few messages (closed loop). What is stored is then compared with what was acknowledged: another number is an error |
 /// | `gateway.ingest_behind` | seconds from the last acknowledgement until all of that was ingested |
 /// | `gateway.durable_p50`, `_p99`, `_max` | from when a message was due to its PUBACK, at a third of that rate; what was sent late because the server was slow counts from when it was due (open loop) |
@@ -82,10 +90,8 @@ const FOLLOWED: &str = "?property=noise_level";
 /// | `gateway.flood_p99_ratio` | of the p99 from due to PUBACK with a tick a second of each connection: while two of them flood and stall, over before |
 /// | `gateway.storm` | seconds from the cut of all connections until the last lamppost is live again: full TLS, login, subscription, hello and a tick acknowledged, with the waits of agents; `gateway.storm_again` with TLS sessions to resume, of which `gateway.storm_again_resumed` were |
 /// | `.._server_cpu`, `.._generator_cpu` | shares of one core meanwhile |
-/// | `mosquitto.*` | the same of mosquitto, which acknowledges what is in memory: nothing of it is durable, and with nobody subscribed it has nothing else to do |
+/// | `mosquitto.*` | the same of mosquitto, which acknowledges what is in memory: nothing of it is durable, and with nobody subscribed it has nothing else to do. For fan-out the lampposts publish the messages themselves, at `QoS` 0 |
 /// | `ratio.*` | the gateway's figure over mosquitto's |
-///
-/// The fan-out of feeds to departments is not measured yet.
 ///
 /// # Errors
 /// If the server or a client fails, a part takes too long, acknowledgements come out of order, or something else is stored than
@@ -107,7 +113,8 @@ fn measure(
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
     let has = |part| options.only.is_empty() || options.only.contains(&part);
-    let parts = [GatewayPart::Idle, GatewayPart::Load, GatewayPart::Flood, GatewayPart::Storm];
+    let parts =
+        [GatewayPart::Idle, GatewayPart::Fanout, GatewayPart::Load, GatewayPart::Flood, GatewayPart::Storm];
     let own: Vec<GatewayPart> = parts.into_iter().filter(|part| has(*part)).collect();
     // On its own it has all that it has.
     let others: Vec<GatewayPart> = match (has(GatewayPart::Mosquitto), own.is_empty()) {
@@ -115,15 +122,27 @@ fn measure(
         (true, true) => parts.to_vec(),
         (true, false) => own.clone(),
     };
-    let idles = own.iter().chain(&others).any(|part| *part == GatewayPart::Idle);
-    let count = options.connections.max(if idles { options.idle_connections } else { 0 });
     ensure!(options.connections > 2, "fewer than three connections are no crowd");
-    let needed = count + OTHER_DESCRIPTORS;
+    ensure!(options.subscribers > 0, "without a subscriber nothing is delivered");
+    let all = own.iter().chain(&others);
+    let (mut count, mut connections) = (0, 0);
+    for part in all {
+        let (lampposts, subscribers) = match part {
+            GatewayPart::Idle => (options.idle_connections, 0),
+            GatewayPart::Fanout => (SPEAKERS, options.subscribers),
+            GatewayPart::Load | GatewayPart::Flood | GatewayPart::Storm | GatewayPart::Mosquitto => {
+                (options.connections, 0)
+            }
+        };
+        count = count.max(lampposts);
+        connections = connections.max(lampposts + subscribers);
+    }
+    let needed = connections + OTHER_DESCRIPTORS;
     let granted = rlimit::increase_nofile_limit(u64::MAX).context("cannot ask for file descriptors")?;
     ensure!(
         granted >= needed as u64,
         "{needed} file descriptors are needed, and {granted} are granted: raise the limit (ulimit -Hn), or measure fewer \
-         connections (--connections, --idle-connections)"
+         connections (--connections, --idle-connections, --subscribers)"
     );
 
     let crew = Crew::new()?;
@@ -137,8 +156,16 @@ fn measure(
         // What follows begins with the memory of a server that was just started.
         server = server.restart(Ending::Stop)?;
     }
+    let (data, logins) = (server.data(), fanout::add(&server)?);
+    if own.contains(&GatewayPart::Fanout) {
+        // It knows departments from its start on.
+        server = server.restart(Ending::Stop)?;
+        let (gateway, api) = (Gateway::of(&server), Some(server.api()));
+        let (listener, words, data, logins) = (gateway.address, Words::Frames, &*data, &*logins);
+        ours.fanout = Some(bench.fanout("gateway", &Place { gateway, listener, data, words, logins, api })?);
+        server = server.restart(Ending::Stop)?;
+    }
     bench.busy("gateway", Gateway::of(&server), Some(server.api()), &own, &mut ours)?;
-    let data = server.data();
     // Nobody needs what it has stored.
     server.end(Ending::Kill)?;
 
@@ -149,9 +176,17 @@ fn measure(
             say("mosquitto is not installed: there is nothing to compare with (apt-get install mosquitto)");
             return Ok(());
         };
-        say("mosquitto: what it acknowledges is in memory, and nobody subscribes to it");
+        say("mosquitto: what it acknowledges is in memory, and nobody subscribes to that");
         if others.contains(&GatewayPart::Idle) {
             theirs.bytes = Some(bench.idle("mosquitto", other.gateway())?);
+            drop(other);
+            other = broker()?.context("mosquitto is gone")?;
+        }
+        if others.contains(&GatewayPart::Fanout) {
+            let (gateway, listener, words) = (other.gateway(), other.departments(), Words::Messages);
+            let (data, logins) = (&*data, &*logins);
+            let place = Place { gateway, listener, data, words, logins, api: None };
+            theirs.fanout = Some(bench.fanout("mosquitto", &place)?);
             drop(other);
             other = broker()?.context("mosquitto is gone")?;
         }
@@ -174,9 +209,17 @@ struct Bench<'a> {
 #[derive(Default)]
 struct Found {
     bytes: Option<f64>,
+    fanout: Option<Fanned>,
     throughput: Option<f64>,
     acknowledged_p99: Option<f64>,
     storm: Option<f64>,
+}
+
+/// Deliveries in each second, and the p99 at a third of it.
+#[derive(Clone, Copy)]
+struct Fanned {
+    rate: f64,
+    p99: f64,
 }
 
 impl Bench<'_> {
@@ -195,6 +238,34 @@ impl Bench<'_> {
         Ok(each)
     }
 
+    /// What departments get of what some lampposts say.
+    fn fanout(&mut self, who: &str, place: &Place<'_>) -> anyhow::Result<Fanned> {
+        say(&format!("{who}, fan-out:"));
+        let GatewayOptions { subscribers, seconds, .. } = *self.options;
+        let rest = self.lampposts.split_off(SPEAKERS);
+        let speakers = std::mem::replace(&mut self.lampposts, rest);
+        let (speakers, found) =
+            fanout::fanout(&self.crew, speakers, &self.shared, place, subscribers, seconds)?;
+        self.lampposts.extend(speakers);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "thousands of subscribers, and what some of them missed"
+        )]
+        let (subscribers, missed, third_missed) =
+            (subscribers as f64, found.full.missed as f64, found.third.missed as f64);
+        let figure = |name: &str| format!("{who}.fanout{name}");
+        self.figures.add(figure(""), found.full.rate, "1/s");
+        self.figures.add(figure("_missed"), missed, "");
+        self.figures.add(figure("_subscribers"), subscribers, "");
+        self.figures.add(figure("_message_bytes"), found.full.message_bytes, "bytes");
+        found.full.cpu.add(self.figures, &figure(""));
+        self.figures.add(figure("_third"), found.third.rate, "1/s");
+        self.figures.add(figure("_third_missed"), third_missed, "");
+        self.add_times(&figure(""), &found.ages);
+        found.third.cpu.add(self.figures, &figure("_third"));
+        Ok(Fanned { rate: found.full.rate, p99: quantile(&found.ages, 0.99) })
+    }
+
     /// All that the lampposts are logged in for. The API is that of the server; a broker has none.
     fn busy(
         &mut self,
@@ -204,7 +275,7 @@ impl Bench<'_> {
         parts: &[GatewayPart],
         found: &mut Found,
     ) -> anyhow::Result<()> {
-        if parts.iter().all(|part| *part == GatewayPart::Idle) {
+        if parts.iter().all(|part| matches!(part, GatewayPart::Idle | GatewayPart::Fanout)) {
             return Ok(());
         }
         say(&format!("{who}:"));
@@ -318,6 +389,8 @@ impl Found {
     fn compare(&self, theirs: &Self, figures: &mut Figures) {
         for (figure, ours, theirs) in [
             ("ratio.bytes_per_connection", self.bytes, theirs.bytes),
+            ("ratio.fanout", self.fanout.map(|own| own.rate), theirs.fanout.map(|own| own.rate)),
+            ("ratio.fanout_p99", self.fanout.map(|own| own.p99), theirs.fanout.map(|own| own.p99)),
             ("ratio.throughput", self.throughput, theirs.throughput),
             ("ratio.acknowledged_p99", self.acknowledged_p99, theirs.acknowledged_p99),
             ("ratio.storm", self.storm, theirs.storm),

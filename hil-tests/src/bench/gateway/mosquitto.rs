@@ -19,27 +19,37 @@ const PROGRAMS: [&str; 2] = ["mosquitto", "/usr/sbin/mosquitto"];
 pub(super) struct Broker {
     child: Child,
     address: SocketAddr,
+    departments: SocketAddr,
 }
 
 impl Broker {
-    /// Starts one with the server's own certificate, for clients with one of the same CA, as the server demands. It writes
-    /// nothing to disk: persistence, which it would save now and then, is off. None: it is not installed.
+    /// Starts one with the server's own certificate: for clients with one of the same CA, as the server demands, and on another
+    /// port for those without one. It writes nothing to disk: persistence, which it would save now and then, is off. It drops
+    /// nothing that waits for a client. None: it is not installed.
     pub(super) fn start(directory: &Path, data: &Path) -> anyhow::Result<Option<Self>> {
         std::fs::create_dir_all(directory)?;
         // Taken and given back: the broker takes no port that it is not told.
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let free = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+        let [address, departments] = free.map(|free| free?.local_addr());
+        let (address, departments) = (address?, departments?);
         let config = directory.join("mosquitto.conf");
         let (ca, tls) = (data.join("ca/ca.pem"), data.join("tls"));
+        let tls = format!(
+            "certfile {}\nkeyfile {}\ntls_version tlsv1.3\nmax_connections -1\n",
+            tls.join("server.pem").display(),
+            tls.join("server.key").display(),
+        );
         write!(
             File::create(&config)?,
-            "listener {} {}\ncafile {}\ncertfile {}\nkeyfile {}\ntls_version tlsv1.3\nrequire_certificate true\n\
-             use_identity_as_username true\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\n\
-             max_connections -1\nmax_inflight_messages 0\nlog_dest stderr\nlog_type error\nlog_type warning\nuser root\n",
+            "allow_anonymous true\npersistence false\nset_tcp_nodelay true\nmax_inflight_messages 0\n\
+             max_queued_messages 0\nlog_dest stderr\nlog_type error\nlog_type warning\nuser root\n\
+             listener {} {}\n{tls}cafile {}\nrequire_certificate true\nuse_identity_as_username true\n\
+             listener {} {}\n{tls}",
             address.port(),
             address.ip(),
             ca.display(),
-            tls.join("server.pem").display(),
-            tls.join("server.key").display(),
+            departments.port(),
+            departments.ip(),
         )?;
         let log = directory.join("mosquitto.log");
         for program in PROGRAMS {
@@ -52,7 +62,7 @@ impl Broker {
                 .stderr(File::create(&log)?);
             match command.spawn() {
                 Ok(child) => {
-                    let broker = Self { child, address };
+                    let broker = Self { child, address, departments };
                     let open = || TcpStream::connect(address).ok();
                     wait_for("mosquitto to listen", Duration::from_secs(20), open)
                         .with_context(|| std::fs::read_to_string(&log).unwrap_or_default())?;
@@ -63,6 +73,11 @@ impl Broker {
             }
         }
         Ok(None)
+    }
+
+    /// Where clients without a certificate connect.
+    pub(super) fn departments(&self) -> SocketAddr {
+        self.departments
     }
 
     pub(super) fn gateway(&self) -> Gateway {
