@@ -26,6 +26,7 @@ mod backup;
 mod ca;
 mod cert;
 mod department;
+mod department_certificate;
 mod grant;
 mod journal;
 mod lamppost;
@@ -45,6 +46,7 @@ pub use department::{
     AddDepartmentArgs, AddKeyArgs, DepartmentCommand, DepartmentListArgs, EndDepartmentArgs, EndKeyArgs,
     departments,
 };
+pub use department_certificate::{CertifyDepartmentArgs, EndCertificateArgs};
 pub use grant::{AddGrantArgs, GrantCommand, GrantListArgs, WithdrawArgs, grants};
 pub use journal::{JournalCommand, VerifyArgs, verify_journal};
 pub use lamppost::{
@@ -108,7 +110,7 @@ pub enum Command {
     /// One-time tokens, by which lampposts are enrolled
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Departments, which may listen to what lampposts observe, and their API keys
+    /// Departments, which may listen to what lampposts observe, their API keys and certificates
     #[command(subcommand)]
     Department(DepartmentCommand),
     /// What departments may hear

@@ -91,7 +91,7 @@ async fn a_year_of_one_lampposts_certificates() {
     }
     assert_eq!(city.authority_of(&a.serial).await, second_ca);
     let cut_off = city.retire().await;
-    assert_eq!(cut_off, CaRetirement::WouldCutOff { lampposts: 1 });
+    assert_eq!(cut_off, CaRetirement::WouldCutOff { lampposts: 1, department_certificates: 0 });
     diary.say(&city, "ca retire: refused, lamppost DF3638 would be cut off");
     b.live().await.expect("who was dark during the rotation comes back");
     assert_eq!(city.authority_of(&b.serial).await, second_ca);

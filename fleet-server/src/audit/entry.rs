@@ -63,12 +63,16 @@ pub enum Action {
     ServerCertificateMade,
     /// A department was added, which may listen to what it is granted.
     DepartmentAdded,
-    /// A department has ended, and all of its keys and grants with it.
+    /// A department has ended, and all of its keys, certificates and grants with it.
     DepartmentEnded,
     /// A department was given an API key.
     DepartmentKeyAdded,
     /// An API key is not good any more.
     DepartmentKeyEnded,
+    /// A department was given a certificate to log in by.
+    DepartmentCertificateIssued,
+    /// A department's certificate is not to be trusted any more.
+    DepartmentCertificateEnded,
     /// A department may hear something.
     GrantAdded,
     /// A department may not hear something any more.
@@ -96,7 +100,7 @@ pub enum Subject {
     Lampposts,
     /// One lamppost.
     Lamppost(LamppostNumber),
-    /// A certificate that was issued to a lamppost.
+    /// A certificate that was issued to a lamppost or a department.
     Certificate(CertificateSerial),
     /// A token, by the name that it has among people.
     Token(TokenId),
@@ -208,6 +212,8 @@ impl Action {
             Self::DepartmentEnded => "department_ended",
             Self::DepartmentKeyAdded => "department_key_added",
             Self::DepartmentKeyEnded => "department_key_ended",
+            Self::DepartmentCertificateIssued => "department_certificate_issued",
+            Self::DepartmentCertificateEnded => "department_certificate_ended",
             Self::GrantAdded => "grant_added",
             Self::GrantWithdrawn => "grant_withdrawn",
             Self::OutboxReleased => "outbox_released",

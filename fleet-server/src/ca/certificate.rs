@@ -19,7 +19,7 @@ use crate::registry::CertificateSerial;
 /// is behind.
 pub const BACKDATED: Duration = Duration::from_hours(1);
 
-/// How long a lamppost's certificate is good, in whole seconds. Written as `30d`, `12h`, `90m` or `60s`; a number alone is
+/// How long a certificate is good, in whole seconds. Written as `30d`, `12h`, `90m` or `60s`; a number alone is
 /// days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Validity {
@@ -42,6 +42,9 @@ impl Validity {
     /// A month, for lampposts that renew it by themselves: a stolen one is soon worth nothing, and there is time to
     /// repair a server that issues none.
     pub const RENEWED: Self = Self { seconds: 30 * DAY_S };
+
+    /// A year, for departments: somebody there makes a request once a year.
+    pub const DEPARTMENT: Self = Self { seconds: 365 * DAY_S };
 
     /// So many days.
     ///

@@ -127,6 +127,14 @@ pub(super) fn create(path: &Path, text: &str, readable: Readable) -> Result<(), 
         .map_err(|source| CaFileError::Write { path: path.to_owned(), source })
 }
 
+/// Writes a certificate, which everybody may read, to a file that is not there yet.
+///
+/// # Errors
+/// [`CaFileError::Write`], also for a file that is there; it stays as it is.
+pub fn write_certificate(path: &Path, pem: &str) -> Result<(), CaFileError> {
+    create(path, pem, Readable::ByAll)
+}
+
 fn write_new(path: &Path, text: &str, readable: Readable) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(readable.mode()).open(path)?;
     file.write_all(text.as_bytes())?;

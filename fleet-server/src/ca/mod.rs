@@ -1,7 +1,7 @@
 //! The fleet's certificate authority, and the TLS that rests on it.
 //!
-//! A lamppost is who its certificate says it is, and only this CA says so: it signs the gateway's certificate and one
-//! for each lamppost. Everything lives in two directories of the data directory, keys readable by their owner alone:
+//! A lamppost is who its certificate says it is, and only this CA says so: it signs the gateway's certificate, one
+//! for each lamppost, and those of departments that log in by one. Everything lives in two directories of the data directory, keys readable by their owner alone:
 //!
 //! | file | is |
 //! | --- | --- |
@@ -17,6 +17,7 @@
 mod audited;
 mod authority;
 mod certificate;
+mod department;
 mod directory;
 mod enrolment;
 mod error;
@@ -41,8 +42,8 @@ pub use certificate::{
 pub use directory::is_key_of_authority;
 pub use enrolment::{EnrolmentError, enrol};
 pub use error::AuthorityError;
-pub use files::CaFileError;
 pub(crate) use files::lock as lock_directory;
+pub use files::{CaFileError, write_certificate};
 pub use fingerprint::authority_fingerprint;
 pub use lamppost_key::{KeyDigest, LamppostKey, NotADigest, NotALamppostKey};
 pub use present::Present;

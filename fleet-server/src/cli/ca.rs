@@ -12,7 +12,7 @@ use crate::ca::{
     self, Authority, AuthorityCertificate, AuthorityError, Date, Overview, Passphrase, PassphraseError,
     Phase, record_authority,
 };
-use crate::registry::{Behind, CaRetirement, IfBehind, Registry};
+use crate::registry::{Behind, CaRetirement, DepartmentCertificate, IfBehind, Registry};
 
 /// Lampposts that are named; of the others it is said how many they are.
 const MOST_NAMED: usize = 20;
@@ -27,7 +27,7 @@ Example:
   fleet-server backup --data /var/lib/lamplighter --out /backups/2026-11-22 --keys /safe/keys-2026-11-22";
 
 const RETIRE_HELP: &str = "\
-What the old CA has signed is revoked, and nobody is believed by it any more. Lampposts that have not followed are cut off, and would have to be enrolled anew: it is refused while there are any, unless with --force.
+What the old CA has signed is revoked, and nobody is believed by it any more. Lampposts that have not followed are cut off, and would have to be enrolled anew; certificates of departments that it has signed are good no more: it is refused while there are any of either, unless with --force.
 
 Example:
   fleet-server ca retire --data /var/lib/lamplighter";
@@ -90,7 +90,7 @@ pub struct CaRetireArgs {
     /// Directory of everything that the server keeps
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// Cut off the lampposts that have not followed
+    /// Cut off the lampposts and departments that have not followed
     #[arg(long)]
     pub force: bool,
 }
@@ -154,9 +154,10 @@ async fn show(args: &CaShowArgs, now: UtcMillis, out: &mut dyn Write) -> anyhow:
     describe("still trusted, until `fleet-server ca retire`: CA", &old, out)?;
     let registry = Registry::open(&registry).await?;
     let (followed, behind) = (registry.followed(&present.key).await?, registry.behind(&present.key).await?);
+    let departments = registry.departments_behind(&present.key, now).await?;
     registry.close().await;
     writeln!(out, "{followed} lampposts were seen with a certificate of the new CA")?;
-    tell_behind(&behind, now, out)
+    tell_behind(&behind, &departments, now, out)
 }
 
 async fn rotate(args: &CaRotateArgs, now: UtcMillis, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -166,10 +167,17 @@ async fn rotate(args: &CaRotateArgs, now: UtcMillis, out: &mut dyn Write) -> any
     // The server tells it, too, should this process end here.
     record_authority(&registry, &authority, now, &operator()).await?;
     let behind = registry.behind(authority.key()).await?.len();
+    let departments = registry.departments_behind(authority.key(), now).await?.len();
     registry.close().await;
     let Overview { present, .. } = ca::look(&directory)?;
     describe("made a new CA, which signs from now on:", &present, out)?;
     writeln!(out, "{behind} lampposts know the one before, which is trusted until `fleet-server ca retire`")?;
+    if departments > 0 {
+        writeln!(
+            out,
+            "{departments} certificates of departments are good until then: `fleet-server ca show` names them"
+        )?;
+    }
     writeln!(out, "back up the keys anew: `fleet-server backup --keys DIR`")?;
     Ok(())
 }
@@ -194,13 +202,15 @@ async fn retire(args: &CaRetireArgs, now: UtcMillis, out: &mut dyn Write) -> any
             )?;
             Ok(())
         }
-        CaRetirement::WouldCutOff { lampposts } => {
+        CaRetirement::WouldCutOff { lampposts, department_certificates } => {
             let behind = registry.behind(&present.key).await?;
+            let departments = registry.departments_behind(&present.key, now).await?;
             registry.close().await;
-            tell_behind(&behind, now, out)?;
+            tell_behind(&behind, &departments, now, out)?;
             anyhow::bail!(
-                "{lampposts} lampposts would be cut off, and have to be enrolled anew: wait until they have followed, \
-                 revoke the certificates of those that never will, or use --force"
+                "{lampposts} lampposts would be cut off and have to be enrolled anew, and {department_certificates} \
+                 certificates of departments would be good no more: wait until lampposts have followed, revoke the \
+                 certificates of those that never will, give departments other ones and end these, or use --force"
             )
         }
     }
@@ -242,9 +252,28 @@ fn describe(what: &str, authority: &AuthorityCertificate, out: &mut dyn Write) -
     writeln!(out, "  good until  {}", Date(authority.not_after))
 }
 
-fn tell_behind(behind: &[Behind], now: UtcMillis, out: &mut dyn Write) -> anyhow::Result<()> {
+fn tell_behind(
+    behind: &[Behind],
+    departments: &[DepartmentCertificate],
+    now: UtcMillis,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    if !departments.is_empty() {
+        writeln!(
+            out,
+            "{} certificates of departments are the old CA's, and are changed by hand:",
+            departments.len()
+        )?;
+    }
+    for DepartmentCertificate { serial, department, not_after, .. } in departments.iter().take(MOST_NAMED) {
+        writeln!(out, "  {department:<12}  {serial}  {}", Date(*not_after))?;
+    }
+    if departments.len() > MOST_NAMED {
+        writeln!(out, "  … and {} more", departments.len() - MOST_NAMED)?;
+    }
     if behind.is_empty() {
-        writeln!(out, "every lamppost has followed: the old CA can be retired")?;
+        let then = if departments.is_empty() { ": the old CA can be retired" } else { "" };
+        writeln!(out, "every lamppost has followed{then}")?;
         return Ok(());
     }
     let dark = behind.iter().filter(|behind| behind.good_until < now).count();

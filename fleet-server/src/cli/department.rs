@@ -6,13 +6,16 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use lamplighter_protocol::UtcMillis;
 
+use super::department_certificate::{
+    self, CERTIFY_HELP, CertifyDepartmentArgs, END_CERTIFICATE_HELP, EndCertificateArgs,
+};
 use super::operator::{operator, registry_in};
 use crate::ca::Date;
 use crate::feeds::{AccessKeyId, DepartmentName};
-use crate::registry::{ApiKey, DepartmentRecord, KeyDays, KeyRecord, Label, Registry};
+use crate::registry::{ApiKey, DepartmentCertificate, DepartmentRecord, KeyDays, KeyRecord, Label, Registry};
 
 const ADD_HELP: &str = "\
-The name is what the department logs in with: 1 to 32 of a-z 0-9 -, and a letter first. It is not given twice. A department hears nothing before it has a key and a grant.
+The name is what the department logs in with: 1 to 32 of a-z 0-9 -, and a letter first. It is not given twice. A department hears nothing before it has a key or a certificate, and a grant.
 
 Example:
   fleet-server department add traffic --title 'Transport Department' --data /var/lib/lamplighter
@@ -37,9 +40,9 @@ pub enum DepartmentCommand {
     /// Add a department
     #[command(after_help = ADD_HELP)]
     Add(AddDepartmentArgs),
-    /// Show the departments, and their keys
+    /// Show the departments, their keys and their certificates
     List(DepartmentListArgs),
-    /// End a department: none of its keys and grants is good for anything any more
+    /// End a department: none of its keys, certificates and grants is good for anything any more
     End(EndDepartmentArgs),
     /// Make an API key for a department, and print it
     #[command(after_help = ADD_KEY_HELP)]
@@ -47,6 +50,12 @@ pub enum DepartmentCommand {
     /// End an API key
     #[command(after_help = END_KEY_HELP)]
     EndKey(EndKeyArgs),
+    /// Issue a certificate for a key of a department's own, which logs in by it without name and key
+    #[command(after_help = CERTIFY_HELP)]
+    Certify(CertifyDepartmentArgs),
+    /// End a certificate of a department
+    #[command(after_help = END_CERTIFICATE_HELP)]
+    EndCertificate(EndCertificateArgs),
 }
 
 /// Which department to add.
@@ -124,7 +133,9 @@ pub async fn departments(
         | DepartmentCommand::List(DepartmentListArgs { data })
         | DepartmentCommand::End(EndDepartmentArgs { data, .. })
         | DepartmentCommand::AddKey(AddKeyArgs { data, .. })
-        | DepartmentCommand::EndKey(EndKeyArgs { data, .. }) => data,
+        | DepartmentCommand::EndKey(EndKeyArgs { data, .. })
+        | DepartmentCommand::Certify(CertifyDepartmentArgs { data, .. })
+        | DepartmentCommand::EndCertificate(EndCertificateArgs { data, .. }) => data,
     };
     let registry = Registry::open(&registry_in(data)?).await?;
     let done = match command {
@@ -133,6 +144,10 @@ pub async fn departments(
         DepartmentCommand::End(args) => end(&registry, &args.name, now, out).await,
         DepartmentCommand::AddKey(args) => add_key(&registry, args, now, out).await,
         DepartmentCommand::EndKey(args) => end_key(&registry, args.id, now, out).await,
+        DepartmentCommand::Certify(args) => department_certificate::certify(&registry, args, now, out).await,
+        DepartmentCommand::EndCertificate(args) => {
+            department_certificate::end(&registry, args, now, out).await
+        }
     };
     registry.close().await;
     done
@@ -147,7 +162,8 @@ async fn add(
     let DepartmentRecord { name, title, .. } =
         registry.add_department(&args.name, &args.title, now, &operator()).await?;
     writeln!(out, "department {name} ({title}) is added: it hears nothing yet")?;
-    writeln!(out, "give it a key with `fleet-server department add-key {name}`")?;
+    writeln!(out, "give it a key with `fleet-server department add-key {name}`, or a certificate with")?;
+    writeln!(out, "`fleet-server department certify {name} --request FILE`")?;
     writeln!(out, "and something to hear with `fleet-server grant add {name} FILTER`")?;
     Ok(())
 }
@@ -157,18 +173,23 @@ async fn list(registry: &Registry, now: UtcMillis, out: &mut dyn Write) -> anyho
     if departments.is_empty() {
         writeln!(out, "there are no departments")?;
     }
-    for DepartmentRecord { name, title, created, keys, grants } in departments {
+    for DepartmentRecord { name, title, created, keys, certificates, grants } in departments {
         let grants = match grants.len() {
             1 => "1 grant".to_owned(),
             count => format!("{count} grants"),
         };
         writeln!(out, "{name}: {title}, since {}, {grants}", Date(created))?;
-        if keys.is_empty() {
-            writeln!(out, "  no key")?;
+        if keys.is_empty() && certificates.is_empty() {
+            writeln!(out, "  no key and no certificate")?;
         }
         for key in keys {
             let note = key.note.as_ref().map(|note| format!(", {note}")).unwrap_or_default();
             writeln!(out, "  key {}, made {}, {}{note}", key.id, Date(key.created), good_until(&key, now))?;
+        }
+        for certificate in certificates {
+            let DepartmentCertificate { serial, issued, not_after, .. } = &certificate;
+            let until = if certificate.is_expired(now) { "expired" } else { "good until" };
+            writeln!(out, "  certificate {serial}, issued {}, {until} {}", Date(*issued), Date(*not_after))?;
         }
     }
     Ok(())
@@ -181,7 +202,11 @@ async fn end(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let ended = registry.end_department(name, now, &operator()).await?;
-    writeln!(out, "department {name} is ended, with {} keys and {} grants", ended.keys, ended.grants)?;
+    let (keys, certificates, grants) = (ended.keys, ended.certificates, ended.grants);
+    writeln!(
+        out,
+        "department {name} is ended, with {keys} keys, {certificates} certificates and {grants} grants"
+    )?;
     Ok(())
 }
 

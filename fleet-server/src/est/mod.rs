@@ -56,7 +56,7 @@ use crate::registry::{
 
 pub use hours::Hours;
 pub use metrics::EstMetrics;
-pub use request::LONGEST_REQUEST;
+pub use request::{LONGEST_REQUEST, NotARequest, requested_key};
 pub use rules::ReturnWithin;
 pub use token::{NoRandomBytes, NotAToken, Token};
 

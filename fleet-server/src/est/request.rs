@@ -4,6 +4,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lamplighter_protocol::LamppostNumber;
+use rustls::pki_types::CertificateSigningRequestDer;
+use rustls::pki_types::pem::PemObject as _;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::oid_registry::OID_SIG_ECDSA_WITH_SHA256;
 use x509_parser::prelude::FromDer as _;
@@ -30,6 +32,9 @@ pub(super) enum Malformed {
         "the request is not base64 (RFC 7030, 4.2.1); lines such as BEGIN CERTIFICATE REQUEST do not belong to it"
     )]
     NotBase64,
+    /// Not PEM.
+    #[error("it is no request in PEM, as `openssl req -new` writes it")]
+    NotPem,
     /// Not PKCS#10.
     #[error("the request is not PKCS#10 in DER, in base64")]
     NotPkcs10,
@@ -54,17 +59,8 @@ impl SigningRequest {
     /// Reads what was sent.
     pub(super) fn read(body: &[u8]) -> Result<Self, Malformed> {
         let der = decode(body)?;
-        let (rest, request) = X509CertificationRequest::from_der(&der).map_err(|_| Malformed::NotPkcs10)?;
-        if !rest.is_empty() {
-            return Err(Malformed::MoreThanOne);
-        }
-        let info = &request.certification_request_info;
-        let key = LamppostKey::from_der(info.subject_pki.raw)?;
-        if request.signature_algorithm.algorithm != OID_SIG_ECDSA_WITH_SHA256 {
-            return Err(Malformed::Algorithm);
-        }
-        request.verify_signature().map_err(|_| Malformed::Signature)?;
-        let mut names = info.subject.iter_common_name();
+        let (request, key) = signed(&der)?;
+        let mut names = request.certification_request_info.subject.iter_common_name();
         let name = match (names.next(), names.next()) {
             (None, _) => None,
             (Some(name), None) => {
@@ -74,6 +70,34 @@ impl SigningRequest {
         };
         Ok(Self { key, name })
     }
+}
+
+/// Why no certificate is made for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct NotARequest(#[from] Malformed);
+
+/// The key of a request in PEM that is signed with it. Nothing else of the request is used, nor looked at.
+///
+/// # Errors
+/// [`NotARequest`], which says what is wrong.
+pub fn requested_key(pem: &str) -> Result<LamppostKey, NotARequest> {
+    let der = CertificateSigningRequestDer::from_pem_slice(pem.as_bytes()).map_err(|_| Malformed::NotPem)?;
+    Ok(signed(&der)?.1)
+}
+
+/// A request and its key, which has signed it.
+fn signed(der: &[u8]) -> Result<(X509CertificationRequest<'_>, LamppostKey), Malformed> {
+    let (rest, request) = X509CertificationRequest::from_der(der).map_err(|_| Malformed::NotPkcs10)?;
+    if !rest.is_empty() {
+        return Err(Malformed::MoreThanOne);
+    }
+    let key = LamppostKey::from_der(request.certification_request_info.subject_pki.raw)?;
+    if request.signature_algorithm.algorithm != OID_SIG_ECDSA_WITH_SHA256 {
+        return Err(Malformed::Algorithm);
+    }
+    request.verify_signature().map_err(|_| Malformed::Signature)?;
+    Ok((request, key))
 }
 
 /// Base64, wherever its lines end.
@@ -163,6 +187,30 @@ mod tests {
         let organization = twice.windows(3).position(|oid| oid == [0x55, 0x04, 0x0a]).unwrap();
         twice[organization + 2] = 0x03;
         assert_eq!(refused(&twice), Malformed::Signature, "what was changed is not what was signed");
+    }
+
+    #[test]
+    fn the_key_of_a_request_in_pem_is_read_whomever_it_names_and_none_that_has_not_signed_it() {
+        let key = p256();
+        let request = parameters(&["whoever I want to be"]).serialize_request(&key).unwrap();
+        let pem = request.pem().unwrap();
+        let same = LamppostKey::from_der(&rcgen::PublicKeyData::subject_public_key_info(&key)).unwrap();
+        assert_eq!(requested_key(&pem).unwrap().digest(), same.digest());
+        let other = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        let of_other = parameters(&[]).serialize_request(&other).unwrap().pem().unwrap();
+        assert_eq!(requested_key(&of_other).unwrap_err(), Malformed::Key(NotALamppostKey).into());
+        let mut forged = request.der().to_vec();
+        *forged.last_mut().unwrap() ^= 1;
+        let forged = STANDARD.encode(forged);
+        let armoured = |text: &str| {
+            format!("-----BEGIN CERTIFICATE REQUEST-----\n{text}\n-----END CERTIFICATE REQUEST-----\n")
+        };
+        assert_eq!(requested_key(&armoured(&forged)).unwrap_err(), Malformed::Signature.into());
+        assert_eq!(requested_key(&armoured("MAA=")).unwrap_err(), Malformed::NotPkcs10.into());
+        let certificate = parameters(&["A1"]).self_signed(&key).unwrap().pem();
+        for text in ["", "a", &armoured("="), &certificate, &pem[..pem.len() / 2]] {
+            assert_eq!(requested_key(text).unwrap_err(), Malformed::NotPem.into(), "{text}");
+        }
     }
 
     #[test]

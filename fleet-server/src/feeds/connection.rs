@@ -20,7 +20,7 @@ use super::doors::Place;
 use super::message::Message;
 use super::metrics::DepartmentFigures;
 use super::session::{Credentials, Effect, Event, Session};
-use super::{Access, AccessKeyId, Directory, Ending, Shared};
+use super::{Access, DepartmentIdentity, Directory, Ending, Proof, Shared};
 use crate::gateway::codec::{self, CodecError};
 use crate::gateway::session::Now;
 use crate::gateway::{FAREWELL, Opening, now, send};
@@ -30,6 +30,8 @@ use crate::gateway::{FAREWELL, Opening, now, send};
 pub(crate) struct Arriving {
     /// From where.
     pub(crate) peer: SocketAddr,
+    /// The certificate that it has shown, if any.
+    pub(crate) certificate: Option<DepartmentIdentity>,
     /// What was read of it.
     pub(crate) bytes: BytesMut,
     /// When its handshake was done.
@@ -53,10 +55,10 @@ pub(super) struct Connection {
     over: Option<Ending>,
 }
 
-/// A client whose key is good, and who waits until there is something to hear.
+/// A client whose key or certificate is good, and who waits until there is something to hear.
 struct Entering {
     access: Arc<Access>,
-    key: AccessKeyId,
+    proof: Proof,
     place: Place,
     seat: Seat,
 }
@@ -89,9 +91,9 @@ const UNSENT_BYTES: usize = 128 * 1024;
 
 impl Connection {
     pub(super) fn new(shared: Arc<Shared>, arriving: Arriving) -> Self {
-        let Arriving { peer, bytes, since, opening } = arriving;
+        let Arriving { peer, certificate, bytes, since, opening } = arriving;
         Self {
-            session: Session::new(Arc::clone(&shared.limits), since),
+            session: Session::new(Arc::clone(&shared.limits), certificate.map(Arc::new), since),
             directory: shared.directory.clone(),
             shared,
             peer,
@@ -280,22 +282,15 @@ impl Connection {
     }
 
     fn admit(&self, credentials: &Credentials, now: Now) -> Result<Entering, Ending> {
-        let Credentials { name, key } = credentials;
-        let (doors, from) = (&self.shared.doors, self.peer.ip());
-        if !doors.may_try(from, now.monotonic) {
-            return Err(Ending::TooManyFailures);
-        }
         let directory = Arc::clone(&self.directory.borrow());
-        let Some((access, key)) = directory.admit(name, key.as_bytes(), now.wall) else {
-            doors.failed(from, now.monotonic);
-            return Err(Ending::BadLogin);
-        };
+        let doors = &self.shared.doors;
+        let (access, proof) = doors.admit(&directory, credentials, self.peer.ip(), now)?;
         let place = doors.enter(&access.department)?;
-        Ok(Entering { access, key, place, seat: self.shared.audience.enter() })
+        Ok(Entering { access, proof, place, seat: self.shared.audience.enter() })
     }
 
     fn enter(&mut self, now: Now) {
-        let Some(Entering { access, key, place, seat }) = self.entering.take() else { return };
+        let Some(Entering { access, proof, place, seat }) = self.entering.take() else { return };
         let figures = self.shared.metrics.of(&access.department);
         let limits = &self.shared.limits;
         let delivery = Delivery::new(self.shared.shelf.clone(), limits.lag, limits.in_flight, now.wall);
@@ -304,8 +299,8 @@ impl Connection {
         if let Some(opening) = self.opening.take() {
             opening.forgive();
         }
-        self.step(Event::Admitted(Ok((access, key))), now);
-        // Grants, or the key, may have ended while it waited.
+        self.step(Event::Admitted(Ok((access, proof))), now);
+        // Grants, the key or the certificate may have ended while it waited.
         self.wake(&Wake::Directory);
     }
 }

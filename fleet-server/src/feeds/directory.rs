@@ -9,7 +9,7 @@ use lamplighter_protocol::UtcMillis;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::Filter;
+use super::{DepartmentIdentity, Filter, Proof};
 
 /// The name of a department, by which it logs in: `transport`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,13 +35,16 @@ pub struct AccessKey {
     pub until: Option<UtcMillis>,
 }
 
-/// What a department may do: log in with any of its keys, and hear what any of its grants matches.
+/// What a department may do: log in by any of its keys and certificates, and hear what any of its grants matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     /// Whose it is.
     pub department: DepartmentName,
     /// Those that nobody has ended.
     pub keys: Vec<AccessKey>,
+    /// Serial numbers of the certificates that nobody has ended, in lowercase hexadecimal; they say themselves until when
+    /// they are good.
+    pub certificates: Vec<String>,
     /// Those that nobody has withdrawn.
     pub grants: Vec<Filter>,
 }
@@ -79,6 +82,26 @@ impl Access {
     pub fn key(&self, id: AccessKeyId, now: UtcMillis) -> Option<&AccessKey> {
         self.keys.iter().find(|key| key.id == id && key.is_good(now))
     }
+
+    /// Whether it may log in by this at this time, and may go on listening if it has.
+    pub fn takes(&self, proof: &Proof, now: UtcMillis) -> bool {
+        match proof {
+            Proof::Key(id) => self.key(*id, now).is_some(),
+            Proof::Certificate(shown) => {
+                shown.department == self.department
+                    && now <= shown.not_after
+                    && self.certificates.contains(&shown.certificate_serial)
+            }
+        }
+    }
+
+    /// From when on it may not any more, whatever anybody decides.
+    pub fn until(&self, proof: &Proof) -> Option<UtcMillis> {
+        match proof {
+            Proof::Key(id) => self.keys.iter().find(|key| key.id == *id)?.until,
+            Proof::Certificate(shown) => Some(shown.not_after.plus_ms(1)),
+        }
+    }
 }
 
 impl Directory {
@@ -108,6 +131,12 @@ impl Directory {
             }
         }
         Some((Arc::clone(access?), found?))
+    }
+
+    /// Who logs in by this certificate; none where it was not issued to that department, or has ended.
+    pub fn admit_certificate(&self, shown: &Arc<DepartmentIdentity>, now: UtcMillis) -> Option<Arc<Access>> {
+        let access = self.departments.get(&shown.department)?;
+        access.takes(&Proof::Certificate(Arc::clone(shown)), now).then(|| Arc::clone(access))
     }
 }
 
@@ -159,7 +188,12 @@ mod tests {
             digest: AccessKey::digest_of(key.as_bytes()),
             until: *until,
         };
-        Access { department: name.parse().unwrap(), keys: keys.iter().map(key).collect(), grants: Vec::new() }
+        Access {
+            department: name.parse().unwrap(),
+            keys: keys.iter().map(key).collect(),
+            certificates: vec![serial_of(name)],
+            grants: Vec::new(),
+        }
     }
 
     #[test]
@@ -188,6 +222,35 @@ mod tests {
         let access = directory.get(&"transport".parse().unwrap()).unwrap();
         let good = |id| access.key(AccessKeyId(id), NOW).is_some();
         assert_eq!([1, 2, 3, 4].map(good), [true, true, false, false]);
+    }
+
+    /// A serial number that no other department's certificate has.
+    fn serial_of(name: &str) -> String {
+        format!("{:02x}{:02x}", name.len(), name.as_bytes()[1])
+    }
+
+    #[test]
+    fn who_shows_a_certificate_is_let_in_as_whom_it_names_if_that_one_has_it_and_it_has_not_ended() {
+        let directory = Directory::new([access("transport", &[]), access("parks", &[])]);
+        let shown = |department: &str, certificate_serial: String, not_after| DepartmentIdentity {
+            department: department.parse().unwrap(),
+            certificate_serial,
+            not_after,
+        };
+        let good = Arc::new(shown("parks", serial_of("parks"), NOW));
+        let admitted = directory.admit_certificate(&good, NOW).unwrap();
+        assert_eq!(admitted.department.as_str(), "parks");
+        let proof = Proof::Certificate(Arc::clone(&good));
+        assert_eq!(admitted.until(&proof), Some(NOW.plus_ms(1)), "its last instant is a good one");
+        assert!(!directory.get(&"transport".parse().unwrap()).unwrap().takes(&proof, NOW));
+        for (refused, at) in [
+            (shown("parks", serial_of("parks"), NOW), NOW.plus_ms(1)),
+            (shown("parks", serial_of("transport"), NOW), NOW),
+            (shown("parks", "02".to_owned(), NOW), NOW),
+            (shown("police", serial_of("parks"), NOW), NOW),
+        ] {
+            assert_eq!(directory.admit_certificate(&Arc::new(refused.clone()), at), None, "{refused:?}");
+        }
     }
 
     #[test]

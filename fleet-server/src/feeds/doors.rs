@@ -1,21 +1,21 @@
-//! Who may come in: as many at once, and as many failures from one address, as are granted.
+//! Who may come in: who has a key or a certificate that is good, as many at once as are granted.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use super::limits::FeedLimits;
-use super::{DepartmentName, Ending};
-use crate::gateway::Pace;
-
-/// Addresses whose failures are remembered. Of more, those that are paid for are forgotten, and then all.
-const MOST_ADDRESSES: usize = 4_096;
+use super::session::Credentials;
+use super::{Access, DepartmentName, Directory, Ending, Proof};
+use crate::gateway::Networks;
+use crate::gateway::session::Now;
 
 /// The doors of all departments. Clones are one and the same.
 #[derive(Clone, Debug)]
 pub(super) struct Doors {
     limits: Arc<FeedLimits>,
+    /// Which networks have got logins wrong.
+    failures: Arc<Networks>,
     state: Arc<Mutex<State>>,
 }
 
@@ -23,7 +23,6 @@ pub(super) struct Doors {
 struct State {
     all: usize,
     departments: HashMap<DepartmentName, usize>,
-    failures: HashMap<IpAddr, Pace>,
 }
 
 /// A connection's place; given back when it is dropped.
@@ -35,7 +34,8 @@ pub(super) struct Place {
 
 impl Doors {
     pub(super) fn new(limits: Arc<FeedLimits>) -> Self {
-        Self { limits, state: Arc::default() }
+        let failures = Arc::new(Networks::new(limits.failures));
+        Self { limits, failures, state: Arc::default() }
     }
 
     /// A place for a connection of a department.
@@ -50,29 +50,28 @@ impl Doors {
         Ok(Place { doors: self.clone(), department: department.clone() })
     }
 
-    /// Whether a login from this address is looked at: not after too many that failed.
-    pub(super) fn may_try(&self, from: IpAddr, now: Instant) -> bool {
-        let state = self.lock();
-        // Asked of a copy: a login that succeeds costs nothing.
-        state.failures.get(&network_of(from)).is_none_or(|pace| pace.clone().try_take(now))
-    }
-
-    /// A login from this address has failed.
-    pub(super) fn failed(&self, from: IpAddr, now: Instant) {
-        let mut state = self.lock();
-        if state.failures.len() >= MOST_ADDRESSES {
-            let rate = self.limits.failures;
-            // Who could fail a whole burst again has paid.
-            state.failures.retain(|_, pace| {
-                let mut pace = *pace;
-                !(0..rate.burst).all(|_| pace.try_take(now))
-            });
-            if state.failures.len() >= MOST_ADDRESSES {
-                state.failures.clear();
+    /// Who logs in, and by what. Whoever has a good key or certificate is let in whatever others of its network get wrong:
+    /// to look costs a hash, and nobody guesses 32 random bytes. What is wrong is answered as such at a rate, and beyond it
+    /// as too much, whether the name is known or not.
+    pub(super) fn admit(
+        &self,
+        directory: &Directory,
+        credentials: &Credentials,
+        from: IpAddr,
+        now: Now,
+    ) -> Result<(Arc<Access>, Proof), Ending> {
+        let admitted = match credentials {
+            Credentials::Certificate(shown) => {
+                let access = directory.admit_certificate(shown, now.wall).ok_or(Ending::BadCertificate)?;
+                return Ok((access, Proof::Certificate(Arc::clone(shown))));
             }
+            Credentials::Key { name, key } => directory.admit(name, key.as_bytes(), now.wall),
+        };
+        match admitted {
+            Some((access, id)) => Ok((access, Proof::Key(id))),
+            None if self.failures.note(from, now.monotonic) => Err(Ending::BadLogin),
+            None => Err(Ending::TooManyFailures),
         }
-        let failures = self.limits.failures;
-        state.failures.entry(network_of(from)).or_insert_with(|| Pace::new(failures)).try_take(now);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -94,18 +93,13 @@ impl Drop for Place {
     }
 }
 
-/// Of IPv6 the /64 that one subscriber of a network has.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use lamplighter_protocol::UtcMillis;
+
+    use super::super::{AccessKey, AccessKeyId};
     use super::*;
     use crate::clock;
 
@@ -125,20 +119,32 @@ mod tests {
     }
 
     #[test]
-    fn who_fails_too_often_is_looked_at_later_and_nobody_else_is() {
+    fn who_fails_too_often_is_told_so_and_who_has_the_key_is_let_in_all_the_same() {
         let doors = Doors::new(Arc::new(FeedLimits::default()));
-        let now = clock::monotonic();
-        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let key = AccessKey { id: AccessKeyId(1), digest: AccessKey::digest_of(b"the key"), until: None };
+        let directory = Directory::new([Access {
+            department: "parks".parse().unwrap(),
+            keys: vec![key],
+            certificates: Vec::new(),
+            grants: Vec::new(),
+        }]);
+        let start = clock::monotonic();
+        let login = |name: &str, key: &str, from: &str, after_s| {
+            let credentials = Credentials::Key { name: name.to_owned(), key: key.to_owned() };
+            let now = Now { monotonic: start + Duration::from_secs(after_s), wall: UtcMillis(0) };
+            doors.admit(&directory, &credentials, from.parse().unwrap(), now).map(|(_, proof)| proof)
+        };
         for _ in 0..20 {
-            assert!(doors.may_try(address("2001:db8::1"), now));
-            doors.failed(address("2001:db8::1"), now);
+            assert_eq!(login("parks", "a key", "2001:db8::1", 0), Err(Ending::BadLogin));
+            assert!(login("parks", "the key", "2001:db8::1", 0).is_ok(), "it costs nothing");
         }
-        assert!(!doors.may_try(address("2001:db8::2"), now), "the same network");
-        assert!(doors.may_try(address("2001:db8:0:1::1"), now) && doors.may_try(address("10.0.0.1"), now));
-        assert!(doors.may_try(address("2001:db8::1"), now + Duration::from_secs(11)));
-        for of in 0..10_000_u32 {
-            doors.failed(IpAddr::V4(of.into()), now);
+        for name in ["parks", "nobody"] {
+            let refused = login(name, "a key", "2001:db8::2", 0);
+            assert_eq!(refused, Err(Ending::TooManyFailures), "the same network");
         }
-        assert!(doors.lock().failures.len() <= MOST_ADDRESSES);
+        assert_eq!(login("parks", "the key", "2001:db8::2", 0), Ok(Proof::Key(AccessKeyId(1))));
+        assert_eq!(login("parks", "a key", "2001:db8:0:1::1", 0), Err(Ending::BadLogin));
+        assert_eq!(login("parks", "a key", "10.0.0.1", 0), Err(Ending::BadLogin));
+        assert_eq!(login("parks", "a key", "2001:db8::1", 11), Err(Ending::BadLogin));
     }
 }

@@ -17,6 +17,8 @@ pub enum Ending {
     WriteTimeout,
     /// The key that it logged in with is good no more, or the department is gone.
     KeyEnded,
+    /// The certificate that it logged in by is good no more, or the department is gone.
+    CertificateEnded,
     /// The server stops.
     Stopping,
     /// As many connections as are granted are there, of the department or of all.
@@ -35,8 +37,10 @@ pub enum Ending {
     Will,
     /// Neither a certificate nor a user name.
     NoLogin,
-    /// No department has that name and that key.
+    /// No department has that name and that key, or the name is not that of the certificate.
     BadLogin,
+    /// A department's certificate that is good no more, or that nobody here knows.
+    BadCertificate,
     /// Too many logins failed from that address.
     TooManyFailures,
     /// Bytes that are no packet, or no text.
@@ -68,6 +72,7 @@ impl Ending {
             Self::KeepAlive => "keep_alive",
             Self::WriteTimeout => "write_timeout",
             Self::KeyEnded => "key_ended",
+            Self::CertificateEnded => "certificate_ended",
             Self::Stopping => "stopping",
             Self::TooManyConnections => "feeds_too_many_connections",
             Self::NoConnect => "no_connect",
@@ -78,6 +83,7 @@ impl Ending {
             Self::Will => "will",
             Self::NoLogin => "no_login",
             Self::BadLogin => "bad_login",
+            Self::BadCertificate => "department_certificate",
             Self::TooManyFailures => "too_many_failed_logins",
             Self::Malformed => "malformed",
             Self::TooLong => "too_long",
@@ -100,6 +106,7 @@ impl Ending {
                 | Self::KeepAlive
                 | Self::WriteTimeout
                 | Self::KeyEnded
+                | Self::CertificateEnded
                 | Self::Stopping
                 | Self::OutOfTurn
         )
@@ -113,12 +120,13 @@ impl Ending {
             Self::ClientId => ConnectReturnCode::BadClientId,
             Self::TooManyConnections | Self::TooManyFailures => ConnectReturnCode::ServiceUnavailable,
             Self::BadLogin => ConnectReturnCode::BadUserNamePassword,
-            Self::NoLogin | Self::Will => ConnectReturnCode::NotAuthorized,
+            Self::BadCertificate | Self::NoLogin | Self::Will => ConnectReturnCode::NotAuthorized,
             Self::Disconnected
             | Self::Lost
             | Self::KeepAlive
             | Self::WriteTimeout
             | Self::KeyEnded
+            | Self::CertificateEnded
             | Self::Stopping
             | Self::NoConnect
             | Self::NotConnect

@@ -26,8 +26,8 @@ pub struct FeedLimits {
     /// Time in which what was sent has to leave this machine, up to 64 KiB at once. Default 20 s: whoever takes less than
     /// 3 KB a second does not read.
     pub write: Duration,
-    /// Logins that fail, from one address. Default 1 in 10 s, 20 in a burst: a client with a mistyped key is told so, and
-    /// nobody tries keys faster than that. Beyond it a login is refused unseen.
+    /// Logins that fail, from one network. Default 1 in 10 s, 20 in a burst: a client with a mistyped key is told so.
+    /// Beyond it what is wrong is answered as too much; what is right is let in all the same.
     pub failures: Rate,
     /// Packets of one connection. Default 20 a second, 200 in a burst, acknowledgements excepted: a client subscribes
     /// once, and then listens. Who sends more is cut.

@@ -1,7 +1,7 @@
 //! Feeds for departments: what is observed, as it comes, in a tree of topics that people can read.
 //!
-//! A department logs in on the lampposts' port with its name and a key, by MQTT 3.1.1 over TLS or over WebSocket, and
-//! only listens: to what it was granted, also if it asks for more, and no longer than it is granted. [`Topic`] says where
+//! A department logs in on the lampposts' port by a certificate or with its name and a key, by MQTT 3.1.1 over TLS or over
+//! WebSocket, and only listens: to what it was granted, also if it asks for more, and no longer than it is granted. [`Topic`] says where
 //! an observation stands in the tree, [`Filter`] which part of the tree is meant, a [`Directory`] who may hear what.
 //!
 //! Nothing is routed: the `Encoder` makes a message of each observation that the live hub tells, once for all, and puts
@@ -24,6 +24,7 @@ mod limits;
 mod message;
 mod metrics;
 mod privacy;
+mod proof;
 mod session;
 mod shelf;
 mod topic;
@@ -53,6 +54,7 @@ pub use filter::{Filter, FilterError};
 pub use limits::FeedLimits;
 pub use metrics::FeedMetrics;
 pub use privacy::grants_property;
+pub use proof::{DepartmentIdentity, Proof};
 pub use topic::Topic;
 pub use websocket::{Decoder, Frames};
 
@@ -104,7 +106,7 @@ impl Feeds {
         }
     }
 
-    /// Serves a connection that has no certificate to its end, which is counted, and says why it ended.
+    /// Serves a connection that shows no certificate, or a department's, to its end, which is counted, and says why it ended.
     pub(crate) async fn serve(
         &self,
         stream: impl AsyncRead + AsyncWrite + Send,

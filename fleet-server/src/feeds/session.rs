@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | awaiting CONNECT | a CONNECT in order → admitting; anything else, or too long a silence → closed |
 //! | admitting | the verdict: yes → listening, no → closed |
-//! | listening | whatever breaks a rule, or ends the connection or the key → closed |
+//! | listening | whatever breaks a rule, or ends the connection, the key or the certificate → closed |
 //! | closed | nothing |
 //!
 //! MQTT 3.1.1, with these departures. There is no session after a connection (`session_present` is 0 in each CONNACK, also
@@ -23,7 +23,7 @@ use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, Login, Subscribe, Subsc
 
 use super::delivery::{MISSED, Qos};
 use super::limits::FeedLimits;
-use super::{Access, AccessKeyId, Directory, Ending, Filter, Topic, grants_property};
+use super::{Access, DepartmentIdentity, Directory, Ending, Filter, Proof, Topic, grants_property};
 use crate::gateway::session::Now;
 use crate::gateway::{Incoming, Outgoing, Pace};
 
@@ -36,7 +36,7 @@ pub(super) enum Event {
     /// A whole packet came. Not between [`Effect::Admit`] and its answer.
     Packet(Incoming),
     /// The answer to [`Effect::Admit`].
-    Admitted(Result<(Arc<Access>, AccessKeyId), Ending>),
+    Admitted(Result<(Arc<Access>, Proof), Ending>),
     /// Departments, keys or grants have changed.
     Directory(Arc<Directory>),
     /// The time of [`Session::deadline`] has come, or any other time.
@@ -64,16 +64,20 @@ pub(super) enum Effect {
     Close(Ending),
 }
 
-/// A name and a key. The key does not print.
+/// What a client says it is.
 #[derive(PartialEq)]
-pub(super) struct Credentials {
-    pub(super) name: String,
-    pub(super) key: String,
+pub(super) enum Credentials {
+    /// A name and a key. The key does not print.
+    Key { name: String, key: String },
+    /// Whom the certificate names that it has shown.
+    Certificate(Arc<DepartmentIdentity>),
 }
 
 #[derive(Debug)]
 pub(super) struct Session {
     limits: Arc<FeedLimits>,
+    /// What the client has shown in TLS.
+    certificate: Option<Arc<DepartmentIdentity>>,
     state: State,
 }
 
@@ -89,7 +93,7 @@ enum State {
 #[derive(Debug)]
 struct Listening {
     access: Arc<Access>,
-    key: AccessKeyId,
+    proof: Proof,
     idle: Duration,
     heard: Instant,
     packets: Pace,
@@ -105,8 +109,12 @@ enum Asked {
 
 impl Session {
     /// A session that waits for its CONNECT from `since` on.
-    pub(super) fn new(limits: Arc<FeedLimits>, since: Instant) -> Self {
-        Self { limits, state: State::AwaitConnect { since } }
+    pub(super) fn new(
+        limits: Arc<FeedLimits>,
+        certificate: Option<Arc<DepartmentIdentity>>,
+        since: Instant,
+    ) -> Self {
+        Self { limits, certificate, state: State::AwaitConnect { since } }
     }
 
     pub(super) fn step(&mut self, event: Event, now: Now) -> Vec<Effect> {
@@ -143,10 +151,10 @@ impl Session {
             State::AwaitConnect { since } => Some(*since + self.limits.connect),
             State::Listening(listening) => {
                 let silent = listening.heard + listening.idle;
-                let key = listening.access.key(listening.key, now.wall).and_then(|key| key.until);
+                let until = listening.access.until(&listening.proof);
                 // A day ahead at most: the clock may be set meanwhile.
                 let until =
-                    key.map(|until| u64::try_from(until.since_ms(now.wall)).unwrap_or(0).min(86_400_000));
+                    until.map(|until| u64::try_from(until.since_ms(now.wall)).unwrap_or(0).min(86_400_000));
                 let until = until.map(|ms| now.monotonic + Duration::from_millis(ms));
                 Some(until.map_or(silent, |until| until.min(silent)))
             }
@@ -161,7 +169,7 @@ impl Session {
             | (State::Admitting { .. }, Event::Tick) => Ok(()),
             (_, Event::Ended(ending)) => Err(ending),
             (State::AwaitConnect { .. }, Event::Packet(packet)) => {
-                let (keep_alive_s, credentials) = check_connect(packet)?;
+                let (keep_alive_s, credentials) = check_connect(packet, self.certificate.as_ref())?;
                 self.state = State::Admitting { keep_alive_s };
                 effects.push(Effect::Admit(credentials));
                 Ok(())
@@ -171,8 +179,8 @@ impl Session {
                 if waited >= self.limits.connect { Err(Ending::NoConnect) } else { Ok(()) }
             }
             (State::Admitting { keep_alive_s }, Event::Admitted(verdict)) => {
-                let (access, key) = verdict?;
-                let listening = Listening::new(access, key, *keep_alive_s, &self.limits, now);
+                let (access, proof) = verdict?;
+                let listening = Listening::new(access, proof, *keep_alive_s, &self.limits, now);
                 effects.push(Effect::Send(Outgoing::ConnAck(ConnectReturnCode::Success)));
                 self.state = State::Listening(Box::new(listening));
                 Ok(())
@@ -181,8 +189,8 @@ impl Session {
                 listening.packet(packet, &self.limits, now, effects)
             }
             (State::Listening(listening), Event::Directory(directory)) => {
-                listening.access =
-                    Arc::clone(directory.get(&listening.access.department).ok_or(Ending::KeyEnded)?);
+                let access = directory.get(&listening.access.department);
+                listening.access = Arc::clone(access.ok_or_else(|| listening.proof.ended())?);
                 listening.tick(now)
             }
             (State::Listening(listening), Event::Tick) => listening.tick(now),
@@ -193,19 +201,19 @@ impl Session {
 }
 
 impl Listening {
-    fn new(access: Arc<Access>, key: AccessKeyId, keep_alive_s: u16, limits: &FeedLimits, now: Now) -> Self {
+    fn new(access: Arc<Access>, proof: Proof, keep_alive_s: u16, limits: &FeedLimits, now: Now) -> Self {
         // One and a half times what the client promised (3.1.2.10), within our own bound; 0 promises nothing.
         let idle = match keep_alive_s {
             0 => limits.idle,
             seconds => limits.idle.min(Duration::from_millis(1500) * u32::from(seconds)),
         };
         let packets = Pace::new(limits.packets);
-        Self { access, key, idle, heard: now.monotonic, packets, subscriptions: Vec::new() }
+        Self { access, proof, idle, heard: now.monotonic, packets, subscriptions: Vec::new() }
     }
 
     fn tick(&self, now: Now) -> Result<(), Ending> {
-        if self.access.key(self.key, now.wall).is_none() {
-            return Err(Ending::KeyEnded);
+        if !self.access.takes(&self.proof, now.wall) {
+            return Err(self.proof.ended());
         }
         let silent = now.monotonic.saturating_duration_since(self.heard);
         if silent >= self.idle { Err(Ending::KeepAlive) } else { Ok(()) }
@@ -304,8 +312,12 @@ fn asked(text: &str) -> Result<Result<Asked, NoFilter>, Ending> {
     Ok(filter.map(Asked::Filter).map_err(|_| NoFilter))
 }
 
-/// The keep-alive in seconds and the login of a CONNECT that is in order.
-fn check_connect(packet: Incoming) -> Result<(u16, Credentials), Ending> {
+/// The keep-alive in seconds and the login of a CONNECT that is in order. A certificate says who it is, and needs neither name
+/// nor key: a name beside it has to be the same one.
+fn check_connect(
+    packet: Incoming,
+    certificate: Option<&Arc<DepartmentIdentity>>,
+) -> Result<(u16, Credentials), Ending> {
     let connect: Connect = match packet {
         Incoming::Connect(connect) => connect,
         Incoming::ConnectVersion5 => return Err(Ending::Version5),
@@ -326,13 +338,23 @@ fn check_connect(packet: Incoming) -> Result<(u16, Credentials), Ending> {
     if connect.last_will.is_some() {
         return Err(Ending::Will);
     }
-    let Login { username: name, password: key } = connect.login.ok_or(Ending::NoLogin)?;
-    Ok((connect.keep_alive, Credentials { name, key }))
+    let credentials = match (certificate, connect.login) {
+        (Some(shown), Some(login)) if login.username != shown.department.as_str() => {
+            return Err(Ending::BadLogin);
+        }
+        (Some(shown), _) => Credentials::Certificate(Arc::clone(shown)),
+        (None, Some(Login { username: name, password: key })) => Credentials::Key { name, key },
+        (None, None) => return Err(Ending::NoLogin),
+    };
+    Ok((connect.keep_alive, credentials))
 }
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("name", &self.name).finish_non_exhaustive()
+        match self {
+            Self::Key { name, key: _ } => f.debug_struct("Key").field("name", name).finish_non_exhaustive(),
+            Self::Certificate(shown) => f.debug_tuple("Certificate").field(shown).finish(),
+        }
     }
 }
 

@@ -13,20 +13,20 @@ use tokio_rustls::server::TlsStream;
 use super::Context;
 use super::codec::{self, Outgoing};
 use super::connection::{self, FAREWELL};
-use super::identity::{Identity, IdentityError};
+use super::identity::{Identity, IdentityError, Shown};
 use super::metrics::HandshakeOutcome;
 use super::session::Now;
 use crate::ca::{ALPN_HTTP, ALPN_MQTT};
-use crate::feeds::Feeds;
+use crate::feeds::{DepartmentIdentity, Feeds};
 
 /// A connection past its TLS handshake.
 pub(super) enum Opened {
     /// A lamppost that will log in, or has the time of [`super::Limits::connect`] to do so.
     Mqtt { stream: Stream, identity: Identity, begun: Begun },
-    /// Somebody without a certificate who has said something that may be a login.
-    Department { stream: Stream, feeds: Feeds, begun: Begun },
+    /// A department by its certificate, or somebody without one who has said something that may be a login.
+    Department { stream: Stream, feeds: Feeds, certificate: Option<DepartmentIdentity>, begun: Begun },
     /// Somebody who asks by HTTP.
-    Http { stream: Stream, certificate: Option<Identity>, begun: Begun },
+    Http { stream: Stream, shown: Option<Shown>, begun: Begun },
 }
 
 pub(super) type Stream = TlsStream<TcpStream>;
@@ -49,8 +49,8 @@ pub(super) async fn open(context: &Context, tcp: TcpStream, peer: SocketAddr) ->
     let refused = match shaken {
         Ok(Ok(stream)) => {
             let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-            match leaf.map(|leaf| Identity::of_certificate(Some(leaf))).transpose() {
-                Ok(certificate) => return told_apart(context, stream, certificate, peer).await,
+            match leaf.map(|leaf| Shown::of_certificate(leaf)).transpose() {
+                Ok(shown) => return told_apart(context, stream, shown, peer).await,
                 Err(error) => {
                     let outcome = HandshakeOutcome::NoLamppost;
                     context.log.no_handshake(peer, outcome, &error, crate::clock::monotonic());
@@ -74,13 +74,13 @@ pub(super) async fn open(context: &Context, tcp: TcpStream, peer: SocketAddr) ->
 async fn told_apart(
     context: &Context,
     mut stream: Stream,
-    certificate: Option<Identity>,
+    shown: Option<Shown>,
     peer: SocketAddr,
 ) -> Option<Opened> {
     let mut begun = Begun { bytes: BytesMut::new(), since: connection::now() };
     let named = stream.get_ref().1.alpn_protocol();
     let (names_http, names_mqtt) = (named == Some(ALPN_HTTP), named == Some(ALPN_MQTT));
-    let is_clear = names_http || (names_mqtt && certificate.is_some());
+    let is_clear = names_http || (names_mqtt && shown.is_some());
     if !is_clear {
         begun.bytes.reserve(FIRST_BYTES);
         // Silence and a lost connection show again to whoever reads next.
@@ -89,26 +89,33 @@ async fn told_apart(
     let begins_with_letter = begun.bytes.first().is_some_and(u8::is_ascii_alphabetic);
     if names_http || (!names_mqtt && begins_with_letter) {
         context.metrics.shook_hands(HandshakeOutcome::Done);
-        return Some(Opened::Http { stream, certificate, begun });
+        return Some(Opened::Http { stream, shown, begun });
     }
-    let Some(identity) = certificate else {
-        if let (Some(feeds), false) = (&context.feeds, begun.bytes.is_empty()) {
+    let (certificate, has_spoken) = match shown {
+        Some(Shown::Lamppost(identity)) => {
             context.metrics.shook_hands(HandshakeOutcome::Done);
-            return Some(Opened::Department { stream, feeds: feeds.clone(), begun });
+            return Some(Opened::Mqtt { stream, identity, begun });
         }
-        let outcome = HandshakeOutcome::NoCertificate;
-        context.metrics.shook_hands(outcome);
-        context.log.no_handshake(peer, outcome, &IdentityError::None, crate::clock::monotonic());
-        if !begun.bytes.is_empty() {
-            turn_away(stream).await;
-        }
-        return None;
+        Some(Shown::Department(identity)) => (Some(identity), true),
+        None => (None, !begun.bytes.is_empty()),
     };
-    context.metrics.shook_hands(HandshakeOutcome::Done);
-    Some(Opened::Mqtt { stream, identity, begun })
+    if let (Some(feeds), true) = (&context.feeds, has_spoken) {
+        context.metrics.shook_hands(HandshakeOutcome::Done);
+        return Some(Opened::Department { stream, feeds: feeds.clone(), certificate, begun });
+    }
+    let (outcome, why) = match certificate {
+        Some(_) => (HandshakeOutcome::NoLamppost, IdentityError::NoFeeds),
+        None => (HandshakeOutcome::NoCertificate, IdentityError::None),
+    };
+    context.metrics.shook_hands(outcome);
+    context.log.no_handshake(peer, outcome, &why, crate::clock::monotonic());
+    if has_spoken {
+        turn_away(stream).await;
+    }
+    None
 }
 
-/// Tells a client that logs in without a certificate that it may not; what it said is not looked at.
+/// Tells a client that logs in, and is no lamppost, that it may not; what it said is not looked at.
 async fn turn_away(mut stream: Stream) {
     let mut refusal = BytesMut::new();
     codec::write(&Outgoing::ConnAck(ConnectReturnCode::NotAuthorized), &mut refusal);

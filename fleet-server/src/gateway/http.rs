@@ -29,8 +29,8 @@ use crate::feeds::websocket::{self, WebSocket};
 pub struct Caller {
     /// From where.
     pub peer: SocketAddr,
-    /// The certificate that it showed, verified by TLS but for its end, and maybe long before: the session can be a
-    /// resumed one.
+    /// The certificate of a lamppost that it showed, verified by TLS but for its end, and maybe long before: the session
+    /// can be a resumed one.
     pub certificate: Option<Identity>,
 }
 

@@ -56,6 +56,7 @@ use tokio_util::sync::CancellationToken;
 use self::connection::Connection;
 use self::door::{Door, Kept, Places};
 use self::handshake::Opened;
+use self::identity::Shown;
 use crate::ca::Present;
 use crate::clock;
 use crate::feeds::{Arriving, Feeds};
@@ -70,6 +71,7 @@ pub use identity::Identity;
 pub use limits::{Limits, Rate};
 pub(crate) use log::RefusalLog;
 pub use metrics::{GatewayMetrics, HandshakeOutcome, HttpEnding};
+pub(crate) use networks::Networks;
 pub(crate) use pace::Pace;
 pub use probe::{Probe, Stuck, Way};
 pub use reason::Reason;
@@ -89,7 +91,8 @@ pub struct GatewayOptions {
     /// What it serves by HTTP, to clients with a certificate and without ([`Caller`], an extension of each request).
     /// Nothing by default.
     pub http: Router,
-    /// Whom it hands over who logs in without a certificate: departments. Nobody by default, and they are turned away.
+    /// Whom it hands over who logs in by a department's certificate or without one: departments. Nobody by default, and they
+    /// are turned away.
     pub feeds: Option<Feeds>,
 }
 
@@ -261,15 +264,22 @@ async fn serve(
     let (stream, identity, begun) = match opened {
         None => return,
         // It keeps its place among those that are not logged in to its end.
-        Some(Opened::Http { stream, certificate, begun }) => {
-            let caller = Caller { peer, certificate };
+        Some(Opened::Http { stream, shown, begun }) => {
+            let (lamppost, certificate) = match shown {
+                Some(Shown::Lamppost(identity)) => (Some(identity), None),
+                Some(Shown::Department(identity)) => (None, Some(identity)),
+                None => (None, None),
+            };
+            let caller = Caller { peer, certificate: lamppost };
             let upgraded = http::serve(&context, stream, begun, caller, &cancel).await;
             let (Some(stream), Some(feeds)) = (upgraded, &context.feeds) else { return };
-            let arriving = Arriving { peer, bytes: BytesMut::new(), since: clock::monotonic(), opening };
+            let (bytes, since) = (BytesMut::new(), clock::monotonic());
+            let arriving = Arriving { peer, certificate, bytes, since, opening };
             return listen(&context, feeds, stream, arriving, &cancel).await;
         }
-        Some(Opened::Department { stream, feeds, begun }) => {
-            let arriving = Arriving { peer, bytes: begun.bytes, since: begun.since.monotonic, opening };
+        Some(Opened::Department { stream, feeds, certificate, begun }) => {
+            let (bytes, since) = (begun.bytes, begun.since.monotonic);
+            let arriving = Arriving { peer, certificate, bytes, since, opening };
             return listen(&context, &feeds, stream, arriving, &cancel).await;
         }
         Some(Opened::Mqtt { stream, identity, begun }) => (stream, identity, begun),

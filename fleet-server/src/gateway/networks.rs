@@ -3,7 +3,8 @@
 //!
 //! A connection is an *attempt* of its network until it has logged in; attempts that have not are bounded by a rate
 //! ([`super::Limits::attempts`]). So whoever logs in is never counted, and many lampposts behind one address all come in;
-//! who fails, asks by HTTP or says nothing is let in at the rate and no faster, and those who are logged in stay.
+//! who fails, asks by HTTP or says nothing is let in at the rate and no faster, and those who are logged in stay. Feeds keep
+//! such a table of their own, of logins with a wrong key ([`crate::feeds::FeedLimits::failures`]).
 //!
 //! It keeps a table of a fixed size. When more networks call than it has places for, those that owe least are
 //! forgotten: that lets them try sooner, and nobody else later. Pure: time is handed in.
@@ -27,7 +28,7 @@ enum Network {
 /// What networks have tried. By default it is hashed with a seed of its own, so that nobody knows who shares a place
 /// with whom.
 #[derive(Debug)]
-pub(super) struct Networks<S = RandomState> {
+pub(crate) struct Networks<S = RandomState> {
     rate: Rate,
     hasher: S,
     sets: Mutex<Box<[[Option<Place>; WAYS]]>>,
@@ -52,8 +53,13 @@ pub(super) struct Attempt {
 
 impl Networks {
     /// Nobody has called yet.
-    pub(super) fn new(rate: Rate) -> Self {
+    pub(crate) fn new(rate: Rate) -> Self {
         Self::hashed_by(rate, RandomState::new())
+    }
+
+    /// Something in vain from this address. False: its network has made too much of it.
+    pub(crate) fn note(&self, from: IpAddr, now: Instant) -> bool {
+        self.try_take(Network::of(from), now)
     }
 
     /// An attempt from this address. None: its network has made too many that led to nothing.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use lamplighter_protocol::UtcMillis;
 use sqlx::sqlite::SqliteConnection;
 
-use super::{GrantRecord, KeyRecord, Registry, RegistryError};
+use super::{DepartmentCertificate, GrantRecord, KeyRecord, Registry, RegistryError};
 use crate::audit::{self, Action, Actor, Entry, Subject};
 use crate::feeds::{Access, DepartmentName};
 
@@ -37,6 +37,8 @@ pub struct DepartmentRecord {
     pub created: UtcMillis,
     /// Its keys that nobody has ended, the oldest first; the time of some may be over.
     pub keys: Vec<KeyRecord>,
+    /// Its certificates that nobody has ended, the oldest first; the time of some may be over.
+    pub certificates: Vec<DepartmentCertificate>,
     /// What it may hear, in the order in which it was granted.
     pub grants: Vec<GrantRecord>,
 }
@@ -48,6 +50,8 @@ pub struct EndedDepartment {
     pub name: DepartmentName,
     /// Keys that were good for nothing any more from then on.
     pub keys: u32,
+    /// Certificates that were, too.
+    pub certificates: u32,
     /// Grants that went with it.
     pub grants: u32,
 }
@@ -117,11 +121,12 @@ impl Registry {
         audit::append(&mut transaction, &entry).await.map_err(writing)?;
         transaction.commit().await.map_err(writing)?;
         let (name, title) = (name.clone(), title.clone());
-        Ok(DepartmentRecord { name, title, created: now, keys: Vec::new(), grants: Vec::new() })
+        let (keys, certificates, grants) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(DepartmentRecord { name, title, created: now, keys, certificates, grants })
     }
 
-    /// Ends a department, and says so in the audit: none of its keys and grants is good for anything any more. Its name is
-    /// not given again.
+    /// Ends a department, and says so in the audit: none of its keys, certificates and grants is good for anything any more. Its
+    /// name is not given again.
     ///
     /// # Errors
     /// [`RegistryError::NoDepartment`] or [`RegistryError::Write`]; nothing is changed then.
@@ -141,16 +146,19 @@ impl Registry {
             .await
             .map_err(writing)?;
         let keys = super::department_key::count(&mut transaction, name).await.map_err(writing)?;
+        let certificates = super::department_certificate::count(&mut transaction, name).await;
+        let certificates = certificates.map_err(writing)?;
         let grants = super::grant::count(&mut transaction, name).await.map_err(writing)?;
         let entry = Entry::new(now, by.clone(), Action::DepartmentEnded, Subject::Department(name.clone()))
             .number("keys", keys)
+            .number("certificates", certificates)
             .number("grants", grants);
         audit::append(&mut transaction, &entry).await.map_err(writing)?;
         transaction.commit().await.map_err(writing)?;
-        Ok(EndedDepartment { name: name.clone(), keys, grants })
+        Ok(EndedDepartment { name: name.clone(), keys, certificates, grants })
     }
 
-    /// The departments that there are, by name, with their keys and grants, as they were at one moment.
+    /// The departments that there are, by name, with their keys, certificates and grants, as they were at one moment.
     ///
     /// # Errors
     /// [`RegistryError::Read`] or [`RegistryError::Damaged`].
@@ -163,6 +171,8 @@ impl Registry {
                 .await
                 .map_err(reading)?;
         let mut keys = of_departments(self.keys_in(&mut snapshot).await?, |key| &key.department);
+        let certificates = self.department_certificates_in(&mut snapshot).await?;
+        let mut certificates = of_departments(certificates, |certificate| &certificate.department);
         let mut grants = of_departments(self.grants_in(&mut snapshot).await?, |grant| &grant.department);
         let department = |(name, title, created): (String, String, i64)| {
             let damaged = || self.damaged("the department", &name);
@@ -171,6 +181,7 @@ impl Registry {
                 title: title.parse().map_err(|_| damaged())?,
                 created: UtcMillis(created),
                 keys: keys.remove(&name).unwrap_or_default(),
+                certificates: certificates.remove(&name).unwrap_or_default(),
                 grants: grants.remove(&name).unwrap_or_default(),
                 name,
             })
@@ -187,7 +198,7 @@ impl Registry {
         found.ok_or_else(|| RegistryError::NoDepartment { name: name.clone() })
     }
 
-    /// Who may listen to what, with which keys: what the gateway asks. The time of keys is for the gateway to judge.
+    /// Who may listen to what, by which keys and certificates: what the gateway asks. Their time is for the gateway to judge.
     ///
     /// # Errors
     /// [`RegistryError::Read`] or [`RegistryError::Damaged`].
@@ -196,6 +207,7 @@ impl Registry {
         let access = |department: DepartmentRecord| Access {
             department: department.name,
             keys: department.keys.iter().map(KeyRecord::access).collect(),
+            certificates: department.certificates.iter().map(|one| one.serial.to_string()).collect(),
             grants: department.grants.into_iter().map(|grant| grant.filter).collect(),
         };
         Ok(departments.into_iter().map(access).collect())

@@ -156,6 +156,12 @@ pub enum RegistryError {
         /// The number.
         id: AccessKeyId,
     },
+    /// There is no certificate of this serial number that is good for a department, or not for this one.
+    #[error("no department has a certificate with the serial number {serial}, or it is ended")]
+    NoDepartmentCertificate {
+        /// The serial number.
+        serial: CertificateSerial,
+    },
     /// There is no grant of this number, or not of this department.
     #[error("there is no grant {id}, or it is withdrawn")]
     NoGrant {

@@ -1,7 +1,8 @@
-//! How far the rotation of the CA has come among lampposts.
+//! How far the rotation of the CA has come among lampposts and departments.
 //!
 //! That a lamppost was issued a certificate by the new CA does not mean that it has it, for an answer may be lost. So it
-//! counts once it was seen to log in with one: who does, trusts the new CA too.
+//! counts once it was seen to log in with one: who does, trusts the new CA too. A department's certificate is changed by hand,
+//! and is behind until it is ended, or ends by itself.
 
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 use sqlx::sqlite::SqliteConnection;
@@ -28,14 +29,16 @@ pub enum CaRetirement {
         /// How many were still good.
         revoked: u64,
     },
-    /// Nothing was changed, for so many lampposts would be cut off.
+    /// Nothing was changed, for somebody would be cut off.
     WouldCutOff {
-        /// How many.
+        /// So many lampposts.
         lampposts: u64,
+        /// And whoever logs in to feeds by one of so many certificates of departments.
+        department_certificates: u64,
     },
 }
 
-/// Whether a CA is retired while lampposts know no other one.
+/// Whether a CA is retired while lampposts or departments have nothing of another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IfBehind {
     /// It is not.
@@ -120,9 +123,14 @@ impl Registry {
         let writing = |source| RegistryError::Write { what: "the retirement of a CA", source };
         let mut transaction = self.begin().await.map_err(writing)?;
         let behind = behind(&mut transaction, present).await.map_err(writing)?;
-        if behind > 0 && if_behind == IfBehind::Refuse {
+        let of_departments = super::department_certificate::behind(&mut transaction, present, now).await;
+        let of_departments = of_departments.map_err(writing)?.len() as u64;
+        if behind + of_departments > 0 && if_behind == IfBehind::Refuse {
             transaction.rollback().await.map_err(writing)?;
-            return Ok(CaRetirement::WouldCutOff { lampposts: behind });
+            return Ok(CaRetirement::WouldCutOff {
+                lampposts: behind,
+                department_certificates: of_departments,
+            });
         }
         let rows: Result<Vec<(String, String, i64, i64)>, _> = sqlx::query_as(
             "SELECT serial, lamppost, issued, not_after FROM certificates
@@ -133,7 +141,7 @@ impl Registry {
         .fetch_all(&mut *transaction)
         .await;
         let rows = rows.map_err(writing)?;
-        let revoked = rows.len() as u64;
+        let revoked = rows.len() as u64 + of_departments;
         for (serial, lamppost, issued, not_after) in rows {
             let damaged = || self.damaged("the certificate", &serial);
             let record = CertificateRecord {
@@ -146,9 +154,11 @@ impl Registry {
             };
             mark(&mut transaction, &record, Some(REASON), now, &entry.actor).await.map_err(writing)?;
         }
+        self.end_departments_behind(&mut transaction, present, REASON, now, &entry.actor).await?;
         let (action, subject) = (entry.action, entry.subject.clone());
         if !audit::is_recorded(&mut transaction, action, &subject).await.map_err(writing)? {
             let entry = entry.number("revoked", revoked).number("cut_off", behind);
+            let entry = entry.number("department_certificates_cut_off", of_departments);
             audit::append(&mut transaction, &entry).await.map_err(writing)?;
         }
         transaction.commit().await.map_err(writing)?;

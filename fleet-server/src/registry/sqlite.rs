@@ -304,6 +304,11 @@ async fn migrate(path: &Path, writer: &SqlitePool) -> Result<(), RegistryError> 
             include_str!("../../migrations/sqlite/0006_retired_and_moved_lampposts.sql"),
         ),
         migration(7, "rotation", include_str!("../../migrations/sqlite/0007_rotation.sql")),
+        migration(
+            8,
+            "department certificates",
+            include_str!("../../migrations/sqlite/0008_department_certificates.sql"),
+        ),
     ]);
     let path = path.to_owned();
     migrations.run(writer).await.map_err(|source| {

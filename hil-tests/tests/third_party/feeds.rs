@@ -1,6 +1,7 @@
 //! Departments: mosquitto's client and, over WebSocket, Eclipse's hear what was granted, and nothing else.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -85,6 +86,40 @@ fn who_listens_with_a_key_that_somebody_ends_is_thrown_out_and_others_listen_on(
 }
 
 #[test]
+fn mosquitto_hears_by_a_departments_certificate_until_somebody_ends_it_and_no_lamppost_does() {
+    let city = City::after_a_day();
+    let air = city.certify("air");
+    let weather = city.certify("weather");
+    let said = run(city.show(&weather).args(["-t", "highway/#", "-C", "4", "-W", "20", "-F", "%t"]));
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    assert_eq!(said.out.lines().collect::<BTreeSet<_>>(), TOPICS.into_iter().collect());
+    let refused = run(city.show(&air).args(["-t", "highway/weather/#", "-q", "1", "-W", "20"]));
+    assert!(refused.err.contains("denied"), "{}{}", refused.out, refused.err);
+    let named = run(city.show(&air).args(["-u", "weather", "-P", "x", "-t", "highway/#", "-W", "20"]));
+    assert!(named.code != Some(0) && named.err.contains("bad user name or password"), "{}", named.err);
+
+    // A department speaks for no lamppost, and a lamppost listens to no feed.
+    let topic = format!("lampposts/{A}/up/hello");
+    let mut speak = city.certified("mosquitto_pub", &weather);
+    let said = run(speak.args(["-i", A, "-t", &topic, "-m", "a lie", "-q", "1"]));
+    assert!(said.code != Some(0), "{}{}", said.out, said.err);
+    let mut listen = city.stage.mosquitto("mosquitto_sub", A);
+    let said = run(listen.args(["-i", A, "-t", "highway/#", "-q", "1", "-W", "5"]));
+    assert!(said.out.contains("Subscribed (mid: 1): 128"), "{}{}", said.out, said.err);
+    assert!(!said.out.contains("air_temperature"), "{}", said.out);
+
+    let mut thrown_out = city.show(&weather).args(["-t", "highway/#"]).stdout(Stdio::null()).spawn().unwrap();
+    let mut other = city.show(&air).args(["-t", "highway/air/#"]).stdout(Stdio::null()).spawn().unwrap();
+    city.counts("connections", "weather", 1.0);
+    city.counts("connections", "air", 1.0);
+    city.stage.server.operate(&["department", "end-certificate", &weather.serial]).unwrap();
+    let ended = wait_for("mosquitto_sub to end", Duration::from_secs(20), || thrown_out.try_wait().unwrap());
+    assert!(!ended.unwrap().success(), "it comes again, and its certificate is not good");
+    assert!(other.try_wait().unwrap().is_none());
+    end(&mut other);
+}
+
+#[test]
 fn over_websocket_eclipses_client_hears_the_same_and_is_refused_the_same() {
     let city = City::after_a_day();
     let said: Value =
@@ -107,6 +142,13 @@ struct City {
     keys: [(&'static str, String); 2],
 }
 
+/// A department's key, its certificate, and that one's serial number.
+struct Certified {
+    key: PathBuf,
+    certificate: PathBuf,
+    serial: String,
+}
+
 impl City {
     fn after_a_day() -> Self {
         let mut stage = Stage::with_lampposts(&[A]);
@@ -119,6 +161,52 @@ impl City {
         });
         stage.server = stage.server.restart(Ending::Kill).unwrap();
         Self { stage, keys }
+    }
+
+    /// What `openssl` makes and the fleet's CA signs: the files, and the serial number.
+    fn certify(&self, department: &str) -> Certified {
+        let file = |kind: &str| self.stage.directory().join(format!("{department}-desk.{kind}"));
+        let (key, request, certificate) = (file("key"), file("csr"), file("pem"));
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
+        openssl.args(["-subj", "/"]).arg("-keyout").arg(&key).arg("-out").arg(&request);
+        run(&mut openssl).succeeded();
+        let (request, out) = (request.display().to_string(), certificate.display().to_string());
+        let certify = ["department", "certify", department, "--request", &request, "--out", &out];
+        let said = self.stage.server.operate(&certify).unwrap();
+        let serial = said.split(' ').nth(1).unwrap().to_owned();
+        let certified = Certified { key, certificate, serial };
+        // The server knows of it within a second.
+        wait_for("the certificate to be taken", Duration::from_secs(20), || {
+            let said = run(self.show(&certified).args(["-t", "highway/#", "-E"]));
+            (said.code == Some(0)).then_some(())
+        })
+        .unwrap();
+        self.counts("connections", department, 0.0);
+        certified
+    }
+
+    /// A program of mosquitto that shows a department's certificate, and names nobody.
+    fn certified(&self, program: &str, certified: &Certified) -> Command {
+        let mut command = self.stage.stranger(program, A);
+        command.arg("--cert").arg(&certified.certificate).arg("--key").arg(&certified.key);
+        command
+    }
+
+    fn show(&self, certified: &Certified) -> Command {
+        let server = self.stage.server.mqtt();
+        let mut command = Command::new("timeout");
+        command.args([
+            "60",
+            "mosquitto_sub",
+            "-h",
+            &server.ip().to_string(),
+            "-p",
+            &server.port().to_string(),
+        ]);
+        command.arg("--cafile").arg(self.stage.certificates_of(A).join("ca.pem"));
+        command.arg("--cert").arg(&certified.certificate).arg("--key").arg(&certified.key);
+        command
     }
 
     fn key_of(&self, department: &str) -> String {

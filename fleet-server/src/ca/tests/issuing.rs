@@ -24,6 +24,32 @@ fn what_is_issued_says_what_it_is_for_and_until_when() {
 }
 
 #[test]
+fn a_departments_certificate_names_it_in_a_uri_and_nobody_by_a_common_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let authority = authority(&directory);
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let key = LamppostKey::from_der(&rcgen::PublicKeyData::subject_public_key_info(&key)).unwrap();
+    let (now, name) = (clock::wall(), "a1".parse().unwrap());
+    let (pem, record) = authority.certify_department(&name, &key, Validity::DEPARTMENT, now).unwrap();
+    let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    let (_, certificate) = x509_parser::parse_x509_certificate(&der).unwrap();
+    assert_eq!(certificate.subject().to_string(), "OU=department, O=a1");
+    let names = &certificate.subject_alternative_name().unwrap().unwrap().value.general_names;
+    assert!(
+        matches!(names[..], [x509_parser::extensions::GeneralName::URI("urn:lamplighter:department:a1")]),
+        "{names:?}"
+    );
+    let usage = certificate.extended_key_usage().unwrap().unwrap().value;
+    assert!(!certificate.is_ca() && usage.client_auth && !usage.server_auth && !usage.any);
+    assert_eq!(CertificateSerial::of_certificate(&der), Ok(record.serial));
+    assert_eq!((record.department, &record.authority), (name.clone(), authority.key()));
+    assert_eq!(record.not_after.since_ms(now), 365 * DAY_MS);
+    let late = authority.not_after().plus_ms(-DAY_MS);
+    let (_, record) = authority.certify_department(&name, &key, Validity::DEPARTMENT, late).unwrap();
+    assert_eq!(record.not_after, authority.not_after());
+}
+
+#[test]
 fn the_ca_may_sign_certificates_and_nothing_below_it_may() {
     let directory = tempfile::tempdir().unwrap();
     let authority = authority(&directory);

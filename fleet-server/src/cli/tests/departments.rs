@@ -62,8 +62,72 @@ async fn a_department_is_given_a_key_that_is_printed_once_and_a_grant_and_both_a
     let withdrawn = run(&directory, "grant withdraw 1").await.unwrap();
     assert!(withdrawn.starts_with("grant 1 is withdrawn: department traffic "), "{withdrawn}");
     let ended = run(&directory, "department end traffic").await.unwrap();
-    assert_eq!(ended, "department traffic is ended, with 1 keys and 0 grants\n");
+    assert_eq!(ended, "department traffic is ended, with 1 keys, 0 certificates and 0 grants\n");
     assert_eq!(run(&directory, "department list").await.unwrap(), "there are no departments\n");
+}
+
+#[tokio::test]
+async fn a_department_is_given_a_certificate_for_its_own_key_which_is_listed_and_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    import(directory.path(), CITY).await.unwrap();
+    issue(directory.path(), "DF3637", "").await.unwrap();
+    run(&directory, "department add traffic --title Transport").await.unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let mut asked = rcgen::CertificateParams::default();
+    // Nobody is believed who calls himself something.
+    asked.distinguished_name.push(rcgen::DnType::CommonName, "DF3637");
+    put(at("traffic.csr"), asked.serialize_request(&key).unwrap().pem().unwrap());
+    let certify = format!("department certify traffic --request {}", at("traffic.csr").display());
+    let said = run(&directory, &format!("{certify} --for 30d --out {}", at("traffic.pem").display())).await;
+    let said = said.unwrap();
+    assert!(
+        said.ends_with("nothing is granted to it yet: `fleet-server grant add traffic FILTER`\n"),
+        "{said}"
+    );
+    let written = fs::read_to_string(at("traffic.pem")).unwrap();
+    let serial = said.split(' ').nth(1).unwrap();
+    let (_, pem) = x509_parser::pem::parse_x509_pem(written.as_bytes()).unwrap();
+    let certificate = pem.parse_x509().unwrap();
+    assert_eq!(certificate.subject().to_string(), "OU=department, O=traffic");
+    assert_eq!(CertificateSerial::of_certificate(&pem.contents).unwrap().as_str(), serial);
+
+    let printed = run(&directory, &certify).await.unwrap();
+    assert!(printed.contains("\n-----BEGIN CERTIFICATE-----\n"), "{printed}");
+    let list = run(&directory, "department list").await.unwrap();
+    assert_eq!(list.lines().filter(|line| line.starts_with("  certificate ")).count(), 2, "{list}");
+    assert!(list.contains(&format!("  certificate {serial}, issued 2")), "{list}");
+    assert!(!run(&directory, "cert list").await.unwrap().contains(serial), "it is no lamppost's");
+
+    run(&directory, "ca rotate").await.unwrap();
+    run(&directory, "cert revoke --lamppost DF3637").await.unwrap();
+    let shown = run(&directory, "ca show").await.unwrap();
+    assert!(
+        shown
+            .contains("2 certificates of departments are the old CA's, and are changed by hand:\n  traffic ")
+    );
+    let refused = run(&directory, "ca retire").await.unwrap_err();
+    assert!(refused.contains("and 2 certificates of departments would be good no more"), "{refused}");
+    let serials = list.lines().filter_map(|line| line.strip_prefix("  certificate ")?.split(',').next());
+    for serial in serials {
+        let ended = run(&directory, &format!("department end-certificate {serial}")).await.unwrap();
+        assert_eq!(ended, format!("certificate {serial} of department traffic is ended\n"));
+    }
+    let again = run(&directory, &format!("department end-certificate {serial}")).await.unwrap_err();
+    assert!(again.ends_with("or it is ended"), "{again}");
+    run(&directory, "ca retire").await.unwrap();
+
+    for (words, expected) in [
+        (format!("{certify} --out {}", at("traffic.pem").display()), "is there already"),
+        (certify.replace("traffic --", "parks --"), "there is no department parks"),
+        (certify.replace(".csr", ".pem"), "traffic.pem: it is no request in PEM"),
+        (certify.replace(".csr", ".none"), "cannot read the request"),
+        (format!("{certify} --for 0"), "a certificate is good for a minute to 3650 days"),
+    ] {
+        let error = run(&directory, &words).await.unwrap_err();
+        assert!(error.contains(expected), "{words}: {error}");
+    }
+    assert_eq!(fs::read_to_string(at("traffic.pem")).unwrap(), written);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use lamplighter_protocol::Theme::{Air, Weather};
 use lamplighter_protocol::UtcMillis;
 use rumqttc::mqttbytes::v4::{LastWill, Publish, SubscribeFilter, Unsubscribe};
 
-use super::super::AccessKey;
+use super::super::{AccessKey, AccessKeyId};
 use super::*;
 use crate::clock;
 
@@ -18,7 +18,12 @@ fn at(start: Instant, seconds: i64) -> Now {
 fn access(grants: &[&str], until: Option<UtcMillis>) -> Access {
     let key = AccessKey { id: AccessKeyId(1), digest: [1; 32], until };
     let grants = grants.iter().map(|grant| grant.parse().unwrap()).collect();
-    Access { department: "parks".parse().unwrap(), keys: vec![key], grants }
+    Access {
+        department: "parks".parse().unwrap(),
+        keys: vec![key],
+        certificates: vec!["4a01".to_owned()],
+        grants,
+    }
 }
 
 fn connect(shape: impl FnOnce(&mut Connect)) -> Event {
@@ -29,14 +34,15 @@ fn connect(shape: impl FnOnce(&mut Connect)) -> Event {
 }
 
 fn waiting(start: Instant) -> Session {
-    Session::new(Arc::new(FeedLimits::default()), start)
+    Session::new(Arc::new(FeedLimits::default()), None, start)
 }
 
 fn listening(start: Instant, grants: &[&str], until: Option<UtcMillis>, keep_alive_s: u16) -> Session {
     let mut session = waiting(start);
     let effects = session.step(connect(|connect| connect.keep_alive = keep_alive_s), at(start, 0));
-    assert!(matches!(&effects[..], [Effect::Admit(asked)] if asked.name == "parks" && asked.key == "secret"));
-    let admitted = Event::Admitted(Ok((Arc::new(access(grants, until)), AccessKeyId(1))));
+    let credentials = Credentials::Key { name: "parks".to_owned(), key: "secret".to_owned() };
+    assert_eq!(effects, [Effect::Admit(credentials)]);
+    let admitted = Event::Admitted(Ok((Arc::new(access(grants, until)), Proof::Key(AccessKeyId(1)))));
     let effects = session.step(admitted, at(start, 0));
     assert_eq!(effects, [Effect::Send(Outgoing::ConnAck(ConnectReturnCode::Success))]);
     session
@@ -181,6 +187,47 @@ fn a_key_that_ends_and_a_department_that_goes_end_the_connection() {
 }
 
 #[test]
+fn a_certificate_says_who_it_is_and_a_name_beside_it_has_to_be_the_same() {
+    let start = clock::monotonic();
+    let shown = Arc::new(DepartmentIdentity {
+        department: "parks".parse().unwrap(),
+        certificate_serial: "4a01".to_owned(),
+        not_after: WALL.plus_ms(5_999),
+    });
+    let session = || Session::new(Arc::new(FeedLimits::default()), Some(Arc::clone(&shown)), start);
+    for login in [None, Some(Login::new("parks", "whatever"))] {
+        let effects = session().step(connect(|connect| connect.login = login), at(start, 0));
+        assert_eq!(effects, [Effect::Admit(Credentials::Certificate(Arc::clone(&shown)))]);
+    }
+    for name in ["police", "", "4a01"] {
+        let other = connect(|connect| connect.login = Some(Login::new(name, "secret")));
+        let answer = Outgoing::ConnAck(ConnectReturnCode::BadUserNamePassword);
+        let effects = session().step(other, at(start, 0));
+        assert_eq!(effects, [Effect::Send(answer), Effect::Close(Ending::BadLogin)], "{name:?}");
+    }
+
+    let listening = || {
+        let mut session = session();
+        session.step(connect(|connect| connect.login = None), at(start, 0));
+        let proof = Proof::Certificate(Arc::clone(&shown));
+        let admitted = Event::Admitted(Ok((Arc::new(access(&["highway/#"], None)), proof)));
+        session.step(admitted, at(start, 0));
+        session
+    };
+    let mut session = listening();
+    assert_eq!(session.deadline(at(start, 0)), Some(start + Duration::from_secs(6)));
+    assert_eq!(session.step(Event::Tick, at(start, 5)), []);
+    assert_eq!(session.step(Event::Tick, at(start, 6)), [Effect::Close(Ending::CertificateEnded)]);
+    for directory in [
+        Directory::default(),
+        Directory::new([Access { certificates: Vec::new(), ..access(&["highway/#"], None) }]),
+    ] {
+        let effects = listening().step(Event::Directory(Arc::new(directory)), at(start, 1));
+        assert_eq!(effects, [Effect::Close(Ending::CertificateEnded)]);
+    }
+}
+
+#[test]
 fn whatever_a_listener_has_no_business_to_say_ends_the_connection() {
     let start = clock::monotonic();
     let publish = Publish::new("highway/air/-/DF1/pm1", QoS::AtMostOnce, "a lie");
@@ -225,6 +272,6 @@ fn a_connection_has_a_bounded_number_of_filters() {
 
 #[test]
 fn a_key_does_not_print() {
-    let credentials = Credentials { name: "parks".to_owned(), key: "secret".to_owned() };
+    let credentials = Credentials::Key { name: "parks".to_owned(), key: "secret".to_owned() };
     assert!(!format!("{:?}", Effect::Admit(credentials)).contains("secret"));
 }

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ca::{ALPN_HTTP, ALPN_MQTT, ReturningClients};
 use crate::clock;
+use crate::feeds::{DepartmentIdentity, DepartmentName};
 use crate::gateway::{
     Admission, Admitted, Admitting, Gateway, GatewayMetrics, GatewayOptions, Limits, Probe, Refusal, Sessions,
 };
@@ -277,6 +278,23 @@ impl TestAuthority {
             certificate.der().clone(),
             PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
         )))
+    }
+
+    /// Shows a department's certificate of this serial number, which ends with this year.
+    pub(super) fn department_tls(&self, name: &str, serial: u8, year: i32) -> Arc<rustls::ClientConfig> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::OrganizationalUnitName, DepartmentIdentity::UNIT);
+        let uri = name.parse::<DepartmentName>().unwrap().uri();
+        params.subject_alt_names = vec![rcgen::SanType::URI(uri.try_into().unwrap())];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.serial_number = Some(rcgen::SerialNumber::from(vec![serial]));
+        (params.not_before, params.not_after) =
+            (rcgen::date_time_ymd(2024, 1, 1), rcgen::date_time_ymd(year, 12, 31));
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        self.client_tls(Some((certificate.der().clone(), key)))
     }
 
     pub(super) fn anonymous_tls(&self) -> Arc<rustls::ClientConfig> {

@@ -83,6 +83,7 @@ impl City {
                 digest: AccessKey::digest_of(format!("key of {name}").as_bytes()),
                 until: None,
             }],
+            certificates: vec![if name == "weather" { "0a" } else { "0b" }.to_owned()],
             grants: vec![grant.parse().unwrap()],
         };
         Directory::new([access("weather", weather), access("parks", "highway/+/+/DF2/#")])
@@ -103,6 +104,12 @@ impl City {
     /// A client that has shown no certificate, and no key yet.
     async fn stranger(&self) -> Client {
         Client::open(&self.bench, self.bench.authority.anonymous_tls()).await.unwrap()
+    }
+
+    /// A client that shows a certificate, and has not logged in.
+    async fn certified(&self, name: &str, serial: u8) -> Client {
+        let tls = self.bench.authority.department_tls(name, serial, 2099);
+        Client::open(&self.bench, tls).await.unwrap()
     }
 
     async fn department(&self, name: &str) -> Client {
@@ -255,12 +262,95 @@ async fn a_wrong_name_and_a_wrong_key_get_the_same_answer_and_too_many_get_none(
         client.send(Packet::Connect(wrong_key.clone())).await;
         client.expect_refused(ConnectReturnCode::BadUserNamePassword).await;
     }
-    let mut client = city.stranger().await;
-    client.send(Packet::Connect(wrong_key)).await;
-    client.expect_refused(ConnectReturnCode::ServiceUnavailable).await;
+    for connect in [wrong_key, login("nobody")] {
+        let mut client = city.stranger().await;
+        client.send(Packet::Connect(connect)).await;
+        client.expect_refused(ConnectReturnCode::ServiceUnavailable).await;
+    }
     city.ended(Ending::BadLogin, 20).await;
-    city.ended(Ending::TooManyFailures, 1).await;
+    city.ended(Ending::TooManyFailures, 2).await;
+    // Who has the key is let in, whoever else calls from the same network.
+    let mut weather = city.department("weather").await;
+    weather.ping().await;
     assert_eq!(city.bench.counter("sessions"), 0);
+}
+
+#[tokio::test]
+async fn a_department_that_shows_its_certificate_needs_no_name_and_key_and_hears_and_may_the_same() {
+    let city = City::start(FeedLimits::default(), Limits::default()).await;
+    let accepted = Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, false));
+    let mut weather = city.certified("weather", 0x0a).await;
+    weather.send(Packet::Connect(Connect::new("a client"))).await;
+    weather.expect(&accepted).await;
+    let once = SubscribeReasonCode::Success(QoS::AtLeastOnce);
+    assert_eq!(subscribe(&mut weather, "highway/#", QoS::AtLeastOnce).await, once);
+    assert_eq!(hear(&mut weather).await, heard(TOPIC, 0.5, true, 1));
+    assert_eq!(
+        subscribe(&mut weather, "highway/air/#", QoS::AtLeastOnce).await,
+        SubscribeReasonCode::Failure,
+        "what is another's"
+    );
+    let mut named = city.certified("weather", 0x0a).await;
+    named.send(Packet::Connect(login("weather"))).await;
+    named.expect(&accepted).await;
+    named.publish(TOPIC, 1, b"a lie").await;
+    named.expect_closed().await;
+    city.ended(Ending::Publish, 1).await;
+
+    // Somebody else's name, a certificate of which nobody here knows, one of another department, and one that has ended.
+    let mut other = city.certified("weather", 0x0a).await;
+    other.send(Packet::Connect(login("parks"))).await;
+    other.expect_refused(ConnectReturnCode::BadUserNamePassword).await;
+    for (name, serial, year) in [("weather", 0x0c, 2099), ("weather", 0x0b, 2099), ("weather", 0x0a, 2025)] {
+        let tls = city.bench.authority.department_tls(name, serial, year);
+        let mut refused = Client::open(&city.bench, tls).await.unwrap();
+        refused.send(Packet::Connect(Connect::new("a client"))).await;
+        refused.expect_refused(ConnectReturnCode::NotAuthorized).await;
+    }
+    city.ended(Ending::BadCertificate, 3).await;
+
+    // It is no lamppost, and speaks for none: its client id is nothing but a client id.
+    let mut as_lamppost = city.certified("weather", 0x0a).await;
+    as_lamppost.send(Packet::Connect(Connect::new("DF1"))).await;
+    as_lamppost.expect(&accepted).await;
+    as_lamppost.publish("lampposts/DF1/up/hello", 1, b"a lie").await;
+    as_lamppost.expect_closed().await;
+    assert_eq!(city.bench.counter("sessions"), 0);
+    city.observe("DF1", 1.5);
+    assert_eq!(hear(&mut weather).await, heard(TOPIC, 1.5, false, 2), "nobody else is disturbed");
+}
+
+#[tokio::test]
+async fn a_departments_certificate_that_is_ended_closes_and_is_refused_also_where_tls_is_resumed() {
+    let city = City::start(FeedLimits::default(), Limits::default()).await;
+    let tls = city.bench.authority.department_tls("weather", 0x0a, 2099);
+    let open = async || {
+        let mut client = Client::open(&city.bench, Arc::clone(&tls)).await.unwrap();
+        client.send(Packet::Connect(Connect::new("a client"))).await;
+        client
+    };
+    let accepted = Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, false));
+    let mut first = open().await;
+    first.expect(&accepted).await;
+    first.ping().await;
+    let mut second = open().await;
+    second.expect(&accepted).await;
+    let resumed = Some(rustls::HandshakeKind::Resumed);
+    assert_eq!(second.stream.get_ref().1.handshake_kind(), resumed);
+    second.ping().await;
+
+    let mut directory =
+        City::directory("highway/weather/#").get(&"weather".parse().unwrap()).unwrap().as_ref().clone();
+    directory.certificates.clear();
+    city.directory.send_replace(Arc::new(Directory::new([directory])));
+    first.expect_closed().await;
+    second.expect_closed().await;
+    city.ended(Ending::CertificateEnded, 2).await;
+    let mut third = open().await;
+    assert_eq!(third.stream.get_ref().1.handshake_kind(), resumed);
+    third.expect_refused(ConnectReturnCode::NotAuthorized).await;
+    let mut by_key = city.department("weather").await;
+    by_key.ping().await;
 }
 
 #[tokio::test]
@@ -285,7 +375,8 @@ async fn what_is_withdrawn_in_mid_stream_is_heard_no_more_and_a_key_that_ends_cl
 
 #[tokio::test]
 async fn who_never_reads_is_cut_and_costs_nobody_else_anything() {
-    let limits = FeedLimits { write: Duration::from_secs(1), ..FeedLimits::default() };
+    // On a machine that is busy the reader may not be read for a second either.
+    let limits = FeedLimits { write: Duration::from_secs(5), ..FeedLimits::default() };
     let city = City::start(limits, Limits::default()).await;
     let mut deaf = city.department("weather").await;
     subscribe(&mut deaf, "highway/#", QoS::AtMostOnce).await;
@@ -338,7 +429,21 @@ async fn what_a_listener_may_not_do_ends_it_alone() {
 async fn over_websocket_a_browser_hears_the_same_for_longer_than_http_may_take() {
     let limits = Limits { http: Duration::from_millis(500), http_requests: 1, ..Limits::default() };
     let city = City::start(FeedLimits::default(), limits).await;
-    let mut client = city.stranger().await;
+    let client = city.stranger().await;
+    hears_over_websocket(&city, client, login("weather")).await;
+}
+
+#[tokio::test]
+async fn over_websocket_a_department_that_shows_its_certificate_needs_no_name_and_key() {
+    let city =
+        City::start(FeedLimits::default(), Limits { http: Duration::from_millis(500), ..Limits::default() })
+            .await;
+    let client = city.certified("weather", 0x0a).await;
+    hears_over_websocket(&city, client, Connect::new("a client")).await;
+}
+
+/// A client that goes on as a WebSocket, logs in like this, and hears.
+async fn hears_over_websocket(city: &City, mut client: Client, connect: Connect) {
     let request = "GET /mqtt HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
                    sec-websocket-version: 13\r\nsec-websocket-protocol: mqtt\r\n\
                    sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -353,7 +458,7 @@ async fn over_websocket_a_browser_hears_the_same_for_longer_than_http_may_take()
     city.bench.counts("http_connections_total{ending=\"done\"}", 1).await;
 
     let mut bytes = bytes::BytesMut::new();
-    Packet::Connect(login("weather")).write(&mut bytes, usize::MAX).unwrap();
+    Packet::Connect(connect).write(&mut bytes, usize::MAX).unwrap();
     let mut subscribe = Subscribe::new("highway/#", QoS::AtMostOnce);
     subscribe.pkid = 7;
     Packet::Subscribe(subscribe).write(&mut bytes, usize::MAX).unwrap();

@@ -1,7 +1,8 @@
 //! Departments, their keys and their grants.
 
 use super::*;
-use crate::audit::AuditReader;
+use crate::audit::{AuditReader, Entry, Subject};
+use crate::ca::KeyDigest;
 use crate::feeds::DepartmentName;
 
 fn name(text: &str) -> DepartmentName {
@@ -46,7 +47,7 @@ async fn what_is_decided_of_departments_is_in_the_audit_and_no_key_is_anywhere()
         ["grant_withdrawn", "grant:1", granted],
         ["department_key_added", "department_key:2", of],
         ["department_key_ended", "department_key:1", of],
-        ["department_ended", "department:traffic", r#"{"grants":0,"keys":1}"#],
+        ["department_ended", "department:traffic", r#"{"certificates":0,"grants":0,"keys":1}"#],
     ];
     assert_eq!(said, expected);
     assert_eq!(registry.feed_access().await.unwrap(), []);
@@ -57,6 +58,96 @@ async fn what_is_decided_of_departments_is_in_the_audit_and_no_key_is_anywhere()
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         assert!(!String::from_utf8_lossy(&bytes).contains(key.expose()));
     }
+}
+
+fn certificate(serial: &str, authority: &str, not_after: UtcMillis) -> DepartmentCertificate {
+    DepartmentCertificate {
+        serial: serial.parse().unwrap(),
+        department: name("traffic"),
+        issued: NOW,
+        not_after,
+        authority: authority.repeat(64).parse().unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_departments_certificate_is_in_the_audit_is_published_and_ends_once() {
+    let (directory, registry) = with_department().await;
+    let one = certificate("0a", "a", LATER);
+    let version = registry.version_of(Part::Departments).await.unwrap();
+    registry.add_department_certificate(&one, &BY).await.unwrap();
+    assert_ne!(registry.version_of(Part::Departments).await.unwrap(), version);
+    assert_eq!(registry.department(&name("traffic")).await.unwrap().certificates, std::slice::from_ref(&one));
+    assert_eq!(registry.feed_access().await.unwrap()[0].certificates, ["0a"]);
+    assert_eq!(registry.certificate(&one.serial).await.unwrap(), None, "it is no lamppost's");
+    let of_nobody = DepartmentCertificate { department: name("nobody"), ..certificate("0b", "a", LATER) };
+    let refused = registry.add_department_certificate(&of_nobody, &BY).await.unwrap_err();
+    assert_eq!(refused.to_string(), "there is no department nobody");
+
+    let end = async |serial: &str, of: Option<&str>| {
+        let of = of.map(name);
+        registry.end_department_certificate(&serial.parse().unwrap(), of.as_ref(), LATER, &BY).await
+    };
+    let unknown = "no department has a certificate with the serial number 0a, or it is ended";
+    assert_eq!(end("0a", Some("parks")).await.unwrap_err().to_string(), unknown);
+    assert_eq!(end("0a", Some("traffic")).await.unwrap(), one);
+    assert_eq!(end("0a", None).await.unwrap_err().to_string(), unknown);
+    assert_eq!(registry.feed_access().await.unwrap()[0].certificates, [""; 0]);
+
+    for serial in 1..=16 {
+        registry
+            .add_department_certificate(&certificate(&format!("b{serial:02x}"), "a", NOW), &BY)
+            .await
+            .unwrap();
+    }
+    let full = registry.add_department_certificate(&certificate("ff", "a", LATER), &BY).await.unwrap_err();
+    assert!(full.to_string().starts_with("there are 16 certificates of one department already"), "{full}");
+    registry.end_department(&name("traffic"), LATER, &BY).await.unwrap();
+    assert_eq!(registry.departments_behind(&"b".repeat(64).parse().unwrap(), NOW).await.unwrap(), []);
+
+    let mut reader = AuditReader::open(&file(&directory)).await.unwrap();
+    let records = reader.page().await.unwrap().into_iter().map(|stored| stored.record.unwrap());
+    let said: Vec<_> = records.map(|record| [record.action, record.subject, record.detail]).collect();
+    let issued = format!(r#"{{"department":"traffic","not_after_ms":{}}}"#, LATER.0);
+    assert_eq!(said[1], ["department_certificate_issued", "certificate:0a", &issued]);
+    let ended = ["department_certificate_ended", "certificate:0a", r#"{"department":"traffic"}"#];
+    assert_eq!(said[2], ended);
+    let all = r#"{"certificates":16,"grants":0,"keys":0}"#;
+    assert_eq!(said.last().unwrap(), &["department_ended", "department:traffic", all]);
+}
+
+#[tokio::test]
+async fn no_ca_is_retired_while_a_departments_certificate_of_it_is_good_unless_it_is_forced() {
+    let (directory, registry) = with_department().await;
+    let (old, new): (&str, KeyDigest) = ("a", "b".repeat(64).parse().unwrap());
+    let ended_by_itself = certificate("01", old, NOW.plus_ms(-1));
+    let of_new = certificate("02", "b", LATER);
+    let ended = certificate("03", old, LATER);
+    let behind = certificate("04", old, LATER);
+    for one in [&ended_by_itself, &of_new, &ended, &behind] {
+        registry.add_department_certificate(one, &BY).await.unwrap();
+    }
+    registry.end_department_certificate(&ended.serial, None, NOW, &BY).await.unwrap();
+    assert_eq!(registry.departments_behind(&new, NOW).await.unwrap(), std::slice::from_ref(&behind));
+    let retire = async |if_behind| {
+        let subject = Subject::Authority(lamplighter_protocol::Digest::of(b"the old one"));
+        let entry = Entry::new(NOW, BY, crate::audit::Action::AuthorityRetired, subject);
+        registry.retire_authority(&new, if_behind, NOW, entry).await.unwrap()
+    };
+    let would = CaRetirement::WouldCutOff { lampposts: 0, department_certificates: 1 };
+    assert_eq!(retire(IfBehind::Refuse).await, would);
+    assert_eq!(registry.feed_access().await.unwrap()[0].certificates, ["01", "02", "04"]);
+    assert_eq!(retire(IfBehind::CutOff).await, CaRetirement::Done { revoked: 1 });
+    assert_eq!(registry.feed_access().await.unwrap()[0].certificates, ["01", "02"]);
+    assert_eq!(retire(IfBehind::Refuse).await, CaRetirement::Done { revoked: 0 });
+
+    let mut reader = AuditReader::open(&file(&directory)).await.unwrap();
+    let records = reader.page().await.unwrap().into_iter().map(|stored| stored.record.unwrap());
+    let said: Vec<_> = records.map(|record| [record.action, record.subject, record.detail]).collect();
+    let reason = r#"{"department":"traffic","reason":"its CA is retired"}"#;
+    assert!(said.contains(&["department_certificate_ended", "certificate:04", reason].map(str::to_owned)));
+    let retired = r#"{"cut_off":0,"department_certificates_cut_off":1,"revoked":1}"#;
+    assert_eq!(said.last().unwrap()[2], retired);
 }
 
 #[tokio::test]
