@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -10,6 +12,7 @@ use super::app::{App, registry_problem};
 use super::openapi::problems;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Asked, FromParameters, FromPath, InPath, Parameters, PathParameters};
+use super::tagged::tagged;
 use super::timestamp::Timestamp;
 use crate::audit::Actor;
 use crate::clock;
@@ -141,12 +144,20 @@ impl CertificateStateName {
 /// The certificates that were issued to lampposts, page by page.
 #[utoipa::path(
     get, path = "/api/v1/certificates", tag = "enrolment", params(CertificatesQuery),
-    responses((status = 200, description = "Some certificates", body = CertificatePage), CertificatesProblems)
+    responses(
+        (
+            status = 200, description = "Some certificates", body = CertificatePage,
+            headers(("ETag" = String, description = "Goes by all but `time`"))
+        ),
+        (status = 304, description = "Nothing is different from what is known"),
+        CertificatesProblems
+    )
 )]
 pub(super) async fn list_certificates(
     State(app): State<App>,
+    headers: HeaderMap,
     Asked(query): Asked<CertificatesQuery>,
-) -> Result<Json<CertificatePage>, Problem> {
+) -> Result<Response, Problem> {
     let after = match &query.after {
         Some(serial) => {
             let record = app.registry.certificate(serial).await.map_err(|error| registry_problem(&error))?;
@@ -168,7 +179,8 @@ pub(super) async fn list_certificates(
     found.truncate(query.limit as usize);
     let next = found.last().filter(|_| more).map(|last| last.record.serial.to_string());
     let certificates = found.into_iter().map(|one| document(one, now)).collect();
-    Ok(Json(CertificatePage { time: Timestamp(now), certificates, next }))
+    let page = CertificatePage { time: Timestamp(now), certificates, next };
+    Ok(tagged(&headers, &(&page.certificates, &page.next), &page))
 }
 
 /// Revoke a certificate

@@ -1,7 +1,8 @@
 //! Who is connected to the gateway.
 
-use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use lamplighter_protocol::LamppostNumber;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -10,6 +11,7 @@ use super::app::App;
 use super::openapi::problems;
 use super::problem::Problem;
 use super::query::{Asked, FromParameters, Parameters};
+use super::tagged::tagged;
 use super::timestamp::Timestamp;
 use crate::clock;
 use crate::gateway::SessionInfo;
@@ -75,12 +77,20 @@ pub(super) struct ConnectionDocument {
 /// The lampposts that are connected, page by page.
 #[utoipa::path(
     get, path = "/api/v1/connections", tag = "enrolment", params(ConnectionsQuery),
-    responses((status = 200, description = "Some connections", body = ConnectionPage), ConnectionsProblems)
+    responses(
+        (
+            status = 200, description = "Some connections", body = ConnectionPage,
+            headers(("ETag" = String, description = "Goes by all but `time`"))
+        ),
+        (status = 304, description = "Nothing is different from what is known"),
+        ConnectionsProblems
+    )
 )]
 pub(super) async fn list_connections(
     State(app): State<App>,
+    headers: HeaderMap,
     Asked(query): Asked<ConnectionsQuery>,
-) -> Result<Json<ConnectionPage>, Problem> {
+) -> Result<Response, Problem> {
     let limit = query.limit as usize;
     let page = move |state: &super::WebState| {
         let found = state.sessions.page(query.after.as_ref(), limit + 1);
@@ -95,7 +105,8 @@ pub(super) async fn list_connections(
         connection: session.into(),
     };
     let connections = found.into_iter().map(connection).collect();
-    Ok(Json(ConnectionPage { time: Timestamp(clock::wall()), total, connections, next }))
+    let page = ConnectionPage { time: Timestamp(clock::wall()), total, connections, next };
+    Ok(tagged(&headers, &(page.total, &page.connections, &page.next), &page))
 }
 
 impl From<SessionInfo> for ConnectionDocument {

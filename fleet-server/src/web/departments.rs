@@ -1,16 +1,19 @@
-//! Departments, their API keys and what they may hear: listed, and decided by operators.
+//! Departments, their API keys and what they may hear: listed, and decided by operators. Their certificates are listed here, too.
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use lamplighter_protocol::UtcMillis;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::app::{App, registry_problem};
+use super::department_certificates::DepartmentCertificateDocument;
 use super::openapi::problems;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Asked, FromParameters, FromPath, InPath, NoParameters, Parameters, PathParameters};
+use super::tagged::tagged;
 use super::timestamp::Timestamp;
 use crate::audit::Actor;
 use crate::clock;
@@ -26,7 +29,7 @@ pub(super) struct DepartmentsDocument {
     departments: Vec<DepartmentDocument>,
 }
 
-/// A department, its keys and its grants.
+/// A department, its keys, its certificates and its grants.
 #[derive(Serialize, ToSchema)]
 pub(super) struct DepartmentDocument {
     /// What it logs in with.
@@ -39,6 +42,8 @@ pub(super) struct DepartmentDocument {
     created: Timestamp,
     /// Its API keys that nobody has ended, the oldest first.
     keys: Vec<KeyDocument>,
+    /// Certificates that it logs in by, and that nobody has ended, the oldest first.
+    certificates: Vec<DepartmentCertificateDocument>,
     /// What it may hear, the oldest first.
     grants: Vec<GrantDocument>,
 }
@@ -146,7 +151,7 @@ impl FromParameters for NewGrant {
 pub(super) struct DepartmentPath {
     /// The name of the department.
     #[param(value_type = String, example = "traffic")]
-    name: DepartmentName,
+    pub(super) name: DepartmentName,
 }
 
 impl FromPath for DepartmentPath {
@@ -191,24 +196,33 @@ impl FromPath for GrantPath {
 
 /// List departments
 ///
-/// With their API keys that nobody has ended, and what they may hear. What has ended is in the audit.
+/// With their API keys and certificates that nobody has ended, and what they may hear. What has ended is in the audit.
 #[utoipa::path(
     get, path = "/api/v1/departments", tag = "departments",
-    responses((status = 200, description = "The departments", body = DepartmentsDocument), ListProblems)
+    responses(
+        (
+            status = 200, description = "The departments", body = DepartmentsDocument,
+            headers(("ETag" = String, description = "Goes by all of it"))
+        ),
+        (status = 304, description = "Nothing is different from what is known"),
+        ListProblems
+    )
 )]
 pub(super) async fn list_departments(
     State(app): State<App>,
+    headers: HeaderMap,
     _: Asked<NoParameters>,
-) -> Result<Json<DepartmentsDocument>, Problem> {
+) -> Result<Response, Problem> {
     let now = clock::wall();
     let departments = app.registry.departments().await.map_err(|error| refused(&error))?;
     let departments = departments.into_iter().map(|one| DepartmentDocument::of(one, now)).collect();
-    Ok(Json(DepartmentsDocument { departments }))
+    let document = DepartmentsDocument { departments };
+    Ok(tagged(&headers, &document, &document))
 }
 
 /// Add a department
 ///
-/// It hears nothing until it has a key and a grant.
+/// It hears nothing until it has a key or a certificate, and a grant.
 #[utoipa::path(
     post, path = "/api/v1/departments", tag = "departments", params(NewDepartment),
     responses((status = 200, description = "It is added", body = DepartmentDocument), AddDepartmentProblems)
@@ -224,8 +238,8 @@ pub(super) async fn add_department(
 
 /// End a department
 ///
-/// None of its keys and grants is good for anything any more; who listens with one is thrown out within seconds. Its name is
-/// not given again.
+/// None of its keys, certificates and grants is good for anything any more; who listens is thrown out within seconds. Its name
+/// is not given again.
 #[utoipa::path(
     delete, path = "/api/v1/departments/{name}", tag = "departments", params(DepartmentPath),
     responses((status = 204, description = "It is ended"), DepartmentProblems)
@@ -281,15 +295,25 @@ pub(super) async fn end_department_key(
 /// List what a department may hear
 #[utoipa::path(
     get, path = "/api/v1/departments/{name}/grants", tag = "departments", params(DepartmentPath),
-    responses((status = 200, description = "Its grants", body = GrantsDocument), GrantsProblems)
+    responses(
+        (
+            status = 200, description = "Its grants", body = GrantsDocument,
+            headers(("ETag" = String, description = "Goes by all of it"))
+        ),
+        (status = 304, description = "Nothing is different from what is known"),
+        GrantsProblems
+    )
 )]
 pub(super) async fn list_grants(
     State(app): State<App>,
+    headers: HeaderMap,
     InPath(DepartmentPath { name }): InPath<DepartmentPath>,
     _: Asked<NoParameters>,
-) -> Result<Json<GrantsDocument>, Problem> {
+) -> Result<Response, Problem> {
     let department = app.registry.department(&name).await.map_err(|error| refused(&error))?;
-    Ok(Json(GrantsDocument { grants: department.grants.into_iter().map(GrantDocument::from).collect() }))
+    let document =
+        GrantsDocument { grants: department.grants.into_iter().map(GrantDocument::from).collect() };
+    Ok(tagged(&headers, &document, &document))
 }
 
 /// Grant a department what a filter names
@@ -329,10 +353,11 @@ pub(super) async fn withdraw_grant(
     clippy::wildcard_enum_match_arm,
     reason = "whatever else fails is the registry's own fault, also what comes to be added there"
 )]
-fn refused(error: &RegistryError) -> Problem {
+pub(super) fn refused(error: &RegistryError) -> Problem {
     let (kind, parameter) = match error {
         RegistryError::NoDepartment { .. } => (ProblemKind::UnknownDepartment, Some("name")),
         RegistryError::NoKey { .. } => (ProblemKind::UnknownKey, Some("id")),
+        RegistryError::NoDepartmentCertificate { .. } => (ProblemKind::UnknownCertificate, Some("serial")),
         RegistryError::NoGrant { .. } => (ProblemKind::UnknownGrant, Some("id")),
         RegistryError::DepartmentTaken { .. } => (ProblemKind::TakenAlready, Some("name")),
         RegistryError::GrantedAlready { .. } => (ProblemKind::TakenAlready, Some("filter")),
@@ -353,6 +378,11 @@ impl DepartmentDocument {
             title: record.title.to_string(),
             created: Timestamp(record.created),
             keys: record.keys.into_iter().map(|key| KeyDocument::of(key, now)).collect(),
+            certificates: record
+                .certificates
+                .iter()
+                .map(|one| DepartmentCertificateDocument::of(one, now))
+                .collect(),
             grants: record.grants.into_iter().map(GrantDocument::from).collect(),
         }
     }

@@ -1,4 +1,4 @@
-//! What operators tell of a lamppost's life: its controller is replaced, it is moved, it is taken down.
+//! What operators tell of a lamppost's life: its controller is replaced, it is moved, it is taken down, and is there again.
 
 use axum::Json;
 use axum::extract::State;
@@ -208,7 +208,7 @@ pub(super) async fn relocate(
 /// Retire a lamppost
 ///
 /// It was taken down: its certificates are revoked, its tokens ended, and it counts no more among the lampposts of the
-/// city. What was observed on it stays. `fleet-server lamppost revive` brings it back.
+/// city. What was observed on it stays. `revive` brings it back.
 #[utoipa::path(
     post, path = "/api/v1/lampposts/{number}/retirement", tag = "lampposts", params(LamppostPath, RetirementQuery),
     responses((status = 200, description = "It is retired", body = RetirementDocument), LifeProblems)
@@ -223,6 +223,27 @@ pub(super) async fn retire(
     retired.map_err(|error| life_problem(&error.into()))?;
     tracing::warn!(lamppost = %number, "it is retired: what it logged in with is revoked");
     Ok(Json(Retirement { since: now, reason: query.reason }.into()))
+}
+
+/// Revive a lamppost
+///
+/// One that was retired is there again, and one of the city. It has to be enrolled anew: what was revoked stays revoked.
+#[utoipa::path(
+    post, path = "/api/v1/lampposts/{number}/revive", tag = "lampposts", params(LamppostPath),
+    responses(
+        (status = 200, description = "It is in service; since when it was retired, and why", body = RetirementDocument),
+        LifeProblems
+    )
+)]
+pub(super) async fn revive(
+    State(app): State<App>,
+    InPath(LamppostPath { number }): InPath<LamppostPath>,
+    _: Asked<NoParameters>,
+) -> Result<Json<RetirementDocument>, Problem> {
+    let revived = app.registry.revive(&number, clock::wall(), &Actor::Console).await;
+    let retired = revived.map_err(|error| life_problem(&error))?;
+    tracing::info!(lamppost = %number, "it is one of the city again");
+    Ok(Json(retired.into()))
 }
 
 /// Places of a lamppost

@@ -25,6 +25,7 @@ mod connections;
 mod console;
 mod csv;
 mod decisions;
+mod department_certificates;
 mod departments;
 mod entrance;
 mod etag;
@@ -58,6 +59,7 @@ mod state;
 mod step;
 mod stops;
 mod system;
+mod tagged;
 mod timestamp;
 mod tokens;
 mod unread;
@@ -204,6 +206,7 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(life::replace_controller))
         .routes(routes!(life::relocate))
         .routes(routes!(life::retire))
+        .routes(routes!(life::revive))
         .routes(routes!(latest::latest_of_lamppost))
         .routes(routes!(series::list_series))
         .routes(routes!(series_data::series_data))
@@ -217,6 +220,8 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(departments::end_department))
         .routes(routes!(departments::add_department_key))
         .routes(routes!(departments::end_department_key))
+        .routes(routes!(department_certificates::certify_department))
+        .routes(routes!(department_certificates::end_department_certificate))
         .routes(routes!(departments::list_grants, departments::add_grant))
         .routes(routes!(departments::withdraw_grant))
         .routes(routes!(tokens::list_tokens, tokens::make_token))

@@ -248,14 +248,14 @@ impl ProblemKind {
                  is not granted twice. `detail` says which."
             }
             Self::TooMany => {
-                "What everybody waits for is bounded: departments, keys and grants of each. End what is not needed any more."
+                "What everybody waits for is bounded: departments, and keys, certificates and grants of each. End what is not needed any more."
             }
             Self::UnknownToken => {
                 "No token of this name was ever made here. /api/v1/tokens lists those that were."
             }
             Self::UnknownCertificate => {
-                "No certificate with this serial number was issued by this server's CA. /api/v1/certificates lists those that \
-                 were."
+                "No certificate with this serial number was issued by this server's CA, or none that the department still has. \
+                 /api/v1/certificates lists those of lampposts, /api/v1/departments those of departments."
             }
             Self::ImportRunning => {
                 "A list of a whole city takes memory and seconds, so one is taken at a time. Send yours once that is done."

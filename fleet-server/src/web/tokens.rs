@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use lamplighter_protocol::{LamppostNumber, UtcMillis};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -12,6 +13,7 @@ use super::entrance::Entrance;
 use super::openapi::problems;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Asked, FromParameters, FromPath, InPath, NoParameters, Parameters, PathParameters};
+use super::tagged::tagged;
 use super::timestamp::Timestamp;
 use crate::audit::Actor;
 use crate::clock;
@@ -175,23 +177,29 @@ impl NewTokenDocument {
 /// The one-time tokens that were made, page by page.
 #[utoipa::path(
     get, path = "/api/v1/tokens", tag = "enrolment", params(TokensQuery),
-    responses((status = 200, description = "Some tokens", body = TokenPage), TokensProblems)
+    responses(
+        (
+            status = 200, description = "Some tokens", body = TokenPage,
+            headers(("ETag" = String, description = "Goes by all but `time`"))
+        ),
+        (status = 304, description = "Nothing is different from what is known"),
+        TokensProblems
+    )
 )]
 pub(super) async fn list_tokens(
     State(app): State<App>,
+    headers: HeaderMap,
     Asked(query): Asked<TokensQuery>,
-) -> Result<Json<TokenPage>, Problem> {
+) -> Result<Response, Problem> {
     let found = app.registry.tokens_before(query.lamppost.as_ref(), query.after, query.limit + 1).await;
     let mut found = found.map_err(|error| registry_problem(&error))?;
     let more = found.len() > query.limit as usize;
     found.truncate(query.limit as usize);
     let next = found.last().filter(|_| more).map(|last| last.id.number());
     let now = clock::wall();
-    Ok(Json(TokenPage {
-        time: Timestamp(now),
-        tokens: found.into_iter().map(|one| document(one, now)).collect(),
-        next,
-    }))
+    let tokens = found.into_iter().map(|one| document(one, now)).collect();
+    let page = TokenPage { time: Timestamp(now), tokens, next };
+    Ok(tagged(&headers, &(&page.tokens, page.next), &page))
 }
 
 /// Make a token

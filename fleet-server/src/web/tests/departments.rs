@@ -115,6 +115,50 @@ fn what_makes_no_sense_of_departments_is_refused_and_changes_nothing() {
     assert_eq!(listed(&rig), before);
 }
 
+/// As a query has it.
+fn encoded(text: &str) -> String {
+    text.bytes().flat_map(|byte| format!("%{byte:02X}").into_bytes()).map(char::from).collect()
+}
+
+fn request() -> String {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    encoded(&rcgen::CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap())
+}
+
+#[test]
+fn a_certificate_is_issued_for_a_departments_own_key_listed_and_ended() {
+    let rig = Rig::new();
+    add(&rig);
+    let target = format!("{DEPARTMENTS}/traffic/certificates");
+    let made = rig.post(&format!("{target}?days=30&request={}", request())).json();
+    let (pem, certificate) = (made["pem"].as_str().unwrap(), &made["certificate"]);
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
+    assert_eq!(pem.parse_x509().unwrap().subject().to_string(), "OU=department, O=traffic");
+    let serial = crate::registry::CertificateSerial::of_certificate(&pem.contents).unwrap();
+    assert_eq!(
+        (&certificate["serial"], &certificate["is_expired"]),
+        (&json!(serial.as_str()), &json!(false))
+    );
+    assert_eq!(made["ca_pem"], std::fs::read_to_string(rig.directory().join("ca/ca.pem")).unwrap());
+    assert_eq!(listed(&rig)[0]["certificates"], json!([certificate]));
+    super::enrolment::assert_described(&rig, "/api/v1/departments/{name}/certificates", "post", "200", &made);
+
+    for (query, status, name, parameter) in [
+        ("days=30".to_owned(), 400, "invalid-parameter", "request"),
+        (format!("request={}", encoded("a")), 400, "invalid-parameter", "request"),
+        (format!("days=0&request={}", request()), 400, "invalid-parameter", "days"),
+    ] {
+        let problem = rig.post(&format!("{target}?{query}")).problem(status, name);
+        assert_eq!(problem["parameter"], parameter, "{query}");
+    }
+    rig.post(&format!("{DEPARTMENTS}/parks/certificates?request={}", request()))
+        .problem(404, "unknown-department");
+    rig.delete(&format!("{DEPARTMENTS}/parks/certificates/{serial}")).problem(404, "unknown-certificate");
+    assert_eq!(rig.delete(&format!("{target}/{serial}")).status, 204);
+    rig.delete(&format!("{target}/{serial}")).problem(404, "unknown-certificate");
+    assert_eq!(listed(&rig)[0]["certificates"], json!([]));
+}
+
 #[test]
 fn nobody_without_the_token_or_from_a_foreign_page_decides_of_departments() {
     let rig = Rig::new();

@@ -49,7 +49,7 @@ const PATHS: [(&str, &str); 32] = [
 ];
 
 /// What decides something, and is at no path that is read.
-const DECIDED: [&str; 12] = [
+const DECIDED: [&str; 15] = [
     "/api/v1/certificates/{serial}/revocation",
     "/api/v1/import",
     "/api/v1/tokens/{id}/ending",
@@ -58,9 +58,12 @@ const DECIDED: [&str; 12] = [
     "/api/v1/lampposts/{number}/relocation",
     "/api/v1/lampposts/{number}/replacement",
     "/api/v1/lampposts/{number}/retirement",
+    "/api/v1/lampposts/{number}/revive",
     "/api/v1/departments/{name}",
     "/api/v1/departments/{name}/keys",
     "/api/v1/departments/{name}/keys/{id}",
+    "/api/v1/departments/{name}/certificates",
+    "/api/v1/departments/{name}/certificates/{serial}",
     "/api/v1/departments/{name}/grants/{id}",
 ];
 

@@ -42,6 +42,46 @@ fn issue(rig: &Rig, serial: &str, days: i64) {
     rig.runtime.block_on(rig.registry.record_certificate(&record, &Actor::Server)).unwrap();
 }
 
+/// What is at this path, for a client that has what this tag names.
+fn again(rig: &Rig, target: &str, tag: &str) -> Answer {
+    let token = format!("Bearer {}", rig.token.expose());
+    rig.get_with(target, &[("authorization", &token), ("if-none-match", tag)])
+}
+
+#[test]
+fn who_has_a_list_already_is_not_sent_it_again_until_it_is_another() {
+    let rig = Rig::new();
+    rig.post("/api/v1/departments?name=parks&title=Parks").json();
+    let mut connected = Vec::new();
+    let lists = [
+        "/api/v1/departments",
+        "/api/v1/departments/parks/grants",
+        "/api/v1/tokens",
+        "/api/v1/certificates",
+        "/api/v1/connections",
+    ];
+    for list in lists {
+        let first = rig.get(list);
+        first.json();
+        let tag = first.header("etag").unwrap();
+        let known = again(&rig, list, tag);
+        assert_eq!((known.status, known.text.as_str(), known.header("etag")), (304, "", Some(tag)), "{list}");
+        assert_eq!(again(&rig, list, "\"another\"").status, 200, "{list}");
+        match list {
+            "/api/v1/departments" => drop(rig.post("/api/v1/departments/parks/keys").json()),
+            "/api/v1/tokens" => assert_eq!(rig.post("/api/v1/tokens?lamppost=DF1").status, 201),
+            "/api/v1/certificates" => issue(&rig, "4a01", 30),
+            "/api/v1/connections" => {
+                connected.push(log_in(&rig.sessions, &"DF1".parse().unwrap(), UtcMillis(START)));
+            }
+            _ => drop(rig.post("/api/v1/departments/parks/grants?filter=highway/air/%23").json()),
+        }
+        let changed = again(&rig, list, tag);
+        changed.json();
+        assert_ne!(changed.header("etag"), Some(tag), "{list}");
+    }
+}
+
 /// A name of each row.
 fn names(answer: &Answer, list: &str, name: &str) -> Vec<String> {
     let document = answer.json();
@@ -49,7 +89,7 @@ fn names(answer: &Answer, list: &str, name: &str) -> Vec<String> {
     rows.map(|row| row[name].as_str().map_or_else(|| row[name].to_string(), str::to_owned)).collect()
 }
 
-fn assert_described(rig: &Rig, path: &str, method: &str, status: &str, document: &Value) {
+pub(super) fn assert_described(rig: &Rig, path: &str, method: &str, status: &str, document: &Value) {
     let described = rig.get("/api/v1/openapi.json").json();
     let schema =
         &described["paths"][path][method]["responses"][status]["content"]["application/json"]["schema"];

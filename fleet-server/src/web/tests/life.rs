@@ -119,8 +119,24 @@ fn a_retired_lamppost_is_listed_apart_and_its_data_stay_readable() {
         rig.post(&format!("{DF1}/{operation}")).problem(409, "lamppost-state");
     }
     rig.get("/api/v1/lampposts?retired=maybe").problem(400, "invalid-parameter");
-    rig.runtime
-        .block_on(rig.registry.revive(&"DF1".parse().unwrap(), clock::wall(), &Actor::Console))
-        .unwrap();
+
+    let foreign = [("origin", "http://elsewhere.example")];
+    rig.post_with(&format!("{DF1}/revive"), &foreign).problem(403, "foreign-origin");
+    rig.post(&format!("{DF1}/revive?sure=1")).problem(400, "unknown-parameter");
+    assert_eq!(rig.post(&format!("{DF1}/revive")).json(), told, "since when it was retired, and why");
     assert_eq!(rig.get(DF1).json()["retired"], Value::Null);
+    assert_eq!((list(""), list("?retired=true")), (vec![json!("DF1")], vec![]));
+    assert!(revoked(&rig), "it has to be enrolled anew");
+    rig.post(&format!("{DF1}/revive")).problem(409, "lamppost-state");
+    rig.post("/api/v1/lampposts/DF9999/revive").problem(404, "unknown-lamppost");
+    let path = rig.directory().join(crate::registry::Registry::FILE_NAME);
+    let records = rig.runtime.block_on(async {
+        let mut reader = crate::audit::AuditReader::open(&path).await.unwrap();
+        reader.page().await.unwrap()
+    });
+    let revival = records.into_iter().next_back().unwrap().record.unwrap();
+    assert_eq!(
+        [&revival.actor, &revival.action, &revival.subject],
+        ["console", "lamppost_revived", "lamppost:DF1"]
+    );
 }
