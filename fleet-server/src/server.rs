@@ -5,15 +5,13 @@ mod clock_watch;
 mod departments;
 mod feeding;
 mod keeper;
+mod options;
 mod revocations;
 mod start;
 mod threads;
 
-use std::fs::{DirBuilder, File};
-use std::io::{self, Write};
+use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -26,14 +24,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::ca::{Authority, Origin, Present, ServerCertificate, record_certificates, server_tls};
+use crate::ca::{Present, record_certificates, server_tls};
 use crate::checkpoint::{BackupLock, Cadence, CheckpointMetrics, Checkpoints, Fresh, SealingRules};
 use crate::cli::RunArgs;
 use crate::clock;
 use crate::commands::Commands;
-use crate::est::{Est, EstMetrics, EstOptions};
+use crate::est::EstMetrics;
 use crate::feeds::FeedMetrics;
-use crate::gateway::{Gateway, GatewayMetrics, GatewayOptions, Limits, Probe, Rate, Refusals, Sessions};
+use crate::gateway::{Gateway, GatewayMetrics, GatewayOptions, Probe, Sessions};
 use crate::ingest::{Ingest, IngestMetrics};
 use crate::journal::{Journal, JournalHandle, JournalHealth, JournalMetrics, JournalOptions};
 use crate::live::{LiveHub, LiveMetrics, LiveOptions};
@@ -41,8 +39,8 @@ use crate::registry::{Registry, RegistryAdmission};
 use crate::roll::{Roll, Sources, StatePublisher, Watcher};
 use crate::store::{StoreMetrics, Tail, TailOptions};
 use crate::web::{
-    self, AccessToken, Basemap, Console, Entrance, Figures, PeopleListener, Phase, Readiness, WebLimits,
-    WebMetrics, WebState,
+    self, AccessToken, Basemap, Console, Figures, PeopleListener, Phase, Readiness, WebLimits, WebMetrics,
+    WebState,
 };
 
 use authority::AuthorityWatch;
@@ -51,14 +49,12 @@ use feeding::Feeding;
 use keeper::Keeper;
 #[cfg(test)]
 pub(crate) use keeper::refusal_entry;
+use options::{entrance, gateway_options, limits, make_private, open_ca, tail_options};
 use start::Rebuild;
 use threads::{Threads, Work};
 
 /// How often the store's size, the journal's health and the clock are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// 256 connections of people, 16 of SQLite, the journal's files, the runtime's own, and as many again.
-const DESCRIPTORS_KEPT_BACK: usize = 640;
 
 /// A server whose directory and listeners are its own, and that has not read its journal yet.
 #[derive(Debug)]
@@ -363,81 +359,10 @@ impl Metrics {
     }
 }
 
-/// Takes the CA and the server's certificate, and says which of them it had to make.
-fn open_ca(
-    args: &RunArgs,
-    now: UtcMillis,
-    out: &mut dyn Write,
-) -> anyhow::Result<(Authority, ServerCertificate)> {
-    let directory = args.data.join(Authority::DIRECTORY_NAME);
-    let (authority, origin) =
-        Authority::open_or_create_by(&directory, args.ca_key.passphrase()?.as_ref(), now)?;
-    match origin {
-        Origin::Found => {}
-        Origin::Created => writeln!(out, "made the fleet CA in {}", directory.display())?,
-        Origin::Completed => {
-            writeln!(out, "made the certificate of the fleet CA anew in {}", directory.display())?;
-        }
-    }
-    let directory = args.data.join(ServerCertificate::DIRECTORY_NAME);
-    let (certificate, made) = ServerCertificate::open_or_make(&directory, &authority, &args.names, now)?;
-    if let Some(why) = made {
-        writeln!(out, "made the server's certificate in {} ({why})", directory.display())?;
-    }
-    Ok((authority, certificate))
-}
-
 /// Tells of states of lampposts.
 fn telling(live: &LiveHub) -> StatePublisher {
     let live = live.clone();
     Box::new(move |state| live.publish_state(state))
-}
-
-/// How much the store may hold.
-fn tail_options(args: &RunArgs) -> TailOptions {
-    let default = TailOptions::default();
-    TailOptions { max_observations: args.tail_observations.unwrap_or(default.max_observations), ..default }
-}
-
-/// What is told to whoever enrols a lamppost.
-fn entrance(args: &RunArgs, lampposts: SocketAddr, authority: Present<Authority>) -> Entrance {
-    let host = args.names.first().map(|name| name.to_str().into_owned());
-    Entrance { host, port: lampposts.port(), authority }
-}
-
-/// What the gateway grants, and what it serves by HTTP: enrolment. Both count what they refuse in one place.
-fn gateway_options(
-    args: &RunArgs,
-    limits: Limits,
-    registry: &Registry,
-    authority: Present<Authority>,
-    metrics: &Metrics,
-) -> GatewayOptions {
-    let refusals = Refusals::default();
-    let options = EstOptions { validity: args.certificate_life, return_within: args.return_within };
-    let est = Est::new(registry.clone(), authority, options, metrics.est.clone(), refusals.clone());
-    GatewayOptions { limits, refusals, http: est.router(), feeds: None }
-}
-
-/// The gateway's limits, within the file descriptors that the system grants: enough are kept back for the journal, the
-/// registry and people, however many strangers connect.
-fn limits(args: &RunArgs) -> anyhow::Result<Limits> {
-    let granted = rlimit::increase_nofile_limit(u64::MAX).context("cannot ask for more file descriptors")?;
-    let most = usize::try_from(granted).unwrap_or(usize::MAX).saturating_sub(DESCRIPTORS_KEPT_BACK).max(1);
-    let limits = args.limits.apply(&Limits::default());
-    if most < limits.connections {
-        tracing::warn!(
-            granted,
-            connections = most,
-            "fewer lampposts can connect than the gateway would serve"
-        );
-    }
-    let connections = limits.connections.min(most);
-    let opening = limits.opening.min(connections / 4).max(1);
-    // However few there are, one address takes three quarters of them at most.
-    let burst = u32::try_from(opening * 3 / 4).unwrap_or(u32::MAX).clamp(1, limits.attempts.burst);
-    let attempts = Rate { burst, ..limits.attempts };
-    Ok(Limits { connections, opening, attempts, ..limits })
 }
 
 /// Looks after the parts that people should hear of. Ends only when one of these threads has, and says which.
@@ -488,20 +413,6 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
             "cannot listen for lampposts on {address}: end what uses the port, or choose another with --mqtt"
         )
     })
-}
-
-/// Makes a directory that only its owner enters, and its parents, so that a power cut does not undo it.
-fn make_private(directory: &Path) -> io::Result<()> {
-    if directory.is_dir() {
-        return Ok(());
-    }
-    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    make_private(parent)?;
-    match DirBuilder::new().mode(0o700).create(directory) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        made => made?,
-    }
-    File::open(parent)?.sync_all()
 }
 
 #[cfg(test)]

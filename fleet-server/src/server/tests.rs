@@ -249,7 +249,7 @@ impl Running {
         while tls.is_handshaking() {
             match tls.complete_io(&mut tcp) {
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => return false,
+                Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return false,
                 Err(error) => panic!("{error}"),
             }
         }

@@ -11,7 +11,21 @@ const INPUTS: u64 = 64;
 
 /// Of which filters and districts are made, and what they are not to be taken for.
 const LEVELS: [&str; 16] = [
-    "+", "+", "+", "#", "weather", "air", "Kwun Tong", "DF1", "DF2", "pm1", "wind_speed", "max", "a+", "", "\u{0}",
+    "+",
+    "+",
+    "+",
+    "#",
+    "weather",
+    "air",
+    "Kwun Tong",
+    "DF1",
+    "DF2",
+    "pm1",
+    "wind_speed",
+    "max",
+    "a+",
+    "",
+    "\u{0}",
     "$share",
 ];
 const DISTRICTS: [&str; 5] = ["Kwun Tong", "+", "Central/Western", "\u{89c0}\u{5858}", ""];
@@ -44,7 +58,8 @@ pub(super) fn case(mut dice: Dice) -> u64 {
     // What a department hears is what one of its grants says, and of what is restricted what one names.
     let grants = filters.get(..filters.len().min(3)).unwrap_or_default();
     for topic in &topics {
-        let matching: Vec<&Filter> = grants.iter().filter(|grant| has(grant.as_str(), topic.as_str())).collect();
+        let matching: Vec<&Filter> =
+            grants.iter().filter(|grant| has(grant.as_str(), topic.as_str())).collect();
         let property = topic.as_str().split('/').nth(4);
         let is_named = matching.iter().any(|grant| grant.as_str().split('/').nth(4) == property);
         for (privacy, is_heard) in [
@@ -98,7 +113,8 @@ fn topic(dice: &mut Dice) -> Topic {
     let levels: Vec<&str> = topic.as_str().split('/').collect();
     assert!((5..=6).contains(&levels.len()), "{topic}");
     assert_eq!(levels.len() == 6, series.channel.is_some(), "{topic}");
-    let is_plain = |level: &&str| !level.is_empty() && !level.contains(['+', '#']) && !level.contains(char::is_control);
+    let is_plain =
+        |level: &&str| !level.is_empty() && !level.contains(['+', '#']) && !level.contains(char::is_control);
     assert!(levels.iter().all(is_plain), "{topic:?}");
     assert!(topic.as_str().len() < Filter::MOST_BYTES, "what is told can be asked for: {topic}");
     topic
@@ -127,7 +143,9 @@ fn has(filter: &str, topic: &str) -> bool {
         (("#", _), _) => true,
         (("+", ""), None) => true,
         ((own, ""), None) => own == topic,
-        ((own, rest), Some((level, below))) => (own == "+" || own == level) && !rest.is_empty() && has(rest, below),
+        ((own, rest), Some((level, below))) => {
+            (own == "+" || own == level) && !rest.is_empty() && has(rest, below)
+        }
         // `a/#` is `a` as well.
         ((own, rest), None) => (own == "+" || own == topic) && rest == "#",
     }

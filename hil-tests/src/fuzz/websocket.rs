@@ -129,7 +129,9 @@ fn whole(sent: &[u8]) -> Said {
             _ => 0,
         };
         let head = at + 2 + bytes_of_length;
-        let (Some(long), Some(mask)) = (sent.get(at + 2..head), sent.get(head..head + 4)) else { return said };
+        let (Some(long), Some(mask)) = (sent.get(at + 2..head), sent.get(head..head + 4)) else {
+            return said;
+        };
         let length = match bytes_of_length {
             0 => u64::from(second & 0x7f),
             _ => long.iter().fold(0, |length, byte| length << 8 | u64::from(*byte)),

@@ -56,12 +56,7 @@ struct Header {
 
 impl Decoder {
     /// Takes frames out of `from`, and hands on at most `room` bytes that were in them.
-    pub fn decode(
-        &mut self,
-        from: &mut BytesMut,
-        mut room: usize,
-        mut to: impl FnMut(&[u8]),
-    ) -> Frames {
+    pub fn decode(&mut self, from: &mut BytesMut, mut room: usize, mut to: impl FnMut(&[u8])) -> Frames {
         loop {
             if let Some(data) = &mut self.data {
                 let left = usize::try_from(data.left).unwrap_or(usize::MAX);
