@@ -51,5 +51,8 @@ pub fn server_tls(
         .map_err(tls)?;
     config.alpn_protocols = vec![ALPN_MQTT.to_vec(), ALPN_HTTP.to_vec()];
     config.max_early_data_size = 0;
+    // Tickets hold the session, and the server no more than their keys, new every six hours and for each configuration: in
+    // a storm all resume, not the 256 that are remembered otherwise. What is in one is asked for again at each login.
+    config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(tls)?;
     Ok(Arc::new(config))
 }
