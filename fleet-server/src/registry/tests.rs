@@ -10,6 +10,7 @@ use crate::gateway::{Admission as _, Admitted, Refusal};
 
 mod departments;
 mod life;
+mod rotation;
 
 const NOW: UtcMillis = UtcMillis(1_760_000_000_000);
 const LATER: UtcMillis = UtcMillis(1_760_000_060_000);

@@ -140,8 +140,7 @@ fn is_filter(text: &str) -> bool {
 /// 4.7.1: `+` is one level, `#` all that are left.
 fn has(filter: &str, topic: &str) -> bool {
     match (filter.split_once('/').unwrap_or((filter, "")), topic.split_once('/')) {
-        (("#", _), _) => true,
-        (("+", ""), None) => true,
+        (("#", _), _) | (("+", ""), None) => true,
         ((own, ""), None) => own == topic,
         ((own, rest), Some((level, below))) => {
             (own == "+" || own == level) && !rest.is_empty() && has(rest, below)

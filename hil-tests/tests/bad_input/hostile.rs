@@ -216,7 +216,7 @@ fn topics_of_others_and_with_nul_or_wildcards_close_the_connection_and_nothing_i
         ("lampposts/+/up/samples", "malformed"),
         ("lampposts/DF3637/up/samples", "foreign_topic"),
         ("$SYS/broker", "foreign_topic"),
-        ("", "foreign_topic"),
+        ("", "malformed"),
         ("lampposts/DF3638/down/position", "unknown_topic"),
         ("lampposts/DF3638/up/samples/", "unknown_topic"),
     ] {

@@ -2,7 +2,7 @@
 //! leaves.
 
 use super::super::directory::Directory;
-use super::super::rotation::{Next, WRITES};
+use super::super::rotation::{Next, WRITES, encrypt};
 use super::*;
 
 const TLS13: &rustls::SupportedProtocolVersion = &rustls::version::TLS13;
@@ -117,6 +117,36 @@ fn whenever_the_power_goes_there_is_one_ca_that_signs_and_the_old_one_is_trusted
         }
         let third = rotated(&directory);
         assert_eq!(third.predecessor().unwrap().certificate_der(), after.certificate_der());
+    }
+}
+
+#[test]
+fn whoever_comes_first_after_a_power_cut_completes_what_was_decided() {
+    // What is done first, without anybody having opened the CA.
+    type First = fn(&Path);
+    let firsts: [(&str, First); 4] = [
+        ("look", |path| assert!(matches!(look(path).unwrap().phase, Phase::Rotated { .. }))),
+        ("rotate", |path| {
+            assert!(matches!(rotate(path, None, clock::wall()), Err(AuthorityError::Rotated { .. })));
+        }),
+        ("encrypt", |path| encrypt(path, None, None).unwrap()),
+        ("retire", |path| retire(path).unwrap()),
+    ];
+    // The decision is written, or the key is in place as well.
+    for (writes, (name, first)) in [4, 5].into_iter().flat_map(|writes| firsts.map(|first| (writes, first))) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ca");
+        let before = authority(&directory);
+        let next = Next::of(&before, clock::wall()).unwrap();
+        for write in &WRITES[..writes] {
+            next.perform(*write, &Directory::at(&path), None).unwrap();
+        }
+        first(&path);
+        let after = Authority::open(&path, None, clock::wall()).unwrap();
+        assert_ne!(after.certificate_pem(), before.certificate_pem(), "{name} after {writes} writes");
+        let old = after.predecessor().map(|old| old.certificate_der().clone());
+        let kept = (name != "retire").then(|| before.certificate_der().clone());
+        assert_eq!(old, kept, "{name} after {writes} writes");
     }
 }
 

@@ -153,6 +153,25 @@ fn at_qos_1_no_more_than_the_window_is_on_its_way() {
 }
 
 #[test]
+fn what_is_retained_is_told_once_to_a_subscription_and_not_to_one_that_is_gone() {
+    let shelf = Shelf::new(100);
+    shelf.push((0..3).map(|of| message(of, 1)).collect(), 0);
+    let mut subscriber = Subscriber::new(&shelf, 50, 1);
+    subscriber.subscribe("highway/weather/#", Qos::AtMostOnce);
+    assert_eq!(subscriber.hear().0, [(1, 1, true)], "what its filter matches");
+    // 3.8.4-3: asked for again before anything was sent, it begins anew.
+    subscriber.subscribe("highway/#", Qos::AtMostOnce);
+    subscriber.delivery.subscribed(filter("highway/#"), Qos::AtMostOnce);
+    assert_eq!(subscriber.hear().0, [(0, 1, true), (1, 1, true), (2, 1, true)]);
+    // 3.10.4-2: given up in the middle, nothing more of it is sent.
+    subscriber.delivery.subscribed(filter("highway/#"), Qos::AtLeastOnce);
+    assert_eq!(subscriber.fill().0.len(), 1, "the window has one place");
+    subscriber.delivery.unsubscribed(&filter("highway/#"));
+    subscriber.delivery.acknowledged(1).unwrap();
+    assert_eq!(subscriber.hear(), (vec![], 0));
+}
+
+#[test]
 fn who_falls_behind_is_told_the_latest_of_each_series_and_how_many_it_missed() {
     let shelf = Shelf::new(1_000);
     let mut subscriber = Subscriber::new(&shelf, 10, 10);
@@ -167,6 +186,96 @@ fn who_falls_behind_is_told_the_latest_of_each_series_and_how_many_it_missed() {
     assert_eq!(other.hear().0.len(), 20, "who has the patience is told all of them");
     shelf.push(vec![message(0, 11)], 0);
     assert_eq!(subscriber.hear(), (vec![(0, 11, false)], 0));
+}
+
+#[test]
+fn what_is_owed_and_whose_newer_waits_among_what_is_new_counts_as_missed() {
+    let shelf = Shelf::new(10_000);
+    let mut subscriber = Subscriber::new(&shelf, 500, 1);
+    subscriber.subscribe("highway/air/#", Qos::AtMostOnce);
+    subscriber.subscribe("highway/weather/#", Qos::AtLeastOnce);
+    for value in 1..=300 {
+        shelf.push(vec![message(1, value), message(3, value)], 0);
+    }
+    let (first, filled) = subscriber.fill();
+    assert_eq!((first.len(), filled.missed), (2, 598), "what it missed, and one; the other one is owed");
+    // More than goes out at once lies before what is newer than what is owed.
+    shelf.push((0..400).map(|value| message(0, value)).collect(), 0);
+    shelf.push(vec![message(3, 301)], 0);
+    subscriber.delivery.acknowledged(1).unwrap();
+    let (heard, missed) = subscriber.hear();
+    assert_eq!((heard.len(), missed), (401, 1));
+    assert!(heard.contains(&(3, 301, false)) && !heard.contains(&(3, 300, false)));
+}
+
+#[test]
+fn a_buffer_is_filled_up_to_its_room_and_the_rest_waits() {
+    const ONE: usize = 1_024;
+    let shelf = Shelf::new(10_000);
+    let all = || (0..1_000).map(|of| message(of, 1)).collect::<Vec<_>>();
+    shelf.push(all(), 0);
+    let fill = |subscriber: &mut Subscriber| {
+        let (publishes, filled) = subscriber.fill();
+        assert_eq!(filled.state, Filling::More);
+        let bytes: usize = publishes.iter().map(|one| one.topic.len() + one.payload.len()).sum();
+        assert_eq!(subscriber.hear().0.len() + publishes.len(), 1_000 + usize::from(filled.missed > 0));
+        bytes
+    };
+    let mut patient = Subscriber::new(&shelf, 5_000, 10);
+    patient.subscribe("highway/#", Qos::AtMostOnce);
+    assert!(fill(&mut patient) < FILL + ONE, "what is retained");
+    let mut slow = Subscriber::new(&shelf, 10, 10);
+    slow.subscribe("highway/#", Qos::AtMostOnce);
+    slow.hear();
+    shelf.push(all(), 0);
+    shelf.push(vec![message(0, 2)], 0);
+    assert!(fill(&mut slow) < FILL + ONE, "what is owed");
+    patient.hear();
+    shelf.push(all(), 0);
+    assert!(fill(&mut patient) < FILL / 2 + ONE, "what is new");
+}
+
+#[test]
+fn what_is_owed_is_found_in_its_order_whatever_is_owed_later() {
+    let mut owed = Owed::default();
+    assert!(owed.add(200) && !owed.add(200));
+    assert_eq!(owed.first(), Some(200));
+    assert!(owed.add(3));
+    assert_eq!(owed.first(), Some(3));
+    assert!(owed.remove(3) && !owed.remove(3));
+    assert_eq!(owed.first(), Some(200));
+    assert!(owed.remove(200));
+    assert_eq!(owed.first(), None);
+}
+
+#[test]
+fn what_was_missed_is_told_from_when_all_was_sent_or_from_what_was_told_before() {
+    let shelf = Shelf::new(1_000);
+    let mut subscriber = Subscriber::new(&shelf, 10, 1);
+    subscriber.subscribe("highway/#", Qos::AtLeastOnce);
+    let told = |subscriber: &mut Subscriber, now: UtcMillis| {
+        let mut out = BytesMut::new();
+        subscriber.delivery.fill(&|_| Some(Qos::AtLeastOnce), &|_| true, now, &mut out);
+        let Ok(Packet::Publish(publish)) = Packet::read(&mut out, 1 << 20) else { return None };
+        let json: serde_json::Value = serde_json::from_slice(&publish.payload).unwrap();
+        (publish.topic == MISSED).then(|| (json["since"].clone(), json["until"].clone()))
+    };
+    let at = |ms| serde_json::to_value(Timestamp(NOW.plus_ms(ms))).unwrap();
+    let push = |count| shelf.push((0..count).map(|of| message(of, 1)).collect(), 0);
+    push(2);
+    assert_eq!(told(&mut subscriber, NOW.plus_ms(1_000)), None, "one is sent, and the window is full");
+    push(20);
+    assert_eq!(told(&mut subscriber, NOW.plus_ms(2_000)), Some((at(0), at(2_000))));
+    push(20);
+    assert_eq!(told(&mut subscriber, NOW.plus_ms(3_000)), Some((at(2_000), at(3_000))));
+
+    let missed = |count, exact, since, until| {
+        let (since, until) = (Timestamp(NOW.plus_ms(since)), Timestamp(NOW.plus_ms(until)));
+        Missed { count, exact, since, until, reason: "too_slow" }
+    };
+    let second = missed(3, true, 1, 2);
+    assert_eq!(second.after(Some(missed(2, false, 0, 1))), missed(5, false, 0, 2));
+    assert_eq!(second.after(None), second);
 }
 
 #[test]

@@ -55,6 +55,11 @@ fn subscribe(session: &mut Session, filters: &[&str], now: Now) -> Vec<Effect> {
     session.step(Event::Packet(Incoming::Subscribe(subscribe)), now)
 }
 
+fn topic(theme: lamplighter_protocol::Theme, lamppost: &str) -> Topic {
+    let name = super::super::topic::tests::series("d/pm1");
+    Topic::new(theme, None, &lamppost.parse().unwrap(), &name)
+}
+
 #[test]
 fn a_login_out_of_order_is_refused_by_the_code_of_the_standard() {
     let start = clock::monotonic();
@@ -112,6 +117,12 @@ fn who_says_nothing_in_time_is_closed() {
     );
     assert_eq!(session.step(Event::Tick, at(start, 39)), []);
     assert_eq!(session.step(Event::Tick, at(start, 40)), [Effect::Close(Ending::KeepAlive)]);
+    // Who promises less than we ask for, or nothing, is bound by our own.
+    let idle = FeedLimits::default().idle;
+    for keep_alive_s in [0, u16::MAX] {
+        let session = listening(start, &[], None, keep_alive_s);
+        assert_eq!(session.deadline(at(start, 0)), Some(start + idle));
+    }
 }
 
 #[test]
@@ -147,10 +158,6 @@ fn a_filter_is_granted_where_it_overlaps_a_grant_and_what_is_told_is_what_is_gra
     ]);
     assert_eq!(effects, expected.collect::<Vec<_>>());
 
-    let topic = |theme, lamppost: &str| {
-        let name = super::super::topic::tests::series("d/pm1");
-        Topic::new(theme, None, &lamppost.parse().unwrap(), &name)
-    };
     let wants = |session: &Session, theme, lamppost| session.wants(&topic(theme, lamppost), Privacy::Public);
     assert_eq!(wants(&session, Air, "DF1"), Some(Qos::AtLeastOnce));
     assert_eq!(wants(&session, Weather, "DF7"), Some(Qos::AtLeastOnce));
@@ -166,6 +173,27 @@ fn a_filter_is_granted_where_it_overlaps_a_grant_and_what_is_told_is_what_is_gra
     let effects = session.step(Event::Packet(Incoming::Unsubscribe(unsubscribe)), at(start, 1));
     assert_eq!(effects, [Effect::Unsubscribed(filter("highway/#")), Effect::Send(Outgoing::UnsubAck(9))]);
     assert_eq!(wants(&session, Weather, "DF8"), None);
+}
+
+#[test]
+fn of_filters_that_overlap_the_best_quality_counts_and_one_that_comes_again_replaces_itself() {
+    let start = clock::monotonic();
+    let ask = |session: &mut Session, asked: &[(&str, QoS)]| {
+        let filters = asked.iter().map(|(path, qos)| SubscribeFilter::new((*path).to_owned(), *qos));
+        let mut subscribe = Subscribe::new_many(filters);
+        subscribe.pkid = 7;
+        session.step(Event::Packet(Incoming::Subscribe(subscribe)), at(start, 0));
+    };
+    let (all, air) = (("highway/#", QoS::AtMostOnce), ("highway/air/#", QoS::AtLeastOnce));
+    for asked in [[all, air], [air, all]] {
+        let mut session = listening(start, &["highway/#"], None, 0);
+        ask(&mut session, &asked);
+        let wants = |session: &Session, theme| session.wants(&topic(theme, "DF1"), Privacy::Public);
+        assert_eq!(wants(&session, Air), Some(Qos::AtLeastOnce));
+        assert_eq!(wants(&session, Weather), Some(Qos::AtMostOnce));
+        ask(&mut session, &[("highway/air/#", QoS::AtMostOnce)]);
+        assert_eq!(wants(&session, Air), Some(Qos::AtMostOnce), "3.8.4-3");
+    }
 }
 
 #[test]

@@ -83,3 +83,16 @@ async fn in_a_storm_who_would_wait_too_long_for_its_turn_is_turned_away_and_who_
     bench.counts("refusals_total{reason=\"too_many_handshakes\"}", 1).await;
     first.ping().await;
 }
+
+#[tokio::test]
+async fn who_is_turned_away_in_a_storm_has_not_called_in_vain() {
+    let handshakes = Rate { amount: 1, per: Duration::from_hours(1), burst: 1 };
+    let bench = Bench::with(Limits { handshakes, attempts: SELDOM, ..Limits::default() }).await;
+    let mut first = bench.lamppost("DF0001").await;
+    for refused in 1..=5 {
+        assert!(Client::open(&bench, bench.authority.lamppost_tls("DF0002")).await.is_err());
+        bench.counts("refusals_total{reason=\"too_many_handshakes\"}", refused).await;
+    }
+    assert_eq!(bench.counter("refusals_total{reason=\"too_many_attempts\"}"), 0);
+    first.ping().await;
+}
