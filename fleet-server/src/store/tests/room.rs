@@ -22,7 +22,11 @@ fn insert(tail: &mut Tail, at: usize, time: i64) {
 }
 
 fn copy_of(tail: &Tail) -> Tail {
-    let mut restore = TailRestore::new(TailOptions { max_observations: BOUND, ..TailOptions::default() });
+    copy_within(tail, BOUND)
+}
+
+fn copy_within(tail: &Tail, max_observations: usize) -> Tail {
+    let mut restore = TailRestore::new(TailOptions { max_observations, ..TailOptions::default() });
     let handed_on = tail.snapshot().parts(|part| {
         if let Body::Tail(tail) = part {
             restore.tail(tail).unwrap();
@@ -98,4 +102,21 @@ fn of_many_lampposts_few_are_visited_at_once() {
     }
     assert!(tail.tally().evicted > 13_000, "{:?}", tail.tally());
     assert!(most < 20, "{most} at once, of some 400 that go each time");
+}
+
+#[test]
+fn a_copy_that_may_hold_less_keeps_its_bound_however_far_room_was_made() {
+    let mut tail = Tail::new(TailOptions { max_observations: BOUND, ..TailOptions::default() });
+    for tick in 0..70 {
+        // The last that becomes known has nothing that is old.
+        insert(&mut tail, if tick > 0 { LAMPPOSTS } else { 0 }, 1_000_000 + tick);
+        for at in 0..LAMPPOSTS {
+            insert(&mut tail, at, tick * 100 + i64::try_from(at).unwrap());
+            if tick > 60 {
+                let copy = copy_within(&tail, BOUND / 2);
+                assert!(copy.size().observations <= BOUND / 2, "{tick} {at}");
+            }
+        }
+    }
+    assert!(tail.tally().evicted > 0);
 }
